@@ -1,0 +1,2 @@
+//! Boots real virtual machines against real iSCSI targets.
+fn main() {}

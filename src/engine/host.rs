@@ -1,0 +1,97 @@
+//! The node as steps see it: where its files are, what time it is, and what wakes a wait up.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::sys::{clock, events::KernelEvents};
+
+/// The node a step works on.
+///
+/// Readers take their files below [`Host::path`], so that a test can show them another machine.
+pub struct Host {
+    root: PathBuf,
+    time: Time,
+    derivation_us: AtomicU64,
+}
+
+enum Time {
+    Real(Option<KernelEvents>),
+    #[cfg(test)]
+    Fake(AtomicU64),
+}
+
+impl Host {
+    /// This machine.
+    ///
+    /// Without the kernel's event sockets (not root, or a kernel without them) waits still end, only later.
+    pub fn this() -> Host {
+        Host {
+            root: PathBuf::from("/"),
+            time: Time::Real(KernelEvents::open().ok()),
+            derivation_us: AtomicU64::new(0),
+        }
+    }
+
+    /// A machine whose files are below `root`, and where time goes by only in waits.
+    #[cfg(test)]
+    pub fn fake(root: impl Into<PathBuf>) -> Host {
+        Host {
+            root: root.into(),
+            time: Time::Fake(AtomicU64::new(0)),
+            derivation_us: AtomicU64::new(0),
+        }
+    }
+
+    /// `absolute` on this host: `/sys/block` below the host's root.
+    pub fn path(&self, absolute: impl AsRef<Path>) -> PathBuf {
+        let absolute = absolute.as_ref();
+        self.root.join(absolute.strip_prefix("/").unwrap_or(absolute))
+    }
+
+    /// Time since the node's boot.
+    pub fn now(&self) -> Duration {
+        match &self.time {
+            Time::Real(_) => clock::since_boot(),
+            #[cfg(test)]
+            Time::Fake(us) => Duration::from_micros(us.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Forgets the changes the kernel has told of so far: what follows looks at the state they made.
+    pub fn changes_seen(&self) {
+        match &self.time {
+            Time::Real(Some(events)) => events.drain(),
+            Time::Real(None) => (),
+            #[cfg(test)]
+            Time::Fake(_) => (),
+        }
+    }
+
+    /// Sleeps until a link, an address, a route or a device changes, for at most `at_most`.
+    pub fn wait_for_change(&self, at_most: Duration) {
+        match &self.time {
+            Time::Real(Some(events)) => events.wait(at_most),
+            Time::Real(None) => std::thread::sleep(at_most),
+            #[cfg(test)]
+            Time::Fake(us) => {
+                us.fetch_add(at_most.as_micros() as u64, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Runs a key derivation and counts the processor time it took, which is by design and not the agent's own.
+    pub fn deriving<T>(&self, derive: impl FnOnce() -> T) -> T {
+        let before = clock::thread_cpu();
+        let derived = derive();
+        let took = clock::thread_cpu().saturating_sub(before);
+        self.derivation_us
+            .fetch_add(took.as_micros() as u64, Ordering::Relaxed);
+        derived
+    }
+
+    /// The processor time all key derivations took so far.
+    pub fn derivation_time(&self) -> Duration {
+        Duration::from_micros(self.derivation_us.load(Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,236 @@
+//! The one error type: a stable code, the object it happened to, and the cause.
+//!
+//! Every code is one line of the table below: what it means, what the engine does with it, and what the
+//! person who reads it should do. `docs/errors.md` is held to this table by a test.
+
+use std::fmt;
+
+/// A result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What the engine does with an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// May go away by itself: tried again until the step's deadline.
+    Retry,
+    /// The plan, a key or the server's configuration is wrong: fails at once, a person must change something.
+    Config,
+    /// This node or this kernel cannot do it: fails at once.
+    Fatal,
+}
+
+macro_rules! codes {
+    ($($variant:ident $code:literal $class:ident, $meaning:literal, $advice:literal;)*) => {
+        /// What went wrong, with a code that scripts may rely on: it is never renamed or given another meaning.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Code {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        impl Code {
+            /// Every code there is, in the order of the table.
+            pub const ALL: &[Code] = &[$(Code::$variant,)*];
+
+            /// The stable code, as scripts and the console show it.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$variant => $code,)* }
+            }
+
+            /// What the engine does with it.
+            pub fn class(self) -> Class {
+                match self { $(Code::$variant => Class::$class,)* }
+            }
+
+            /// What it means, as part of a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Code::$variant => $meaning,)* }
+            }
+
+            /// What to do about it.
+            pub fn advice(self) -> &'static str {
+                match self { $(Code::$variant => $advice,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    // Of every step
+    Timeout "timeout" Fatal, "the wait went on for too long",
+        "see what it waited for; `diskless boot` tries again from there";
+    NotConverging "not-converging" Fatal, "the step acts again and again without getting done",
+        "this is a defect of diskless: report it with /run/diskless/state.json";
+    Kernel "kernel" Fatal, "the kernel refused",
+        "see the cause and `dmesg`; a kernel module may be missing from the initramfs";
+    Io "io" Fatal, "a file or device could not be read or written",
+        "see the cause and `dmesg`";
+    Locked "locked" Config, "another diskless is at work",
+        "wait until it is done, or end it by its pid";
+
+    // input, and the plan
+    NoPlan "no-plan" Config, "no boot plan is configured",
+        "give the kernel rd.diskless.plan=URL or rd.diskless.plan=/path/in/the/initramfs";
+    Parameter "parameter" Config, "a kernel parameter has a value that cannot be used",
+        "correct the kernel command line";
+    PlanInvalid "plan-invalid" Config, "the boot plan cannot be used",
+        "correct the plan where the message points";
+    PlanVersion "plan-version" Config, "the boot plan has a version that this agent does not know",
+        "serve a plan of version 1, or put a newer diskless into the initramfs";
+    PlanFetch "plan-fetch" Retry, "the boot plan could not be fetched",
+        "look at the server and at the network on the way to it";
+    PlanRefused "plan-refused" Config, "the server has no boot plan for this node",
+        "look at the server's log for the request and its status";
+    SecretFetch "secret-fetch" Retry, "a key could not be fetched",
+        "look at the server and at the network on the way to it";
+
+    // network
+    Network "network" Retry, "the network does not reach the server",
+        "check cable, VLAN, DHCP and ip= for the interface; `ip addr` and `ip route` show what there is";
+    Resolve "resolve" Retry, "the name could not be resolved",
+        "check /etc/resolv.conf and the name server, or give an address";
+
+    // iscsi
+    IscsiConnect "iscsi-connect" Retry, "no TCP connection to the portal",
+        "check that the target service runs and that no firewall is in the way";
+    IscsiProtocol "iscsi-protocol" Fatal, "the target broke the iSCSI protocol",
+        "report it with the target's product and version";
+    IscsiAuth "iscsi-auth" Config, "the target refused the login: authentication failed",
+        "compare iscsi.auth in the plan with the account at the target";
+    IscsiTargetAuth "iscsi-target-auth" Config, "the target could not prove who it is (mutual CHAP)",
+        "compare the mutual secret in the plan with the one at the target";
+    IscsiForbidden "iscsi-forbidden" Config, "the target does not allow this initiator",
+        "add the node's initiator name to the target's access list";
+    IscsiNoTarget "iscsi-no-target" Retry, "the portal does not know the target",
+        "check the target name in the plan, and that the server exports it";
+    IscsiMoved "iscsi-moved" Fatal, "the target was moved in a way that cannot be followed",
+        "put the new portal into the plan";
+    IscsiRefused "iscsi-refused" Config, "the target refused the login",
+        "see the status and the target's log";
+    IscsiBusy "iscsi-busy" Retry, "the target is out of service or out of resources",
+        "look at the target's load and session limit";
+    IscsiNoDisk "iscsi-no-disk" Retry, "the target shows no such LUN",
+        "check the LUN in the plan, and that the target maps it for this initiator";
+
+    // luks
+    LuksHeader "luks-header" Config, "there is no LUKS header that can be used",
+        "check that the LUN is the encrypted image: `cryptsetup luksDump`";
+    LuksUnsupported "luks-unsupported" Config, "the LUKS header asks for something that diskless does not do",
+        "see the message; re-create the header without it";
+    LuksNoKey "luks-no-key" Config, "no keyslot opens with this key",
+        "check that luks.key in the plan is the key of this image";
+    LuksMemory "luks-memory" Fatal, "the keyslot needs more memory than the node has free",
+        "use a keyslot with less memory (luksAddKey --pbkdf-memory, or --pbkdf pbkdf2)";
+
+    // volumes, zram, overlay, handover
+    PartitionTable "partition-table" Config, "the partition table cannot be used",
+        "check the image with `sgdisk --verify`";
+    NoVolume "no-volume" Config, "the image has no such volume",
+        "compare overlay.mounts in the plan with the volumes listed";
+    FileSystem "file-system" Config, "the file system could not be mounted",
+        "check overlay.mounts in the plan, and the image; see `dmesg`";
+    NotARoot "not-a-root" Config, "the mounted image is not a root file system",
+        "check overlay.mounts in the plan: / must hold an init";
+    Handover "handover" Fatal, "a file of the new root could not be written",
+        "see the cause; the overlay may be full";
+}
+
+/// What went wrong: a [`Code`], the object, and the cause with all of its own causes.
+///
+/// Its text is one line: `object: meaning: cause: cause of the cause`.
+#[derive(Debug)]
+pub struct Error {
+    code: Code,
+    object: String,
+    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of `code` that happened to `object` (`"portal 10.0.0.1:3260"`, `"/etc/hostname"`).
+    pub fn new(code: Code, object: impl Into<String>) -> Error {
+        Error {
+            code,
+            object: object.into(),
+            cause: None,
+        }
+    }
+
+    /// Adds the cause: another error, or a sentence.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// What the engine does with it.
+    pub fn class(&self) -> Class {
+        self.code.class()
+    }
+
+    /// What to do about it.
+    pub fn advice(&self) -> &'static str {
+        self.code.advice()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.object, self.code.meaning())?;
+        let mut cause = self.cause.as_deref().map(|cause| cause as &dyn std::error::Error);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// `Err(io error)` to [`Error`], with the object named.
+pub trait Context<T> {
+    /// Names the object (`"/run/diskless/state.json"`) and the code of a failure.
+    ///
+    /// # Errors
+    /// The failure that was there, as an [`Error`] with it as the cause.
+    fn context(self, code: Code, object: impl Into<String>) -> Result<T>;
+}
+
+impl<T, E: Into<Box<dyn std::error::Error + Send + Sync>>> Context<T> for std::result::Result<T, E> {
+    fn context(self, code: Code, object: impl Into<String>) -> Result<T> {
+        self.map_err(|cause| Error::new(code, object).because(cause))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_names_object_meaning_and_every_cause() {
+        let inner = Error::new(Code::Io, "/dev/sda").because("end of file");
+        let error = Error::new(Code::LuksHeader, "disk sda").because(inner);
+        assert_eq!(
+            error.to_string(),
+            "disk sda: there is no LUKS header that can be used: \
+             /dev/sda: a file or device could not be read or written: end of file"
+        );
+    }
+
+    #[test]
+    fn codes_are_unique_and_plain() {
+        let mut seen = std::collections::BTreeSet::new();
+        for code in Code::ALL {
+            assert!(seen.insert(code.as_str()), "{} stands twice", code.as_str());
+            assert!(
+                code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'),
+                "{}",
+                code.as_str()
+            );
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! TELL: what happens, to the console and to the kernel's log.

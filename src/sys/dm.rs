@@ -1,0 +1,137 @@
+//! Device-mapper maps: a map is a value ([`Map`]), loaded as a whole and then waited for, with a deadline.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use devicemapper::{DM, DevId, Device, DmFlags, DmName, DmOptions, DmUdevFlags, DmUuid};
+
+use crate::error::{Code, Context, Error, Result};
+
+/// One line of a table, in sectors of 512 bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// First sector of the map.
+    pub start: u64,
+    /// How many sectors.
+    pub length: u64,
+    /// The target's type: `linear`, `crypt`.
+    pub kind: String,
+    /// The target's parameters, as in `dmsetup table`. Never with a key in them: keys go through the keyring.
+    pub params: String,
+}
+
+/// A map as it is to be, always read-only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Map {
+    /// The name below /dev/mapper; 127 bytes at most.
+    pub name: String,
+    /// The DM UUID, by which other tools recognise the map; 128 bytes at most.
+    pub uuid: String,
+    /// The table.
+    pub table: Vec<Target>,
+}
+
+/// A map the kernel has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Existing {
+    /// Its DM UUID; empty if it has none.
+    pub uuid: String,
+    /// The device number, (major, minor).
+    pub device: (u32, u32),
+    /// It has a table and is not suspended.
+    pub active: bool,
+    /// Its table is read-only.
+    pub read_only: bool,
+}
+
+/// The map called `name`, if there is one.
+///
+/// # Errors
+/// `name` cannot be a map's name, or the kernel has no device-mapper.
+pub fn find(name: &str) -> Result<Option<Existing>> {
+    let object = || format!("map {name}");
+    let dm = DM::new().context(Code::Kernel, object())?;
+    let id = DevId::Name(DmName::new(name).context(Code::Kernel, object())?);
+    // The only way to fail here for a good name is that there is no such map (ENXIO).
+    let Ok(info) = dm.device_info(&id) else {
+        return Ok(None);
+    };
+    let device = info.device();
+    Ok(Some(Existing {
+        uuid: info.uuid().map(ToString::to_string).unwrap_or_default(),
+        device: (device.major, device.minor),
+        active: info.flags().contains(DmFlags::DM_ACTIVE_PRESENT)
+            && !info.flags().contains(DmFlags::DM_SUSPEND),
+        read_only: info.flags().contains(DmFlags::DM_READONLY),
+    }))
+}
+
+/// Creates `map`, read-only, and waits until udev has seen to it, for at most `limit`. A map of this name and
+/// UUID that an interrupted run left without a table is completed.
+///
+/// Keys that the table names must be in a keyring of the calling thread.
+///
+/// # Errors
+/// The kernel refuses the map (nothing of it is left then), or udev was not done within `limit`.
+pub fn create(map: &Map, limit: Duration) -> Result<()> {
+    let object = || format!("map {}", map.name);
+    let dm = DM::new().context(Code::Kernel, object())?;
+    let name = DmName::new(&map.name).context(Code::Kernel, object())?;
+    let uuid = DmUuid::new(&map.uuid).context(Code::Kernel, object())?;
+    let read_only = DmOptions::default().set_flags(DmFlags::DM_READONLY);
+    if find(&map.name)?.is_none() {
+        dm.device_create(name, Some(uuid), read_only)
+            .context(Code::Kernel, object())?;
+    }
+    let table: Vec<_> = map
+        .table
+        .iter()
+        .map(|target| {
+            (
+                target.start,
+                target.length,
+                target.kind.clone(),
+                target.params.clone(),
+            )
+        })
+        .collect();
+    let id = DevId::Name(name);
+    if let Err(cause) = dm.table_load(&id, &table, read_only) {
+        // Without a table it is of no use to anyone.
+        let _ = dm.device_remove(&id, DmOptions::default());
+        return Err(Error::new(Code::Kernel, object()).because(cause));
+    }
+    resume(&map.name, limit)
+}
+
+/// Makes the loaded table the active one. The crate then waits for udev on a semaphore, without end: so that
+/// happens in a thread of its own, and this waits for it with a deadline.
+fn resume(name: &str, limit: Duration) -> Result<()> {
+    let (done, wait) = mpsc::channel();
+    let owned = name.to_owned();
+    std::thread::spawn(move || {
+        // Nobody may be listening any more: then the answer is of no use either.
+        let _ = done.send(resume_and_wait(&owned));
+    });
+    wait.recv_timeout(limit).unwrap_or_else(|_| {
+        Err(Error::new(Code::Timeout, format!("map {name}")).because(format!(
+            "udev did not finish with it within {} s",
+            limit.as_secs()
+        )))
+    })
+}
+
+fn resume_and_wait(name: &str) -> Result<()> {
+    let object = || format!("map {name}");
+    let dm = DM::new().context(Code::Kernel, object())?;
+    let id = DevId::Name(DmName::new(name).context(Code::Kernel, object())?);
+    // Without these flags udev takes the map for one of nobody, and systemd never has a unit for it.
+    let options = DmOptions::default().set_udev_flags(DmUdevFlags::DM_UDEV_DISABLE_LIBRARY_FALLBACK);
+    dm.device_suspend(&id, options).context(Code::Kernel, object())?;
+    Ok(())
+}
+
+/// `major:minor`, as tables name devices.
+pub fn number((major, minor): (u32, u32)) -> String {
+    Device { major, minor }.to_string()
+}

@@ -1,0 +1,6 @@
+//! TOUCH: the only place that calls the kernel directly, and the only one with `unsafe`.
+
+pub mod clock;
+pub mod dm;
+pub mod events;
+pub mod module;
