@@ -279,6 +279,32 @@ mod tests {
         }
     }
 
+    /// The fenced blocks of a language in the documentation.
+    fn documented(language: &str) -> Vec<String> {
+        let text = include_str!("../../../docs/harness.md");
+        let blocks = text.split("```").skip(1).step_by(2);
+        blocks
+            .filter_map(|block| block.strip_prefix(language))
+            .map(ToOwned::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn the_documented_examples_are_sound() {
+        let folder = tempfile::tempdir().unwrap();
+        let [full, example] = &documented("toml\n")[..] else {
+            panic!("two examples")
+        };
+        let [plan] = &documented("json\n")[..] else {
+            panic!("one plan")
+        };
+        for text in [full, example] {
+            fs::write(folder.path().join("scenario.toml"), text).unwrap();
+            fs::write(folder.path().join("plan.json"), plan).unwrap();
+            Scenario::load(folder.path()).unwrap();
+        }
+    }
+
     #[test]
     fn every_scenario_of_the_repository_is_sound() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
