@@ -149,14 +149,8 @@ fn start(work: Work, scenarios: Vec<PathBuf>, agent: Option<PathBuf>) -> Result<
         None => build_agent(&target)?,
     };
     let cache = cache.folder().to_path_buf();
-    raise::raise(&Request {
-        cache,
-        repository: repository(),
-        agent,
-        target,
-        scenarios,
-        work,
-    })
+    let cargo = [Some(target), cargo_home()].into_iter().flatten().collect();
+    raise::raise(&Request { cache, repository: repository(), agent, cargo, scenarios, work })
 }
 
 fn clean() -> Result<u8> {
@@ -165,16 +159,8 @@ fn clean() -> Result<u8> {
         println!("{}: nothing there", cache.display());
         return Ok(0);
     }
-    let nowhere = PathBuf::new();
-    let (repository, agent, target) = (nowhere.clone(), nowhere.clone(), nowhere);
-    raise::raise(&Request {
-        cache,
-        repository,
-        agent,
-        target,
-        scenarios: Vec::new(),
-        work: Work::Clean,
-    })
+    let (repository, agent, cargo, scenarios) = Default::default();
+    raise::raise(&Request { cache, repository, agent, cargo, scenarios, work: Work::Clean })
 }
 
 /// Cargo runs as the caller, never as root through sudo.
@@ -210,6 +196,11 @@ fn target_folder() -> Result<PathBuf> {
         Some(folder) => Ok(PathBuf::from(folder)),
         None => Err(Error::Host("cargo metadata names no target folder".into())),
     }
+}
+
+fn cargo_home() -> Option<PathBuf> {
+    let default = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo"));
+    std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(default)
 }
 
 fn cargo() -> Command {

@@ -12,7 +12,7 @@ use crate::error::{At, Error, Result};
 /// How often a long program's last line is shown.
 const SHOW_EVERY: Duration = Duration::from_secs(10);
 /// How often the end of a program is looked for.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How much of a log's end an error quotes.
 const TAIL: u64 = 1500;
 

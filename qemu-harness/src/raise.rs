@@ -32,8 +32,8 @@ pub struct Request {
     pub repository: PathBuf,
     /// The agent's binary.
     pub agent: PathBuf,
-    /// Where cargo builds.
-    pub target: PathBuf,
+    /// Folders that cargo, run by anybody, may change meanwhile.
+    pub cargo: Vec<PathBuf>,
     /// Folders of the scenarios.
     pub scenarios: Vec<PathBuf>,
     /// What is to be done.
@@ -70,7 +70,7 @@ pub fn raised(request: &Request, lifeline: Stdio) -> Result<u8> {
     if request.work == Work::Clean {
         return Cache::clean(&request.cache).map(|()| 0);
     }
-    let except = [request.cache.clone(), request.target.clone()];
+    let except: Vec<PathBuf> = request.cargo.iter().chain([&request.cache]).cloned().collect();
     let before = match request.work {
         Work::SelfCheck => Some(Trace::of_host(&except)?),
         _ => None,
