@@ -6,7 +6,7 @@
 use std::fmt;
 
 /// A result of this crate.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What the engine does with an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

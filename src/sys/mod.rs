@@ -1,6 +1,9 @@
 //! TOUCH: the only place that calls the kernel directly, and the only one with `unsafe`.
 
+pub mod address;
 pub mod clock;
 pub mod dm;
 pub mod events;
+pub mod http;
 pub mod module;
+pub mod resolve;
