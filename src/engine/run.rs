@@ -52,20 +52,11 @@ impl<'a> Run<'a> {
         let boot_id = std::fs::read_to_string(host.path("/proc/sys/kernel/random/boot_id"));
         let boot_id = boot_id.unwrap_or_default().trim().to_owned();
         // A journal that cannot be read is no reason not to boot.
-        let before = State::read(&file)
-            .ok()
-            .flatten()
-            .filter(|state| state.boot_id == boot_id);
+        let before = State::read(&file).ok().flatten().filter(|state| state.boot_id == boot_id);
         let run = before.map_or(1, |state| state.run.saturating_add(1));
         Run {
             host,
-            state: State {
-                version: 1,
-                boot_id,
-                run,
-                status: Status::Running,
-                steps: Vec::new(),
-            },
+            state: State { version: 1, boot_id, run, status: Status::Running, steps: Vec::new() },
             file,
             console: Console::open(host),
             started: host.now(),
@@ -79,9 +70,7 @@ impl<'a> Run<'a> {
     /// That of the step that failed; it has been told and is in the journal.
     pub fn steps(&mut self, steps: &[Step]) -> Result<()> {
         let first = self.state.steps.len();
-        self.state
-            .steps
-            .extend(steps.iter().map(|step| StepState::pending(step.name)));
+        self.state.steps.extend(steps.iter().map(|step| StepState::pending(step.name)));
         for (at, step) in (first..).zip(steps) {
             self.step(at, step)?;
         }
@@ -95,9 +84,7 @@ impl<'a> Run<'a> {
             state.status = Status::Running;
             state.started_ms = Some(millis(started));
         });
-        let result = step.work.drive(self.host, step.limit, &mut |waiting| {
-            self.wait(at, step.name, waiting)
-        });
+        let result = step.work.drive(self.host, step.limit, &mut |waiting| self.wait(at, step.name, waiting));
         let took = self.host.now().saturating_sub(started);
         let own = own_work(self.host).saturating_sub(own);
         self.note(at, |state| {
@@ -117,11 +104,7 @@ impl<'a> Run<'a> {
         });
         match result {
             Ok(detail) => {
-                let event = Event::Done {
-                    step: step.name,
-                    took,
-                    detail: &detail,
-                };
+                let event = Event::Done { step: step.name, took, detail: &detail };
                 self.console.tell(self.host.now(), &event);
                 Ok(())
             }
@@ -133,17 +116,9 @@ impl<'a> Run<'a> {
     }
 
     fn wait(&mut self, at: usize, step: &str, waiting: &Waiting) {
-        let event = Event::Waiting {
-            step,
-            what: &waiting.what,
-            left: waiting.left,
-        };
+        let event = Event::Waiting { step, what: &waiting.what, left: waiting.left };
         self.console.tell(self.host.now(), &event);
-        let told = self
-            .state
-            .steps
-            .get(at)
-            .and_then(|state| state.waiting_for.as_ref());
+        let told = self.state.steps.get(at).and_then(|state| state.waiting_for.as_ref());
         if told != Some(&waiting.what) {
             self.note(at, |state| state.waiting_for = Some(waiting.what.clone()));
         }
@@ -230,11 +205,7 @@ mod tests {
     }
 
     fn step(name: &'static str, code: Option<Code>) -> Step {
-        Step {
-            name,
-            limit: Duration::from_secs(5),
-            work: Box::new(Fixed(code)),
-        }
+        Step { name, limit: Duration::from_secs(5), work: Box::new(Fixed(code)) }
     }
 
     #[test]
@@ -246,15 +217,8 @@ mod tests {
         assert_eq!(run.steps(&steps).unwrap_err().code(), Code::Network);
         let state = State::read(&host.path(state::FILE)).unwrap().unwrap();
         assert_eq!((state.run, state.status), (1, Status::Failed));
-        let of_steps: Vec<_> = state
-            .steps
-            .iter()
-            .map(|step| (step.name.as_str(), step.status))
-            .collect();
-        assert_eq!(
-            of_steps,
-            [("a", Status::Done), ("b", Status::Failed), ("c", Status::Pending)]
-        );
+        let of_steps: Vec<_> = state.steps.iter().map(|step| (step.name.as_str(), step.status)).collect();
+        assert_eq!(of_steps, [("a", Status::Done), ("b", Status::Failed), ("c", Status::Pending)]);
         assert_eq!(state.steps[1].took_ms, Some(5000));
         assert_eq!(state.steps[1].error.as_ref().unwrap().code, "network");
 

@@ -20,13 +20,8 @@ pub struct Cmdline {
 impl Cmdline {
     /// Parses a command line. Any text is one; what follows `--` belongs to init and is left out.
     pub fn parse(text: &str) -> Cmdline {
-        let words = split(text)
-            .into_iter()
-            .take_while(|word| word != "--")
-            .map(|word| parse_word(&word));
-        Cmdline {
-            words: words.collect(),
-        }
+        let words = split(text).into_iter().take_while(|word| word != "--").map(|word| parse_word(&word));
+        Cmdline { words: words.collect() }
     }
 
     /// The values of `key`, in their order; a bare `key` counts as an empty one.
@@ -90,15 +85,9 @@ fn parse_word(word: &str) -> Word {
                 Some(inner) => inner.strip_suffix('"').unwrap_or(inner),
                 None => value,
             };
-            Word {
-                key: normal(key),
-                value: Some(value.to_owned()),
-            }
+            Word { key: normal(key), value: Some(value.to_owned()) }
         }
-        None => Word {
-            key: normal(word),
-            value: None,
-        },
+        None => Word { key: normal(word), value: None },
     }
 }
 

@@ -46,6 +46,14 @@ pub enum Source {
     Url(String),
 }
 
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Source::File(place) | Source::Url(place) => f.write_str(place),
+        }
+    }
+}
+
 /// What the command line says, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -71,13 +79,8 @@ impl Config {
                 return Err(Error::new(Code::Parameter, key).because("there is no such parameter"));
             }
         }
-        let plan = cmdline
-            .last(PLAN)
-            .ok_or_else(|| Error::new(Code::NoPlan, "kernel command line"))?;
-        Ok(Config {
-            plan: source(plan)?,
-            timeout: timeout(cmdline.last(TIMEOUT).unwrap_or("180"))?,
-        })
+        let plan = cmdline.last(PLAN).ok_or_else(|| Error::new(Code::NoPlan, "kernel command line"))?;
+        Ok(Config { plan: source(plan)?, timeout: timeout(cmdline.last(TIMEOUT).unwrap_or("180"))? })
     }
 }
 
@@ -122,26 +125,10 @@ mod tests {
     fn what_cannot_be_used_is_refused_by_name() {
         let cases = [
             ("quiet", Code::NoPlan, "kernel command line"),
-            (
-                "rd.diskless.plan=plan.json",
-                Code::Parameter,
-                "rd.diskless.plan=plan.json",
-            ),
-            (
-                "rd.diskless.plan=/p rd.diskless.timeout=0",
-                Code::Parameter,
-                "rd.diskless.timeout=0",
-            ),
-            (
-                "rd.diskless.plan=/p rd.diskless.timeout=x",
-                Code::Parameter,
-                "rd.diskless.timeout=x",
-            ),
-            (
-                "rd.diskless.plan=/p rd.diskless.plam=/q",
-                Code::Parameter,
-                "rd.diskless.plam",
-            ),
+            ("rd.diskless.plan=plan.json", Code::Parameter, "rd.diskless.plan=plan.json"),
+            ("rd.diskless.plan=/p rd.diskless.timeout=0", Code::Parameter, "rd.diskless.timeout=0"),
+            ("rd.diskless.plan=/p rd.diskless.timeout=x", Code::Parameter, "rd.diskless.timeout=x"),
+            ("rd.diskless.plan=/p rd.diskless.plam=/q", Code::Parameter, "rd.diskless.plam"),
         ];
         for (text, code, object) in cases {
             let error = read(text).unwrap_err();

@@ -34,9 +34,7 @@ impl Document {
         // The version first: what an unknown version looks like beyond it is not for us to judge.
         let AnyVersion { version } =
             serde_json::from_slice(text).map_err(|error| invalid("boot plan", error))?;
-        if version
-            .split_once('.')
-            .is_none_or(|(major, minor)| major != "1" || minor.parse::<u32>().is_err())
+        if version.split_once('.').is_none_or(|(major, minor)| major != "1" || minor.parse::<u32>().is_err())
         {
             return Err(Error::new(Code::PlanVersion, format!("version {version:?}")));
         }
@@ -48,33 +46,20 @@ impl Document {
     /// What the types alone cannot say.
     fn check(&self) -> Result<()> {
         if !is_hostname(&self.hostname) {
-            return Err(invalid(
-                "hostname",
-                "not a host name: letters, digits, `-` and `.`, 64 at most",
-            ));
+            return Err(invalid("hostname", "not a host name: letters, digits, `-` and `.`, 64 at most"));
         }
-        for (place, name) in [
-            ("iscsi.initiator", &self.iscsi.initiator),
-            ("iscsi.target", &self.iscsi.target),
-        ] {
+        for (place, name) in
+            [("iscsi.initiator", &self.iscsi.initiator), ("iscsi.target", &self.iscsi.target)]
+        {
             if !is_iscsi_name(name) {
-                return Err(invalid(
-                    place,
-                    "not an iSCSI name: iqn.YYYY-MM.DOMAIN[:ID], eui.… or naa.…",
-                ));
+                return Err(invalid(place, "not an iSCSI name: iqn.YYYY-MM.DOMAIN[:ID], eui.… or naa.…"));
             }
         }
         if self.iscsi.portals.len() != 1 {
-            return Err(invalid(
-                "iscsi.portals",
-                "must be one portal; several are not supported yet",
-            ));
+            return Err(invalid("iscsi.portals", "must be one portal; several are not supported yet"));
         }
         if !is_map_name(&self.luks.name) {
-            return Err(invalid(
-                "luks.name",
-                "letters, digits, `.`, `_` and `-`, 100 at most",
-            ));
+            return Err(invalid("luks.name", "letters, digits, `.`, `_` and `-`, 100 at most"));
         }
         self.overlay.check()
     }
@@ -103,9 +88,7 @@ fn is_hostname(name: &str) -> bool {
 
 /// RFC 7143 section 4.2.7: 223 bytes at most; what stringprep forbids is left to the target.
 fn is_iscsi_name(name: &str) -> bool {
-    let known = ["iqn.", "eui.", "naa."]
-        .iter()
-        .any(|kind| name.len() > kind.len() && name.starts_with(kind));
+    let known = ["iqn.", "eui.", "naa."].iter().any(|kind| name.len() > kind.len() && name.starts_with(kind));
     known && name.len() <= 223 && !name.chars().any(|c| c.is_whitespace() || c.is_control())
 }
 
@@ -158,7 +141,7 @@ fn luks_root() -> String {
 }
 
 /// Where a key is; its bytes are taken as they are, a newline at the end included.
-#[derive(Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum KeySource {
     /// A file in the initramfs.
@@ -193,10 +176,7 @@ impl Overlay {
                 return Err(invalid(&place, format!("{} is mounted twice", mount.at)));
             }
             if !mount.lower.strip_prefix("/dev/mapper/").is_some_and(is_map_name) {
-                return Err(invalid(
-                    &place,
-                    "`lower` is not a volume of the image, /dev/mapper/NAME",
-                ));
+                return Err(invalid(&place, "`lower` is not a volume of the image, /dev/mapper/NAME"));
             }
         }
         if !self.mounts.iter().any(|mount| mount.at == "/") {
@@ -210,18 +190,13 @@ impl Overlay {
 fn is_mount_point(path: &str) -> bool {
     let plain = |part: &str| {
         !matches!(part, "" | "." | "..")
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
     };
-    path == "/"
-        || path
-            .strip_prefix('/')
-            .is_some_and(|rest| rest.split('/').all(plain))
+    path == "/" || path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(plain))
 }
 
 /// One overlay.
-#[derive(Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mount {
     /// Where in the new root.
@@ -274,53 +249,18 @@ mod tests {
             ("/version", json!("1"), Code::PlanVersion, "\"1\""),
             ("/hostname", json!("a b"), Code::PlanInvalid, "hostname"),
             ("/hostname", json!(""), Code::PlanInvalid, "hostname"),
-            (
-                "/iscsi/initiator",
-                json!("node1"),
-                Code::PlanInvalid,
-                "iscsi.initiator",
-            ),
-            (
-                "/iscsi/target",
-                json!("iqn.2026-01.a b"),
-                Code::PlanInvalid,
-                "iscsi.target",
-            ),
+            ("/iscsi/initiator", json!("node1"), Code::PlanInvalid, "iscsi.initiator"),
+            ("/iscsi/target", json!("iqn.2026-01.a b"), Code::PlanInvalid, "iscsi.target"),
             ("/iscsi/portals", json!([]), Code::PlanInvalid, "iscsi.portals"),
-            (
-                "/iscsi/portals",
-                json!(["node:3260"]),
-                Code::PlanInvalid,
-                "socket address",
-            ),
+            ("/iscsi/portals", json!(["node:3260"]), Code::PlanInvalid, "socket address"),
             ("/iscsi/lun", json!(-1), Code::PlanInvalid, "-1"),
             ("/luks/name", json!("a/b"), Code::PlanInvalid, "luks.name"),
             ("/luks/key", json!({ "path": "/k" }), Code::PlanInvalid, "path"),
             ("/overlay/size", json!("x"), Code::PlanInvalid, "not a size"),
-            (
-                "/overlay/mounts",
-                mount("/var", "/dev/mapper/a"),
-                Code::PlanInvalid,
-                "nothing is mounted at /",
-            ),
-            (
-                "/overlay/mounts",
-                mount("/../x", "/dev/mapper/a"),
-                Code::PlanInvalid,
-                "overlay.mounts[0]",
-            ),
-            (
-                "/overlay/mounts",
-                mount("/", "/dev/sda1"),
-                Code::PlanInvalid,
-                "overlay.mounts[0]",
-            ),
-            (
-                "/overlay",
-                json!({ "mounts": [], "sise": "1G" }),
-                Code::PlanInvalid,
-                "sise",
-            ),
+            ("/overlay/mounts", mount("/var", "/dev/mapper/a"), Code::PlanInvalid, "nothing is mounted at /"),
+            ("/overlay/mounts", mount("/../x", "/dev/mapper/a"), Code::PlanInvalid, "overlay.mounts[0]"),
+            ("/overlay/mounts", mount("/", "/dev/sda1"), Code::PlanInvalid, "overlay.mounts[0]"),
+            ("/overlay", json!({ "mounts": [], "sise": "1G" }), Code::PlanInvalid, "sise"),
         ];
         for (pointer, value, code, says) in cases {
             let mut plan = good();
@@ -331,9 +271,7 @@ mod tests {
             if let ("/overlay/size", Some(overlay)) = (*pointer, plan.get_mut("overlay")) {
                 overlay["size"] = value.clone();
             }
-            let error = parse(&plan)
-                .err()
-                .unwrap_or_else(|| panic!("{pointer} {value} passed"));
+            let error = parse(&plan).err().unwrap_or_else(|| panic!("{pointer} {value} passed"));
             assert_eq!(error.code(), *code, "{pointer} {value}: {error}");
             assert!(error.to_string().contains(says), "{pointer} {value}: {error}");
         }

@@ -28,10 +28,7 @@ impl Size {
             _ => (text, 0),
         };
         let number: u64 = number.parse().ok()?;
-        number
-            .checked_mul(1 << shift)
-            .filter(|bytes| *bytes > 0)
-            .map(Size::Bytes)
+        number.checked_mul(1 << shift).filter(|bytes| *bytes > 0).map(Size::Bytes)
     }
 
     /// In bytes, on a node with `memory` bytes.
@@ -87,10 +84,7 @@ mod tests {
 
     #[test]
     fn memory() {
-        assert_eq!(
-            memory_total("MemTotal:        2017436 kB\nMemFree: 1 kB\n"),
-            Some(2017436 * 1024)
-        );
+        assert_eq!(memory_total("MemTotal:        2017436 kB\nMemFree: 1 kB\n"), Some(2017436 * 1024));
         assert_eq!(memory_total("MemFree: 1 kB\n"), None);
     }
 }

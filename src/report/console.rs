@@ -47,11 +47,7 @@ impl Console {
         } else {
             write("/dev/console")
         };
-        Console {
-            outputs: screen.into_iter().collect(),
-            kmsg,
-            told: None,
-        }
+        Console { outputs: screen.into_iter().collect(), kmsg, told: None }
     }
 
     /// Tells `event`, which happened `now`. Nobody is told twice of one wait within ten seconds.
@@ -76,12 +72,8 @@ impl Console {
                 true
             }
             _ => {
-                self.told = Some(Told {
-                    step: (*step).to_owned(),
-                    what: (*what).to_owned(),
-                    since: now,
-                    last: None,
-                });
+                self.told =
+                    Some(Told { step: (*step).to_owned(), what: (*what).to_owned(), since: now, last: None });
                 false
             }
         }
@@ -89,10 +81,7 @@ impl Console {
 
     fn write(&mut self, line: &str) {
         // A cause may hold text of others: it stays on this line.
-        let line: String = line
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
+        let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         // A console that cannot be written to must not stop the boot.
         if let Some(kmsg) = &mut self.kmsg {
             let _ = kmsg.write_all(format!("{PRIORITY}diskless: {line}\n").as_bytes());
@@ -105,10 +94,7 @@ impl Console {
 
 /// Whether the kernel puts lines of the level INFO on the console, from /proc/sys/kernel/printk.
 fn kernel_shows_info(printk: &str) -> bool {
-    let level = printk
-        .split_whitespace()
-        .next()
-        .and_then(|level| level.parse::<u32>().ok());
+    let level = printk.split_whitespace().next().and_then(|level| level.parse::<u32>().ok());
     level.is_some_and(|level| level > INFO)
 }
 
@@ -125,11 +111,7 @@ mod tests {
         Console::open(&Host::fake(root))
     }
 
-    const DONE: Event = Event::Done {
-        step: "luks",
-        took: Duration::ZERO,
-        detail: "a\nb",
-    };
+    const DONE: Event = Event::Done { step: "luks", took: Duration::ZERO, detail: "a\nb" };
 
     #[test]
     fn a_line_is_on_the_console_once() {
@@ -149,11 +131,7 @@ mod tests {
         let mut told = Vec::new();
         for tenth in 0..250u64 {
             let now = Duration::from_millis(tenth * 100);
-            let event = Event::Waiting {
-                step: "iscsi",
-                what: "disk",
-                left: Duration::ZERO,
-            };
+            let event = Event::Waiting { step: "iscsi", what: "disk", left: Duration::ZERO };
             if console.is_worth_a_line(now, &event) {
                 told.push(now.as_millis());
             }

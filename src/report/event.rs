@@ -52,12 +52,7 @@ impl fmt::Display for Event<'_> {
                 write!(f, "{step} done in {:.3} s: {detail}", took.as_secs_f64())
             }
             Event::Failed { step, error } => {
-                write!(
-                    f,
-                    "{step} failed [{}] {error}; {}",
-                    error.code().as_str(),
-                    error.advice()
-                )
+                write!(f, "{step} failed [{}] {error}; {}", error.code().as_str(), error.advice())
             }
             Event::Ready { took, own } => write!(
                 f,
@@ -79,26 +74,15 @@ mod tests {
         let error = Error::new(Code::IscsiAuth, "target iqn.x").because("status 02/01");
         let lines = [
             (
-                Event::Waiting {
-                    step: "iscsi",
-                    what: "disk of LUN 1",
-                    left: Duration::from_millis(28_900),
-                },
+                Event::Waiting { step: "iscsi", what: "disk of LUN 1", left: Duration::from_millis(28_900) },
                 "iscsi waiting for disk of LUN 1 (28 s left)",
             ),
             (
-                Event::Done {
-                    step: "luks",
-                    took: Duration::from_millis(1_250),
-                    detail: "luks_root",
-                },
+                Event::Done { step: "luks", took: Duration::from_millis(1_250), detail: "luks_root" },
                 "luks done in 1.250 s: luks_root",
             ),
             (
-                Event::Failed {
-                    step: "iscsi",
-                    error: &error,
-                },
+                Event::Failed { step: "iscsi", error: &error },
                 "iscsi failed [iscsi-auth] target iqn.x: the target refused the login: authentication failed: \
                  status 02/01; compare iscsi.auth in the plan with the account at the target",
             ),

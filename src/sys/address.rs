@@ -24,9 +24,5 @@ pub fn by_interface() -> BTreeMap<String, Vec<IpAddr>> {
 
 fn ip(address: &nix::sys::socket::SockaddrStorage) -> Option<IpAddr> {
     let v4 = address.as_sockaddr_in().map(|address| IpAddr::from(address.ip()));
-    v4.or_else(|| {
-        address
-            .as_sockaddr_in6()
-            .map(|address| IpAddr::from(address.ip()))
-    })
+    v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::from(address.ip())))
 }

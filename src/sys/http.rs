@@ -36,18 +36,14 @@ pub fn get(url: &str, most: u64, failed: Code, refused: Code) -> Result<Zeroizin
         .user_agent(concat!("diskless/", env!("CARGO_PKG_VERSION")))
         .build();
     let agent = ureq::Agent::with_parts(config, DefaultConnector::default(), Names);
-    let mut response = agent
-        .get(url)
-        .call()
-        .map_err(|error| Error::new(failed, url).because(error))?;
+    let mut response = agent.get(url).call().map_err(|error| Error::new(failed, url).because(error))?;
     let status = response.status();
     if !status.is_success() {
         let code = if status.is_client_error() { refused } else { failed };
         return Err(Error::new(code, url).because(format!("HTTP status {status}")));
     }
     let body = response.body_mut().with_config().limit(most).read_to_vec();
-    body.map(Zeroizing::new)
-        .map_err(|error| Error::new(failed, url).because(error))
+    body.map(Zeroizing::new).map_err(|error| Error::new(failed, url).because(error))
 }
 
 /// ureq's way to names: ours.
@@ -98,31 +94,12 @@ mod tests {
 
     #[test]
     fn a_body_or_the_reason() {
-        assert_eq!(
-            fetch("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").unwrap(),
-            b"hi"
-        );
+        assert_eq!(fetch("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").unwrap(), b"hi");
         let cases = [
-            (
-                "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
-                Code::PlanRefused,
-                "404",
-            ),
-            (
-                "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
-                Code::PlanFetch,
-                "503",
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123456789",
-                Code::PlanFetch,
-                "limit",
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhi",
-                Code::PlanFetch,
-                "",
-            ),
+            ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", Code::PlanRefused, "404"),
+            ("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", Code::PlanFetch, "503"),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123456789", Code::PlanFetch, "limit"),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhi", Code::PlanFetch, ""),
             ("SSH-2.0-x\r\n", Code::PlanFetch, ""),
         ];
         for (answer, code, says) in cases {

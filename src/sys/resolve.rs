@@ -40,26 +40,19 @@ fn failed(name: &str, why: impl Into<String>) -> Error {
 
 /// The addresses that the text of /etc/hosts gives `name`.
 fn in_hosts(hosts: &str, name: &str) -> Vec<IpAddr> {
-    let lines = hosts
-        .lines()
-        .map(|line| line.split('#').next().unwrap_or_default());
+    let lines = hosts.lines().map(|line| line.split('#').next().unwrap_or_default());
     lines
         .filter_map(|line| {
             let mut words = line.split_whitespace();
             let address = words.next()?.parse().ok()?;
-            words
-                .any(|word| word.eq_ignore_ascii_case(name))
-                .then_some(address)
+            words.any(|word| word.eq_ignore_ascii_case(name)).then_some(address)
         })
         .collect()
 }
 
 /// `DNS=` of systemd-networkd's state file, in the form of resolv.conf.
 fn networkd_servers(state: &str) -> String {
-    let servers = state
-        .lines()
-        .filter_map(|line| line.strip_prefix("DNS="))
-        .flat_map(str::split_whitespace);
+    let servers = state.lines().filter_map(|line| line.strip_prefix("DNS=")).flat_map(str::split_whitespace);
     servers.map(|server| format!("\nnameserver {server}")).collect()
 }
 
@@ -77,9 +70,9 @@ impl Servers {
         for line in resolv.lines() {
             let mut words = line.split_whitespace();
             match words.next() {
-                Some("nameserver") => found
-                    .servers
-                    .extend(words.next().and_then(|word| word.parse::<IpAddr>().ok())),
+                Some("nameserver") => {
+                    found.servers.extend(words.next().and_then(|word| word.parse::<IpAddr>().ok()))
+                }
                 Some("search" | "domain") => found.search = words.take(6).map(str::to_owned).collect(),
                 _ => (),
             }
@@ -121,11 +114,7 @@ fn ask_all(name: &str, servers: &Servers, deadline: Instant) -> Result<Vec<IpAdd
 
 /// The addresses `server` knows of `name`; none if it says that there is no such name, or no address of it.
 fn ask_one(name: &str, server: SocketAddr, deadline: Instant) -> std::io::Result<Vec<IpAddr>> {
-    let any: IpAddr = if server.is_ipv4() {
-        [0; 4].into()
-    } else {
-        [0; 16].into()
-    };
+    let any: IpAddr = if server.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
     let socket = UdpSocket::bind((any, 0))?;
     // A connected socket takes answers of this server alone.
     socket.connect(server)?;
@@ -234,9 +223,7 @@ mod tests {
                 *reply.rcode_mut() = rcode;
                 if question.qname.to_string() == "boot.example" && question.qtype == QTYPE::TYPE(TYPE::A) {
                     let rdata = RData::A(simple_dns::rdata::A { address: 0x0a01_0203 });
-                    reply
-                        .answers
-                        .push(ResourceRecord::new(question.qname.clone(), CLASS::IN, 60, rdata));
+                    reply.answers.push(ResourceRecord::new(question.qname.clone(), CLASS::IN, 60, rdata));
                 }
                 // First one that answers somebody else's query: it must not be taken.
                 let other = Packet::new_reply(query.id() ^ 1).build_bytes_vec().unwrap();
@@ -251,10 +238,7 @@ mod tests {
     fn asks_a_server() {
         let deadline = Instant::now() + Duration::from_secs(5);
         let server = name_server(RCODE::NoError);
-        assert_eq!(
-            ask_one("boot.example", server, deadline).unwrap(),
-            [v4("10.1.2.3")]
-        );
+        assert_eq!(ask_one("boot.example", server, deadline).unwrap(), [v4("10.1.2.3")]);
         assert!(ask_one("other.example", server, deadline).unwrap().is_empty());
         assert!(ask_one("boot.example", name_server(RCODE::ServerFailure), deadline).is_err());
     }
@@ -265,10 +249,7 @@ mod tests {
         let error = resolve(&Host::fake(root.path()), "boot", Duration::from_secs(1)).unwrap_err();
         assert_eq!(error.code(), Code::Resolve);
         assert!(error.to_string().contains("no name server"), "{error}");
-        assert_eq!(
-            resolve(&Host::fake(root.path()), "[::1]", Duration::ZERO).unwrap(),
-            [v4("::1")]
-        );
+        assert_eq!(resolve(&Host::fake(root.path()), "[::1]", Duration::ZERO).unwrap(), [v4("::1")]);
     }
 
     proptest::proptest! {

@@ -27,11 +27,7 @@ pub struct Step {
 impl Step {
     /// Waits until `server` takes connections on `port`; `role` is what it is, for people.
     pub fn new(role: &'static str, server: impl Into<String>, port: u16) -> Step {
-        Step {
-            role,
-            server: server.into(),
-            port,
-        }
+        Step { role, server: server.into(), port }
     }
 }
 

@@ -33,10 +33,7 @@ pub struct Seen {
 }
 
 pub fn observe(host: &Host, server: &str, port: u16) -> Result<Seen> {
-    Ok(Seen {
-        links: links(host, &address::by_interface()),
-        answer: connect(host, server, port),
-    })
+    Ok(Seen { links: links(host, &address::by_interface()), answer: connect(host, server, port) })
 }
 
 fn links(host: &Host, addresses: &BTreeMap<String, Vec<IpAddr>>) -> Vec<Link> {
@@ -83,21 +80,10 @@ mod tests {
             std::fs::write(folder.join("operstate"), state).unwrap();
         }
         let address: IpAddr = "10.0.0.9".parse().unwrap();
-        let links = links(
-            &Host::fake(root.path()),
-            &BTreeMap::from([("eth0".into(), vec![address])]),
-        );
+        let links = links(&Host::fake(root.path()), &BTreeMap::from([("eth0".into(), vec![address])]));
         let expected = [
-            Link {
-                name: "eth0".into(),
-                state: "up".into(),
-                addresses: vec![address],
-            },
-            Link {
-                name: "eth1".into(),
-                state: "down".into(),
-                addresses: vec![],
-            },
+            Link { name: "eth0".into(), state: "up".into(), addresses: vec![address] },
+            Link { name: "eth1".into(), state: "down".into(), addresses: vec![] },
         ];
         assert_eq!(links, expected);
     }
@@ -107,15 +93,8 @@ mod tests {
         let host = Host::fake("/nonexistent");
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        assert_eq!(
-            connect(&host, "127.0.0.1", address.port()),
-            Ok((address, address.ip()))
-        );
+        assert_eq!(connect(&host, "127.0.0.1", address.port()), Ok((address, address.ip())));
         drop(listener);
-        assert!(
-            connect(&host, "127.0.0.1", address.port())
-                .unwrap_err()
-                .contains("refused")
-        );
+        assert!(connect(&host, "127.0.0.1", address.port()).unwrap_err().contains("refused"));
     }
 }

@@ -37,33 +37,18 @@ mod tests {
 
     fn seen(links: Vec<Link>, answer: Result<(&str, &str), &str>) -> Seen {
         let answer = answer.map(|(address, ours)| (address.parse().unwrap(), ours.parse().unwrap()));
-        Seen {
-            links,
-            answer: answer.map_err(str::to_owned),
-        }
+        Seen { links, answer: answer.map_err(str::to_owned) }
     }
 
     fn link(name: &str, state: &str, address: Option<&str>) -> Link {
-        let addresses = address
-            .into_iter()
-            .map(|address| address.parse().unwrap())
-            .collect();
-        Link {
-            name: name.into(),
-            state: state.into(),
-            addresses,
-        }
+        let addresses = address.into_iter().map(|address| address.parse().unwrap()).collect();
+        Link { name: name.into(), state: state.into(), addresses }
     }
 
     #[test]
     fn done_when_the_server_answers() {
         let links = vec![link("eth0", "up", Some("10.0.0.9"))];
-        let next = plan(
-            "plan server",
-            "boot",
-            80,
-            &seen(links, Ok(("10.0.0.1:80", "10.0.0.9"))),
-        );
+        let next = plan("plan server", "boot", 80, &seen(links, Ok(("10.0.0.1:80", "10.0.0.9"))));
         let expected = Next::Done("plan server 10.0.0.1:80 answers to 10.0.0.9, over eth0".into());
         assert_eq!(next.unwrap(), expected);
     }
