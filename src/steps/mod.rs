@@ -2,6 +2,7 @@
 //! acts; `mod.rs` is the step itself. What else is in a folder is the trade of that step.
 
 pub mod fetch;
+pub mod handover;
 pub mod network;
 pub mod overlay;
 pub mod volumes;

@@ -7,6 +7,7 @@ pub mod dm;
 pub mod events;
 pub mod ext4;
 pub mod http;
+pub mod in_root;
 pub mod module;
 pub mod mount;
 pub mod resolve;
