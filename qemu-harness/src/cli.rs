@@ -1,0 +1,267 @@
+//! The verbs.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use lexopt::Arg::{Long, Short, Value};
+use lexopt::ValueExt;
+
+use crate::cache::Cache;
+use crate::error::{At, Error, Result};
+use crate::raise::{self, Request, Work};
+use crate::scenario::Scenario;
+
+/// What `--help` prints.
+pub const USAGE: &str = "\
+usage: qemu-harness VERB
+
+  list                        the scenarios of this repository
+  run [NAME|FOLDER ...|all]   boot them; without a name all
+      --list FILE             those named in FILE, one a line
+  demo [NAME]                 boot one (first-boot) and show what the agent says
+  selfcheck [NAME]            boot one (wrong-chap-secret) and look for traces on the host
+  clean                       remove the cache
+
+  --agent FILE                use this binary instead of building the agent
+  --help                      this text
+
+The cache is DISKLESS_CACHE, else ~/.cache/diskless. DISKLESS_MIRROR names a Debian mirror; without it the
+host's own is used. Exit code: 0 all passed, 1 not so, 2 usage.";
+
+/// Where cargo puts the agent: .cargo/config.toml names the target.
+const BUILT: &str = "x86_64-unknown-linux-gnu/release/diskless";
+/// The scenario that `demo` boots.
+const DEMO: &str = "first-boot";
+/// The scenario that ends soonest, for `selfcheck`.
+const QUICK: &str = "wrong-chap-secret";
+
+/// Acts on the command line; returns the exit code.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> Result<u8> {
+    let words = Words::read(lexopt::Parser::from_iter(arguments)).map_err(|e| Error::Usage(e.to_string()))?;
+    if words.help {
+        println!("{USAGE}");
+        return Ok(0);
+    }
+    let names: Vec<&str> = words.rest.iter().map(String::as_str).collect();
+    match (words.verb.as_deref(), names.as_slice()) {
+        (Some("list"), []) => list(),
+        (Some("run"), _) => start(Work::Run, chosen(&words)?, words.agent),
+        (Some("demo"), []) => start(Work::Demo, vec![find(DEMO)?], words.agent),
+        (Some("demo"), [name]) => start(Work::Demo, vec![find(name)?], words.agent),
+        (Some("selfcheck"), []) => start(Work::SelfCheck, vec![find(QUICK)?], words.agent),
+        (Some("selfcheck"), [name]) => start(Work::SelfCheck, vec![find(name)?], words.agent),
+        (Some("clean"), []) => clean(),
+        (Some(raise::RAISED), [request]) => raise::raised(&raise::decode(request)?, Stdio::inherit()),
+        (Some(raise::INSIDE), [request]) => raise::inside(&raise::decode(request)?),
+        (Some(verb), _) => Err(Error::Usage(format!(
+            "{verb}: no such verb, or not with these words"
+        ))),
+        (None, _) => Err(Error::Usage("what is to be done?".into())),
+    }
+}
+
+#[derive(Default)]
+struct Words {
+    verb: Option<String>,
+    rest: Vec<String>,
+    list: Option<PathBuf>,
+    agent: Option<PathBuf>,
+    help: bool,
+}
+
+impl Words {
+    fn read(mut parser: lexopt::Parser) -> std::result::Result<Words, lexopt::Error> {
+        let mut words = Words::default();
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Short('h') | Long("help") => words.help = true,
+                Long("list") => words.list = Some(parser.value()?.into()),
+                Long("agent") => words.agent = Some(parser.value()?.into()),
+                Value(word) if words.verb.is_none() => words.verb = Some(word.string()?),
+                Value(word) => words.rest.push(word.string()?),
+                other => return Err(other.unexpected()),
+            }
+        }
+        Ok(words)
+    }
+}
+
+fn list() -> Result<u8> {
+    for folder in Scenario::all(&scenarios())? {
+        let scenario = Scenario::load(&folder)?;
+        println!("{:<24} {}", scenario.name, scenario.document.summary);
+    }
+    Ok(0)
+}
+
+/// The folders of the scenarios to run.
+fn chosen(words: &Words) -> Result<Vec<PathBuf>> {
+    let mut names = words.rest.clone();
+    if let Some(path) = &words.list {
+        let text = fs::read_to_string(path).at("read", path)?;
+        let lines = text.lines().map(str::trim);
+        names.extend(
+            lines
+                .filter(|line| !line.is_empty() && !line.starts_with('#'))
+                .map(ToOwned::to_owned),
+        );
+    }
+    if (names.is_empty() && words.list.is_none()) || names == ["all"] {
+        return Scenario::all(&scenarios());
+    }
+    names.iter().map(|name| find(name)).collect()
+}
+
+/// A scenario of the repository by name, or any folder by path.
+fn find(name: &str) -> Result<PathBuf> {
+    let ours = scenarios().join(name);
+    let folder = if !name.contains('/') && ours.is_dir() {
+        ours
+    } else {
+        PathBuf::from(name)
+    };
+    if !folder.is_dir() {
+        return Err(Error::Usage(format!(
+            "{name}: no such scenario; `list` shows those there are"
+        )));
+    }
+    // Read already here: a mistake shows before anything is built.
+    Ok(Scenario::load(&folder)?.folder)
+}
+
+fn start(work: Work, scenarios: Vec<PathBuf>, agent: Option<PathBuf>) -> Result<u8> {
+    if !Path::new("/dev/net/tun").exists() {
+        return Err(Error::Host(
+            "no /dev/net/tun: load the module tun, or give the container the device".into(),
+        ));
+    }
+    if !program_exists("debootstrap") {
+        return Err(Error::Host(
+            "debootstrap is missing: apt-get install debootstrap".into(),
+        ));
+    }
+    let cache = Cache::open(&Cache::default_folder()?)?;
+    let target = target_folder()?;
+    let agent = match agent {
+        Some(path) => fs::canonicalize(&path).at("find", &path)?,
+        None => build_agent(&target)?,
+    };
+    let cache = cache.folder().to_path_buf();
+    raise::raise(&Request {
+        cache,
+        repository: repository(),
+        agent,
+        target,
+        scenarios,
+        work,
+    })
+}
+
+fn clean() -> Result<u8> {
+    let cache = Cache::default_folder()?;
+    if !cache.exists() {
+        println!("{}: nothing there", cache.display());
+        return Ok(0);
+    }
+    let nowhere = PathBuf::new();
+    let (repository, agent, target) = (nowhere.clone(), nowhere.clone(), nowhere);
+    raise::raise(&Request {
+        cache,
+        repository,
+        agent,
+        target,
+        scenarios: Vec::new(),
+        work: Work::Clean,
+    })
+}
+
+/// Cargo runs as the caller, never as root through sudo.
+fn build_agent(target: &Path) -> Result<PathBuf> {
+    println!("building the agent: cargo build --release -p diskless");
+    let mut cargo = cargo();
+    cargo.args(["build", "--release", "-p", "diskless"]);
+    let program = crate::command::line(&cargo);
+    let status = cargo
+        .status()
+        .map_err(|source| Error::Start { program, source })?;
+    if !status.success() {
+        return Err(Error::Host("the agent does not build".into()));
+    }
+    Ok(target.join(BUILT))
+}
+
+fn target_folder() -> Result<PathBuf> {
+    let mut cargo = cargo();
+    cargo
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .stderr(Stdio::inherit());
+    let program = crate::command::line(&cargo);
+    let output = cargo
+        .output()
+        .map_err(|source| Error::Start { program, source })?;
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&output.stdout).at("read", "cargo's metadata")?;
+    match metadata
+        .get("target_directory")
+        .and_then(serde_json::Value::as_str)
+    {
+        Some(folder) => Ok(PathBuf::from(folder)),
+        None => Err(Error::Host("cargo metadata names no target folder".into())),
+    }
+}
+
+fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(repository());
+    cargo
+}
+
+fn program_exists(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into()])
+        .any(|folder| folder.join(name).is_file())
+}
+
+/// Where this package was built: the harness is run from its repository.
+fn package() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn scenarios() -> PathBuf {
+    package().join("scenarios")
+}
+
+fn repository() -> PathBuf {
+    package().parent().unwrap_or(package()).to_path_buf()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(words: &[&str]) -> Result<u8> {
+        main(["qemu-harness"].iter().chain(words).map(OsString::from))
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_usage() {
+        for words in [
+            &[][..],
+            &["fly"],
+            &["list", "x"],
+            &["run", "--fast"],
+            &["run", "no-such-scenario"],
+        ] {
+            assert!(matches!(run(words), Err(Error::Usage(_))), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn help_and_list_need_nothing() {
+        assert_eq!(run(&["--help"]).unwrap(), 0);
+        assert_eq!(run(&["list"]).unwrap(), 0);
+    }
+}

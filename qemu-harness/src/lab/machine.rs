@@ -1,0 +1,149 @@
+//! The virtual machine.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::console::Console;
+use crate::chroot::Root;
+use crate::command;
+use crate::error::{At, Error, Result};
+use crate::recipe::Ready;
+use crate::scenario;
+
+/// How long QEMU may take to end once its console is closed.
+const END: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(20);
+
+/// A running QEMU; dropping it ends it.
+pub struct Machine {
+    child: Child,
+    /// Its serial console.
+    pub console: Console,
+}
+
+impl Machine {
+    /// Starts QEMU on the interface `tap`. In `folder`: `initramfs` is what it boots, `facts.json` takes what
+    /// the booted root reports, `serial.log` the console.
+    pub fn start(
+        tools: &Root,
+        folder: &Path,
+        ready: &Ready,
+        hardware: &scenario::Machine,
+        tap: &str,
+        command_line: &str,
+    ) -> Result<Machine> {
+        let mut qemu = tools.command("qemu-system-x86_64");
+        qemu.args([
+            "-nodefaults",
+            "-no-user-config",
+            "-no-reboot",
+            "-display",
+            "none",
+            "-machine",
+            "q35",
+        ]);
+        qemu.args(accelerator()?).args([
+            "-m",
+            &hardware.memory.to_string(),
+            "-smp",
+            &hardware.cpus.to_string(),
+        ]);
+        qemu.arg("-kernel").arg(tools.inside(&ready.kernel)?);
+        qemu.arg("-initrd").arg(tools.inside(&folder.join("initramfs"))?);
+        qemu.arg("-append").arg(command_line);
+        qemu.args([
+            "-chardev",
+            "stdio,id=console,signal=off",
+            "-serial",
+            "chardev:console",
+        ]);
+        qemu.arg("-netdev")
+            .arg(format!("tap,id=net,ifname={tap},script=no,downscript=no"));
+        // No boot ROM: the kernel is loaded by QEMU itself.
+        qemu.args([
+            "-device",
+            "virtio-net-pci,netdev=net,mac=52:54:00:00:00:01,romfile=",
+        ]);
+        qemu.args(["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"]);
+        let facts = tools.inside(&folder.join("facts.json"))?;
+        qemu.arg("-chardev")
+            .arg(format!("file,id=facts,path={}", facts.display()));
+        qemu.args(["-device", "virtserialport,chardev=facts,name=org.diskless.facts"]);
+        let path = folder.join("qemu.command");
+        fs::write(&path, command::line(&qemu) + "\n").at("write", &path)?;
+        Machine::spawn(&mut qemu, folder)
+    }
+
+    fn spawn(qemu: &mut Command, folder: &Path) -> Result<Machine> {
+        let log = folder.join("qemu.log");
+        let mut child = qemu
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(command::open_log(&log)?)
+            .spawn()
+            .map_err(|source| Error::Start {
+                program: "qemu".to_owned(),
+                source,
+            })?;
+        let Some(stdout) = child.stdout.take() else {
+            return Err(Error::Host("QEMU without a console".into()));
+        };
+        let console = Console::read(stdout, &folder.join("serial.log"))?;
+        Ok(Machine { child, console })
+    }
+
+    /// How QEMU ended, once its console is closed.
+    pub fn wait(&mut self) -> Result<ExitStatus> {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().at("wait for", "qemu")? {
+                return Ok(status);
+            }
+            if start.elapsed() > END {
+                return Err(Error::Late {
+                    what: "QEMU's end".into(),
+                    seconds: END.as_secs(),
+                });
+            }
+            thread::sleep(POLL);
+        }
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// KVM where the processor itself offers it; /dev/kvm alone says too little.
+fn accelerator() -> Result<[&'static str; 4]> {
+    let text = fs::read_to_string("/proc/cpuinfo").at("read", "/proc/cpuinfo")?;
+    Ok(match virtualizes(&text) && Path::new("/dev/kvm").exists() {
+        true => ["-accel", "kvm", "-cpu", "host"],
+        false => ["-accel", "tcg,thread=multi", "-cpu", "max"],
+    })
+}
+
+fn virtualizes(cpuinfo: &str) -> bool {
+    cpuinfo
+        .lines()
+        .filter(|line| line.starts_with("flags"))
+        .flat_map(str::split_whitespace)
+        .any(|flag| flag == "vmx" || flag == "svm")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kvm_only_where_the_processor_has_it() {
+        assert!(virtualizes("model name\t: x\nflags\t\t: fpu vmx sse\n"));
+        assert!(!virtualizes("model name\t: svm\nflags\t\t: fpu sse\n"));
+    }
+}

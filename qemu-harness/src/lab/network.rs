@@ -1,0 +1,78 @@
+//! The cable to the node, and DHCP on it.
+
+use std::path::Path;
+
+use super::SERVER;
+use super::service::Service;
+use crate::chroot::Root;
+use crate::command;
+use crate::error::Result;
+
+/// The host's end of the cable.
+const TAP: &str = "node0";
+
+/// The cable.
+pub struct Link<'a> {
+    tools: &'a Root,
+    log: &'a Path,
+}
+
+impl<'a> Link<'a> {
+    /// Lays it, in the network namespace of the calling thread.
+    pub fn lay(tools: &'a Root, log: &'a Path) -> Result<Link<'a>> {
+        let link = Link { tools, log };
+        link.ip(&["link", "set", "lo", "up"])?;
+        link.ip(&["tuntap", "add", "dev", TAP, "mode", "tap"])?;
+        link.ip(&["address", "add", &format!("{SERVER}/24"), "dev", TAP])?;
+        link.set(true)?;
+        Ok(link)
+    }
+
+    /// The interface's name.
+    pub fn name(&self) -> &'static str {
+        TAP
+    }
+
+    /// Pulls the cable, or puts it back.
+    pub fn set(&self, up: bool) -> Result<()> {
+        self.ip(&["link", "set", TAP, if up { "up" } else { "down" }])
+    }
+
+    fn ip(&self, words: &[&str]) -> Result<()> {
+        command::run(self.tools.command("ip").args(words), self.log)
+    }
+}
+
+/// A DHCP server for the node.
+pub struct Dhcp(Service);
+
+impl Dhcp {
+    /// Starts it; a node that asks too early asks again.
+    pub fn start(tools: &Root, folder: &Path) -> Result<Dhcp> {
+        let leases = tools.inside(&folder.join("leases"))?;
+        let mut dnsmasq = tools.command("dnsmasq");
+        dnsmasq.args([
+            "--keep-in-foreground",
+            "--log-facility=-",
+            "--conf-file=/dev/null",
+            "--user=root",
+        ]);
+        dnsmasq.args(["--pid-file=", "--port=0", "--log-dhcp"]);
+        dnsmasq
+            .arg(format!("--interface={TAP}"))
+            .arg("--dhcp-range=198.18.0.100,198.18.0.150,12h");
+        dnsmasq
+            .arg("--dhcp-authoritative")
+            .arg(format!("--dhcp-leasefile={}", leases.display()));
+        Ok(Dhcp(Service::start(
+            "dnsmasq",
+            &mut dnsmasq,
+            &folder.join("dnsmasq.log"),
+        )?))
+    }
+
+    /// An error when it has ended.
+    pub fn check(&mut self) -> Result<()> {
+        self.0.check()
+    }
+}

@@ -1,0 +1,60 @@
+//! A server program that runs as long as the scenario.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::command;
+use crate::error::{At, Error, Result};
+
+/// A running program; dropping it ends it.
+pub struct Service {
+    name: &'static str,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Service {
+    /// Starts `command` with its output in `log`.
+    pub fn start(name: &'static str, command: &mut Command, log: &Path) -> Result<Service> {
+        let file = command::open_log(log)?;
+        let errors = file.try_clone().at("open", log)?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file)
+            .stderr(errors)
+            .spawn()
+            .map_err(|source| Error::Start {
+                program: name.to_owned(),
+                source,
+            })?;
+        Ok(Service {
+            name,
+            child,
+            log: log.to_path_buf(),
+        })
+    }
+
+    /// An error when it has ended by itself.
+    pub fn check(&mut self) -> Result<()> {
+        match self.child.try_wait().at("wait for", self.name)? {
+            None => Ok(()),
+            Some(status) => Err(Error::Failed {
+                program: self.name.to_owned(),
+                status,
+                log: self.log.clone(),
+                tail: command::tail(&self.log)
+                    .lines()
+                    .map(|line| format!("\n    {line}"))
+                    .collect(),
+            }),
+        }
+    }
+}
+
+impl Drop for Service {
+    /// SIGKILL: tgtd ignores SIGTERM while it has sessions, and no state is worth saving.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,114 @@
+//! The GPT image: one partition, ext4, with the image root and the unit that reports facts.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use nix::sched::CloneFlags;
+
+use crate::cache::Cache;
+use crate::chroot::Root;
+use crate::command;
+use crate::error::{At, Result};
+use crate::{namespace, tree};
+
+/// Run inside the builder with the root folder, the kernel's version, the image to make, and modules.
+const DISK: &str = include_str!("../../assets/disk.sh");
+const FACTS_UNIT: &str = include_str!("../../assets/image/diskless-facts.service");
+const FACTS_SCRIPT: &str = include_str!("../../assets/image/diskless-facts");
+
+/// What udev and services of the booted image load. What the initramfs loaded stays.
+const MODULES: &[&str] = &[
+    "dm-crypt",
+    "dm-mod",
+    "dm-multipath",
+    "dm-service-time",
+    "ext4",
+    "iscsi_tcp",
+    "overlay",
+    "scsi_dh_alua",
+    "sd_mod",
+    "sg",
+    "virtio_balloon",
+    "virtio_console",
+    "virtio_net",
+    "virtio_pci",
+    "virtio_rng",
+    "xfs",
+    "zram",
+];
+
+/// Nobody logs in, and nothing runs on its own clock.
+const MASKED: [&str; 6] = [
+    "serial-getty@ttyS0.service",
+    "getty@tty1.service",
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "e2scrub_all.timer",
+    "fstrim.timer",
+];
+
+/// All that decides what the image is, given the image root and the builder.
+pub fn recipe() -> String {
+    format!(
+        "{DISK} {FACTS_UNIT} {FACTS_SCRIPT} {MASKED:?} {}",
+        MODULES.join(" ")
+    )
+}
+
+/// Makes the image at `at` from the root folder `image`, which stays as it is.
+pub fn make(cache: &Cache, builder: &Path, image: &Path, version: &str, at: &Path) -> Result<()> {
+    let log = cache.log("disk");
+    let work = cache.folder().join("work");
+    tree::remove(&work)?;
+    fs::create_dir_all(&work).at("create", &work)?;
+    namespace::apart(CloneFlags::CLONE_NEWNS, || {
+        namespace::tmpfs(&work)?;
+        let root = work.join("root");
+        namespace::overlay(image, &work, &root)?;
+        add_files(&root)?;
+        let tools = Root::enter(builder, cache.folder())?;
+        let mut script = tools.command("sh");
+        script
+            .args(["-c", DISK, "disk"])
+            .arg(tools.inside(&root)?)
+            .arg(version)
+            .arg(tools.inside(at)?);
+        command::run(script.args(MODULES), &log)
+    })
+}
+
+fn add_files(root: &Path) -> Result<()> {
+    let units = root.join("etc/systemd/system");
+    write(&root.join("usr/local/lib/diskless-facts"), FACTS_SCRIPT, 0o755)?;
+    write(&units.join("diskless-facts.service"), FACTS_UNIT, 0o644)?;
+    link(
+        "../diskless-facts.service",
+        &units.join("multi-user.target.wants/diskless-facts.service"),
+    )?;
+    for unit in MASKED {
+        link("/dev/null", &units.join(unit))?;
+    }
+    // The node's names come from the agent: these are seen only when it failed to set them.
+    write(&root.join("etc/hostname"), "image\n", 0o644)?;
+    write(&root.join("etc/machine-id"), "", 0o444)?;
+    write(&root.join("etc/fstab"), "", 0o644)?;
+    write(&root.join("etc/resolv.conf"), "", 0o644)
+}
+
+fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
+    tree::remove(path)?;
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).at("create", folder)?;
+    }
+    fs::write(path, text).at("write", path)?;
+    fs::set_permissions(path, Permissions::from_mode(mode)).at("set the mode of", path)
+}
+
+fn link(target: &str, path: &Path) -> Result<()> {
+    tree::remove(path)?;
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).at("create", folder)?;
+    }
+    symlink(target, path).at("link", path)
+}

@@ -1,0 +1,146 @@
+//! The three Debian roots: `base`, and its copies `builder` (tools, a kernel) and `image` (what nodes boot).
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use nix::sched::CloneFlags;
+
+use super::mirror::{Mirror, RELEASE};
+use crate::cache::Cache;
+use crate::chroot::Root;
+use crate::command;
+use crate::error::{At, Result};
+use crate::namespace;
+
+/// Run inside a root with the packages to install.
+const INSTALL: &str = include_str!("../../assets/install.sh");
+/// Run inside the builder: unpacks the kernel.
+const KERNEL: &str = include_str!("../../assets/kernel.sh");
+/// No documentation, no syncing: a root that is half made is thrown away anyway.
+const DPKG: &str = "force-unsafe-io\n\
+    path-exclude=/usr/share/doc/*\npath-exclude=/usr/share/info/*\npath-exclude=/usr/share/man/*\n\
+    path-exclude=/usr/share/locale/*\n";
+/// Package scripts ask this before they start a daemon; 101 is "no".
+const POLICY: &str = "#!/bin/sh\nexit 101\n";
+
+const BUILDER_PACKAGES: &[&str] = &[
+    // The machine.
+    "qemu-system-x86",
+    "ipxe-qemu",
+    "seabios",
+    // Its network and its target.
+    "dnsmasq-base",
+    "iproute2",
+    "tgt",
+    // The initramfs, and what its modules take from the system.
+    "dracut",
+    "dracut-network",
+    "cpio",
+    "dbus",
+    "dmsetup",
+    "kmod",
+    "systemd",
+    "udev",
+    "zstd",
+    // The image.
+    "cryptsetup-bin",
+    "e2fsprogs",
+    "gdisk",
+    "lvm2",
+    "xfsprogs",
+];
+
+const IMAGE_PACKAGES: &[&str] = &[
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "udev",
+    "kmod",
+    "iproute2",
+    "open-iscsi",
+    "multipath-tools",
+    "cryptsetup-bin",
+    "dmsetup",
+    "lvm2",
+    // For the facts.
+    "jq",
+];
+
+/// All that decides what `base` is.
+pub fn base_recipe() -> String {
+    format!("{RELEASE} {DPKG} {POLICY}")
+}
+
+/// All that decides what `builder` is, given `base`.
+pub fn builder_recipe() -> String {
+    format!("{INSTALL} {KERNEL} {}", BUILDER_PACKAGES.join(" "))
+}
+
+/// All that decides what `image` is, given `base`.
+pub fn image_recipe() -> String {
+    format!("{INSTALL} {}", IMAGE_PACKAGES.join(" "))
+}
+
+/// The smallest Debian that has apt.
+pub fn make_base(cache: &Cache, at: &Path) -> Result<()> {
+    let log = cache.log("base");
+    let mirror = Mirror::of_host(&log)?;
+    let packages = cache.packages();
+    fs::create_dir_all(&packages).at("create", &packages)?;
+    namespace::apart(CloneFlags::CLONE_NEWNS, || {
+        let mut debootstrap = Command::new("debootstrap");
+        debootstrap
+            .arg("--variant=minbase")
+            .arg(format!("--cache-dir={}", packages.display()));
+        debootstrap.arg(RELEASE).arg(at).arg(mirror.address());
+        command::run(&mut debootstrap, &log)
+    })?;
+    write(at, "etc/apt/sources.list", &mirror.sources())?;
+    write(at, "etc/dpkg/dpkg.cfg.d/harness", DPKG)?;
+    write(at, "usr/sbin/policy-rc.d", POLICY)?;
+    let policy = at.join("usr/sbin/policy-rc.d");
+    fs::set_permissions(&policy, Permissions::from_mode(0o755)).at("set the mode of", &policy)
+}
+
+/// The root with the tools.
+pub fn make_builder(cache: &Cache, base: &Path, at: &Path) -> Result<()> {
+    derive(cache, base, at, "builder", BUILDER_PACKAGES, KERNEL)
+}
+
+/// The root that nodes boot, as packages make it.
+pub fn make_image(cache: &Cache, base: &Path, at: &Path) -> Result<()> {
+    derive(
+        cache,
+        base,
+        at,
+        "image",
+        IMAGE_PACKAGES,
+        "rm -r /var/lib/apt/lists/* /usr/sbin/policy-rc.d",
+    )
+}
+
+/// Copies `base`, installs packages, runs one more script.
+fn derive(cache: &Cache, base: &Path, at: &Path, name: &str, packages: &[&str], then: &str) -> Result<()> {
+    let log = cache.log(name);
+    command::run(Command::new("cp").arg("-a").arg(base).arg(at), &log)?;
+    // Names are resolved inside as they are on the host.
+    let resolver = fs::read_to_string("/etc/resolv.conf").at("read", "/etc/resolv.conf")?;
+    write(at, "etc/resolv.conf", &resolver)?;
+    namespace::apart(CloneFlags::CLONE_NEWNS, || {
+        let root = Root::enter(at, cache.folder())?;
+        command::run(
+            root.command("sh").args(["-c", INSTALL, "install"]).args(packages),
+            &log,
+        )?;
+        command::run(root.command("sh").args(["-c", then]), &log)
+    })
+}
+
+fn write(root: &Path, name: &str, text: &str) -> Result<()> {
+    let path = root.join(name);
+    // A link would be followed out of the root.
+    crate::tree::remove(&path)?;
+    fs::write(&path, text).at("write", &path)
+}

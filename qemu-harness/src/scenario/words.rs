@@ -1,0 +1,72 @@
+//! Texts of a scenario that the harness completes: `${…}` and the kernel's command line.
+
+use crate::lab::{HTTP, PORTAL, SERVER};
+use crate::recipe::{KEY_ARGON2ID, KEY_PBKDF2, LUKS_UUID};
+
+/// What the harness gives every node; `panic=-1` with QEMU's -no-reboot ends a machine that panics.
+const BASE: &[&str] = &["console=ttyS0", "panic=-1", "ip=dhcp", "rd.neednet=1"];
+
+/// Replaces `${server}`, `${portal}`, `${http}`, `${image.uuid}`, `${key.argon2id}` and `${key.pbkdf2}`.
+pub fn substitute(text: &str) -> Result<String, String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let Some((name, after)) = after.split_once('}') else {
+            return Err("`${` without `}`".to_owned());
+        };
+        out.push_str(before);
+        out.push_str(value(name).ok_or_else(|| format!("`${{{name}}}` is not known"))?);
+        rest = after;
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+fn value(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "server" => SERVER,
+        "portal" => PORTAL,
+        "http" => HTTP,
+        "image.uuid" => LUKS_UUID,
+        "key.argon2id" => KEY_ARGON2ID,
+        "key.pbkdf2" => KEY_PBKDF2,
+        _ => return None,
+    })
+}
+
+/// The kernel's command line: the harness's parameters, less those that the scenario names, and the
+/// scenario's. `served` says whether a plan is to be had over HTTP.
+pub fn command_line(scenario: &str, served: bool) -> String {
+    let own: Vec<&str> = scenario.split_whitespace().collect();
+    let plan = served.then(|| format!("rd.diskless.plan={HTTP}/plan.json"));
+    let base = BASE.iter().copied().chain(plan.as_deref());
+    let kept = base.filter(|word| !own.iter().any(|other| name(other) == name(word)));
+    kept.chain(own.iter().copied()).collect::<Vec<_>>().join(" ")
+}
+
+fn name(parameter: &str) -> &str {
+    parameter.split_once('=').map_or(parameter, |(name, _)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_replaced() {
+        assert_eq!(substitute("a ${portal} b").unwrap(), format!("a {PORTAL} b"));
+        assert_eq!(substitute("no names, $ and {}").unwrap(), "no names, $ and {}");
+        assert!(substitute("${colour}").unwrap_err().contains("colour"));
+        assert!(substitute("${portal").is_err());
+    }
+
+    #[test]
+    fn the_scenarios_parameters_win() {
+        assert_eq!(
+            command_line("rd.diskless.plan=/etc/plan.json quiet", true),
+            "console=ttyS0 panic=-1 ip=dhcp rd.neednet=1 rd.diskless.plan=/etc/plan.json quiet"
+        );
+        assert!(command_line("", true).ends_with(&format!("rd.diskless.plan={HTTP}/plan.json")));
+        assert!(!command_line("", false).contains("rd.diskless"));
+    }
+}
