@@ -6,7 +6,7 @@
 use std::fmt;
 
 /// A result of this crate.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What the engine does with an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +72,8 @@ codes! {
         "give the kernel rd.diskless.plan=URL or rd.diskless.plan=/path/in/the/initramfs";
     Parameter "parameter" Config, "a kernel parameter has a value that cannot be used",
         "correct the kernel command line";
+    PlanMissing "plan-missing" Config, "the boot plan could not be read",
+        "put the file into the initramfs, or correct rd.diskless.plan=";
     PlanInvalid "plan-invalid" Config, "the boot plan cannot be used",
         "correct the plan where the message points";
     PlanVersion "plan-version" Config, "the boot plan has a version that this agent does not know",
@@ -118,6 +120,8 @@ codes! {
         "see the message; re-create the header without it";
     LuksNoKey "luks-no-key" Config, "no keyslot opens with this key",
         "check that luks.key in the plan is the key of this image";
+    LuksKeyMissing "luks-key-missing" Config, "the key of the image is not to be had",
+        "put the file into the initramfs, or correct luks.key in the plan";
     LuksMemory "luks-memory" Fatal, "the keyslot needs more memory than the node has free",
         "use a keyslot with less memory (luksAddKey --pbkdf-memory, or --pbkdf pbkdf2)";
 
@@ -147,11 +151,7 @@ pub struct Error {
 impl Error {
     /// An error of `code` that happened to `object` (`"portal 10.0.0.1:3260"`, `"/etc/hostname"`).
     pub fn new(code: Code, object: impl Into<String>) -> Error {
-        Error {
-            code,
-            object: object.into(),
-            cause: None,
-        }
+        Error { code, object: object.into(), cause: None }
     }
 
     /// Adds the cause: another error, or a sentence.
@@ -226,11 +226,7 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for code in Code::ALL {
             assert!(seen.insert(code.as_str()), "{} stands twice", code.as_str());
-            assert!(
-                code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'),
-                "{}",
-                code.as_str()
-            );
+            assert!(code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", code.as_str());
         }
     }
 }

@@ -85,10 +85,7 @@ pub fn converge<C: Converge>(
         let stalled = match step.observe(host).and_then(|seen| step.plan(&seen)) {
             Ok(Next::Done(what)) => return Ok(what),
             Ok(Next::Do(_)) if actions == MOST_ACTIONS => {
-                return Err(Error::new(
-                    Code::NotConverging,
-                    format!("after {actions} actions"),
-                ));
+                return Err(Error::new(Code::NotConverging, format!("after {actions} actions")));
             }
             Ok(Next::Do(action)) => match step.apply(host, action) {
                 Ok(()) => {
@@ -110,10 +107,7 @@ pub fn converge<C: Converge>(
         if left.is_zero() {
             return stalled.give_up(limit);
         }
-        waiting(&Waiting {
-            what: stalled.what(),
-            left,
-        });
+        waiting(&Waiting { what: stalled.what(), left });
         host.wait_for_change(pause.min(left));
         pause = pause.saturating_mul(2).min(LONGEST_WAIT);
     }
@@ -159,13 +153,7 @@ mod tests {
 
     impl Lamp {
         fn new(needs: u32) -> Lamp {
-            Lamp {
-                pushes: Cell::new(0),
-                needs,
-                failures: Cell::new(0),
-                failure: Code::Network,
-                waits: false,
-            }
+            Lamp { pushes: Cell::new(0), needs, failures: Cell::new(0), failure: Code::Network, waits: false }
         }
     }
 
@@ -200,24 +188,15 @@ mod tests {
     #[test]
     fn acts_until_done_and_then_not_at_all() {
         let lamp = Lamp::new(3);
-        assert_eq!(
-            converge(&lamp, &Host::fake("/"), LIMIT, &mut |_| ()).unwrap(),
-            "light"
-        );
+        assert_eq!(converge(&lamp, &Host::fake("/"), LIMIT, &mut |_| ()).unwrap(), "light");
         assert_eq!(lamp.pushes.get(), 3);
-        assert_eq!(
-            converge(&lamp, &Host::fake("/"), LIMIT, &mut |_| ()).unwrap(),
-            "light"
-        );
+        assert_eq!(converge(&lamp, &Host::fake("/"), LIMIT, &mut |_| ()).unwrap(), "light");
         assert_eq!(lamp.pushes.get(), 3);
     }
 
     #[test]
     fn a_named_wait_ends_at_its_deadline() {
-        let lamp = Lamp {
-            waits: true,
-            ..Lamp::new(1)
-        };
+        let lamp = Lamp { waits: true, ..Lamp::new(1) };
         let host = Host::fake("/");
         let mut told = Vec::new();
         let error = converge(&lamp, &host, LIMIT, &mut |w| told.push(w.clone())).unwrap_err();
@@ -230,31 +209,18 @@ mod tests {
 
     #[test]
     fn retries_what_may_go_away_and_reports_it_at_the_deadline() {
-        let lamp = Lamp {
-            failures: Cell::new(3),
-            ..Lamp::new(1)
-        };
+        let lamp = Lamp { failures: Cell::new(3), ..Lamp::new(1) };
         assert!(converge(&lamp, &Host::fake("/"), LIMIT, &mut |_| ()).is_ok());
-        let lamp = Lamp {
-            failures: Cell::new(u32::MAX),
-            ..Lamp::new(1)
-        };
+        let lamp = Lamp { failures: Cell::new(u32::MAX), ..Lamp::new(1) };
         let error = converge(&lamp, &Host::fake("/"), LIMIT, &mut |_| ()).unwrap_err();
         assert_eq!(error.code(), Code::Network);
     }
 
     #[test]
     fn fails_at_once_on_what_cannot_go_away() {
-        let lamp = Lamp {
-            failures: Cell::new(1),
-            failure: Code::IscsiAuth,
-            ..Lamp::new(1)
-        };
+        let lamp = Lamp { failures: Cell::new(1), failure: Code::IscsiAuth, ..Lamp::new(1) };
         let host = Host::fake("/");
-        assert_eq!(
-            converge(&lamp, &host, LIMIT, &mut |_| ()).unwrap_err().code(),
-            Code::IscsiAuth
-        );
+        assert_eq!(converge(&lamp, &host, LIMIT, &mut |_| ()).unwrap_err().code(), Code::IscsiAuth);
         assert_eq!(host.now(), Duration::ZERO);
     }
 

@@ -36,11 +36,7 @@ impl Host {
     /// A machine whose files are below `root`, and where time goes by only in waits.
     #[cfg(test)]
     pub fn fake(root: impl Into<PathBuf>) -> Host {
-        Host {
-            root: root.into(),
-            time: Time::Fake(AtomicU64::new(0)),
-            derivation_us: AtomicU64::new(0),
-        }
+        Host { root: root.into(), time: Time::Fake(AtomicU64::new(0)), derivation_us: AtomicU64::new(0) }
     }
 
     /// `absolute` on this host: `/sys/block` below the host's root.
@@ -85,8 +81,7 @@ impl Host {
         let before = clock::thread_cpu();
         let derived = derive();
         let took = clock::thread_cpu().saturating_sub(before);
-        self.derivation_us
-            .fetch_add(took.as_micros() as u64, Ordering::Relaxed);
+        self.derivation_us.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
         derived
     }
 

@@ -50,12 +50,7 @@ mod tests {
         let first = take(&file).unwrap();
         let error = take(&file).map(drop).unwrap_err();
         assert_eq!(error.code(), Code::Locked);
-        assert!(
-            error
-                .to_string()
-                .ends_with(&format!("pid {}", std::process::id())),
-            "{error}"
-        );
+        assert!(error.to_string().ends_with(&format!("pid {}", std::process::id())), "{error}");
         drop(first);
         assert!(take(&file).is_ok());
     }

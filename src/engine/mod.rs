@@ -3,4 +3,5 @@
 pub mod converge;
 pub mod host;
 pub mod lock;
+pub mod run;
 pub mod state;

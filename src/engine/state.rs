@@ -121,9 +121,7 @@ impl State {
     pub fn read(file: &Path) -> Result<Option<State>> {
         let object = || file.display().to_string();
         match std::fs::read(file) {
-            Ok(text) => serde_json::from_slice(&text)
-                .context(Code::Io, object())
-                .map(Some),
+            Ok(text) => serde_json::from_slice(&text).context(Code::Io, object()).map(Some),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).context(Code::Io, object()),
         }
@@ -141,11 +139,7 @@ mod tests {
         assert_eq!(State::read(&file).unwrap(), None);
         let mut step = StepState::pending("iscsi");
         step.status = Status::Failed;
-        step.error = Some(Failure {
-            code: "timeout".into(),
-            message: "m".into(),
-            advice: "a".into(),
-        });
+        step.error = Some(Failure { code: "timeout".into(), message: "m".into(), advice: "a".into() });
         let state = State {
             version: 1,
             boot_id: "b".into(),

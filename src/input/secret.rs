@@ -1,5 +1,6 @@
 //! Secrets: wiped when dropped, and with no way to print or serialize them.
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
@@ -22,6 +23,9 @@ impl Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
-        String::deserialize(deserializer).map(|text| Secret::new(text.into_bytes()))
+        // The parser's own message would quote a value of the wrong type.
+        String::deserialize(deserializer)
+            .map(|text| Secret::new(text.into_bytes()))
+            .map_err(|_| D::Error::custom("a secret must be a string"))
     }
 }

@@ -1,1 +1,4 @@
 //! TELL: what happens, to the console and to the kernel's log.
+
+pub mod console;
+pub mod event;

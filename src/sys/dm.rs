@@ -80,20 +80,12 @@ pub fn create(map: &Map, limit: Duration) -> Result<()> {
     let uuid = DmUuid::new(&map.uuid).context(Code::Kernel, object())?;
     let read_only = DmOptions::default().set_flags(DmFlags::DM_READONLY);
     if find(&map.name)?.is_none() {
-        dm.device_create(name, Some(uuid), read_only)
-            .context(Code::Kernel, object())?;
+        dm.device_create(name, Some(uuid), read_only).context(Code::Kernel, object())?;
     }
     let table: Vec<_> = map
         .table
         .iter()
-        .map(|target| {
-            (
-                target.start,
-                target.length,
-                target.kind.clone(),
-                target.params.clone(),
-            )
-        })
+        .map(|target| (target.start, target.length, target.kind.clone(), target.params.clone()))
         .collect();
     let id = DevId::Name(name);
     if let Err(cause) = dm.table_load(&id, &table, read_only) {
@@ -114,10 +106,8 @@ fn resume(name: &str, limit: Duration) -> Result<()> {
         let _ = done.send(resume_and_wait(&owned));
     });
     wait.recv_timeout(limit).unwrap_or_else(|_| {
-        Err(Error::new(Code::Timeout, format!("map {name}")).because(format!(
-            "udev did not finish with it within {} s",
-            limit.as_secs()
-        )))
+        Err(Error::new(Code::Timeout, format!("map {name}"))
+            .because(format!("udev did not finish with it within {} s", limit.as_secs())))
     })
 }
 
@@ -129,6 +119,11 @@ fn resume_and_wait(name: &str) -> Result<()> {
     let options = DmOptions::default().set_udev_flags(DmUdevFlags::DM_UDEV_DISABLE_LIBRARY_FALLBACK);
     dm.device_suspend(&id, options).context(Code::Kernel, object())?;
     Ok(())
+}
+
+/// The name of a map's node below /dev and /sys/block.
+pub fn node((_, minor): (u32, u32)) -> String {
+    format!("dm-{minor}")
 }
 
 /// `major:minor`, as tables name devices.

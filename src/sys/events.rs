@@ -50,10 +50,7 @@ impl KernelEvents {
     /// Sleeps until a change is told, for at most `at_most`.
     pub fn wait(&self, at_most: Duration) {
         let [route, uevent] = &self.sockets;
-        let mut fds = [
-            PollFd::new(route, PollFlags::IN),
-            PollFd::new(uevent, PollFlags::IN),
-        ];
+        let mut fds = [PollFd::new(route, PollFlags::IN), PollFd::new(uevent, PollFlags::IN)];
         let timeout = Timespec {
             tv_sec: i64::try_from(at_most.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(at_most.subsec_nanos()),

@@ -1,6 +1,13 @@
 //! TOUCH: the only place that calls the kernel directly, and the only one with `unsafe`.
 
+pub mod address;
+pub mod block;
 pub mod clock;
 pub mod dm;
 pub mod events;
+pub mod ext4;
+pub mod http;
+pub mod in_root;
 pub mod module;
+pub mod mount;
+pub mod resolve;

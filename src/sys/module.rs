@@ -12,11 +12,7 @@ use crate::error::{Code, Error, Result};
 /// # Errors
 /// modprobe cannot be started or fails; the cause holds what it said.
 pub fn load(host: &Host, names: &[&str]) -> Result<()> {
-    let missing: Vec<&str> = names
-        .iter()
-        .copied()
-        .filter(|name| !is_loaded(host, name))
-        .collect();
+    let missing: Vec<&str> = names.iter().copied().filter(|name| !is_loaded(host, name)).collect();
     if missing.is_empty() {
         return Ok(());
     }

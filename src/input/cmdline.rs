@@ -1,0 +1,128 @@
+//! The kernel command line, by the kernel's own rules (lib/cmdline.c `next_arg`, kernel/params.c): words are
+//! separated by white space outside of double quotes, quotes around a value or a whole word go away, and `-` and
+//! `_` are the same in names.
+
+/// One word of the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Word {
+    /// With `_` for every `-`.
+    key: String,
+    /// What stands behind the first `=`; none without one.
+    value: Option<String>,
+}
+
+/// A kernel command line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cmdline {
+    words: Vec<Word>,
+}
+
+impl Cmdline {
+    /// Parses a command line. Any text is one; what follows `--` belongs to init and is left out.
+    pub fn parse(text: &str) -> Cmdline {
+        let words = split(text).into_iter().take_while(|word| word != "--").map(|word| parse_word(&word));
+        Cmdline { words: words.collect() }
+    }
+
+    /// The values of `key`, in their order; a bare `key` counts as an empty one.
+    pub fn all<'a>(&'a self, key: &str) -> impl Iterator<Item = &'a str> {
+        let key = normal(key);
+        self.words
+            .iter()
+            .filter(move |word| word.key == key)
+            .map(|word| word.value.as_deref().unwrap_or_default())
+    }
+
+    /// The last value of `key`: as everywhere on the command line, the last one wins.
+    pub fn last(&self, key: &str) -> Option<&str> {
+        self.all(key).last()
+    }
+
+    /// All keys, as [`Cmdline::all`] compares them.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.words.iter().map(|word| word.key.as_str())
+    }
+}
+
+/// `key` as the kernel compares it.
+pub fn normal(key: &str) -> String {
+    key.replace('-', "_")
+}
+
+fn split(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut quoted = false;
+    for c in text.chars() {
+        match c {
+            '"' => {
+                quoted = !quoted;
+                word.push(c);
+            }
+            c if c.is_ascii_whitespace() && !quoted => {
+                if !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+            }
+            c => word.push(c),
+        }
+    }
+    if !word.is_empty() {
+        words.push(word);
+    }
+    words
+}
+
+fn parse_word(word: &str) -> Word {
+    // A word quoted as a whole: "key=value with blanks".
+    let word = match word.strip_prefix('"') {
+        Some(inner) => inner.strip_suffix('"').unwrap_or(inner),
+        None => word,
+    };
+    match word.split_once('=') {
+        Some((key, value)) => {
+            let value = match value.strip_prefix('"') {
+                Some(inner) => inner.strip_suffix('"').unwrap_or(inner),
+                None => value,
+            };
+            Word { key: normal(key), value: Some(value.to_owned()) }
+        }
+        None => Word { key: normal(word), value: None },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_by_the_kernels_rules() {
+        let cases: &[(&str, &str, &[&str])] = &[
+            ("a=1 b=2 a=3", "a", &["1", "3"]),
+            ("rd.x-y=1", "rd.x_y", &["1"]),
+            ("rd.x_y=1", "rd.x-y", &["1"]),
+            ("quiet", "quiet", &[""]),
+            ("a= b", "a", &[""]),
+            ("a=\"b c\" d", "a", &["b c"]),
+            ("\"a=b c\" d", "a", &["b c"]),
+            ("a=b\"c d\"e", "a", &["b\"c d\"e"]),
+            ("a=\"b c", "a", &["b c"]),
+            ("a=b=c", "a", &["b=c"]),
+            ("  a=1\t\n", "a", &["1"]),
+            ("x -- a=1", "a", &[]),
+            ("", "a", &[]),
+        ];
+        for (text, key, values) in cases {
+            let cmdline = Cmdline::parse(text);
+            assert_eq!(cmdline.all(key).collect::<Vec<_>>(), *values, "{text}");
+        }
+        assert_eq!(Cmdline::parse("a=1 a=2").last("a"), Some("2"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_command_line(text: String) {
+            let _ = Cmdline::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What there is to tell, and its one line of text.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// Something that happened in a boot.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A step waits.
+    Waiting {
+        /// The step.
+        step: &'a str,
+        /// What for.
+        what: &'a str,
+        /// Until the step gives up.
+        left: Duration,
+    },
+    /// A step is done.
+    Done {
+        /// The step.
+        step: &'a str,
+        /// How long it took.
+        took: Duration,
+        /// What it found or made.
+        detail: &'a str,
+    },
+    /// A step, or the boot before its first step, failed.
+    Failed {
+        /// The step.
+        step: &'a str,
+        /// Why.
+        error: &'a Error,
+    },
+    /// All steps are done.
+    Ready {
+        /// How long all of them took.
+        took: Duration,
+        /// How much of that was the agent's own work.
+        own: Duration,
+    },
+}
+
+impl fmt::Display for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Waiting { step, what, left } => {
+                write!(f, "{step} waiting for {what} ({} s left)", left.as_secs())
+            }
+            Event::Done { step, took, detail } => {
+                write!(f, "{step} done in {:.3} s: {detail}", took.as_secs_f64())
+            }
+            Event::Failed { step, error } => {
+                write!(f, "{step} failed [{}] {error}; {}", error.code().as_str(), error.advice())
+            }
+            Event::Ready { took, own } => write!(
+                f,
+                "ready in {:.3} s, of which {:.3} s were its own work; on to the new root",
+                took.as_secs_f64(),
+                own.as_secs_f64()
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+
+    #[test]
+    fn one_line_each() {
+        let error = Error::new(Code::IscsiAuth, "target iqn.x").because("status 02/01");
+        let lines = [
+            (
+                Event::Waiting { step: "iscsi", what: "disk of LUN 1", left: Duration::from_millis(28_900) },
+                "iscsi waiting for disk of LUN 1 (28 s left)",
+            ),
+            (
+                Event::Done { step: "luks", took: Duration::from_millis(1_250), detail: "luks_root" },
+                "luks done in 1.250 s: luks_root",
+            ),
+            (
+                Event::Failed { step: "iscsi", error: &error },
+                "iscsi failed [iscsi-auth] target iqn.x: the target refused the login: authentication failed: \
+                 status 02/01; compare iscsi.auth in the plan with the account at the target",
+            ),
+        ];
+        for (event, line) in lines {
+            assert_eq!(event.to_string(), line);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Fetches the plan, or a key that the plan names.
+
+use std::fmt;
+use std::io::Read;
+
+use zeroize::Zeroizing;
+
+use super::Slot;
+use crate::engine::host::Host;
+use crate::error::{Code, Context, Error, Result};
+use crate::input::config::Source;
+use crate::input::document::{Document, KeySource};
+use crate::input::secret::Secret;
+use crate::sys::http;
+
+/// No plan is longer.
+const LONGEST_PLAN: u64 = 1 << 20;
+/// No key is longer: cryptsetup's own limit for key files.
+const LONGEST_KEY: u64 = 8 << 20;
+
+/// Fetch the plan from there.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Fetch(pub Source);
+
+impl fmt::Display for Fetch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "fetch the boot plan from {}", self.0)
+    }
+}
+
+pub fn apply(host: &Host, Fetch(source): Fetch, slot: &Slot) -> Result<()> {
+    let text = match &source {
+        Source::File(path) => read(host, path, LONGEST_PLAN, Code::PlanMissing)?,
+        Source::Url(url) => http::get(url, LONGEST_PLAN, Code::PlanFetch, Code::PlanRefused)?,
+    };
+    let document = Document::parse(&text)?;
+    // It was empty, or the step would be done.
+    let _ = slot.set(document);
+    Ok(())
+}
+
+/// The key that a plan names; its bytes as they are.
+///
+/// # Errors
+/// It is not there, too long, or its server refuses it ([`Code::LuksKeyMissing`]); or its server does not answer
+/// ([`Code::SecretFetch`]).
+pub fn key(host: &Host, source: &KeySource) -> Result<Secret> {
+    let bytes = match source {
+        KeySource::File(path) => read(host, path, LONGEST_KEY, Code::LuksKeyMissing)?,
+        KeySource::Url(url) => http::get(url, LONGEST_KEY, Code::SecretFetch, Code::LuksKeyMissing)?,
+    };
+    Ok(Secret::new(bytes.to_vec()))
+}
+
+/// A file of the initramfs, of at most `most` bytes.
+fn read(host: &Host, path: &str, most: u64, missing: Code) -> Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    let file = std::fs::File::open(host.path(path)).context(missing, path)?;
+    file.take(most + 1).read_to_end(&mut bytes).context(missing, path)?;
+    if bytes.len() as u64 > most {
+        return Err(Error::new(missing, path).because(format!("longer than {most} bytes")));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_or_endless_file_is_an_error() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::fake(root.path());
+        let source = |path: &str| Source::File(path.into());
+        let error = apply(&host, Fetch(source("/plan.json")), &Slot::default()).unwrap_err();
+        assert_eq!(error.code(), Code::PlanMissing);
+        std::fs::write(root.path().join("key"), b"k\n").unwrap();
+        let bytes = key(&host, &KeySource::File("/key".into())).ok().unwrap();
+        assert_eq!(bytes.expose(), b"k\n");
+        assert!(read(&host, "/key", 1, Code::LuksKeyMissing).is_err());
+    }
+}

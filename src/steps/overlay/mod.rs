@@ -1,0 +1,53 @@
+//! The new root at /sysroot: the image read-only below, the memory disk above, for `/` and any further mount point.
+//!
+//! What lives on after the pivot lies below /run/diskless: mounts in the initramfs's own tree are lost with it.
+
+mod apply;
+mod mountinfo;
+mod observe;
+mod plan;
+mod probe;
+
+use crate::engine::converge::{Converge, Next};
+use crate::engine::host::Host;
+use crate::error::Result;
+use crate::input::document::Mount;
+
+/// Where the new root is put together.
+pub const SYSROOT: &str = "/sysroot";
+/// The writable layer.
+const UPPERS: &str = "/run/diskless/rw";
+/// The read-only layers.
+const LOWERS: &str = "/run/diskless/lower";
+
+/// Mounts the overlays.
+#[derive(Debug)]
+pub struct Step {
+    mounts: Vec<Mount>,
+}
+
+impl Step {
+    /// Mounts `mounts`, those above others first.
+    pub fn new(mut mounts: Vec<Mount>) -> Step {
+        // "/" comes before "/var", "/var" before "/var/lib".
+        mounts.sort_by(|a, b| a.at.cmp(&b.at));
+        Step { mounts }
+    }
+}
+
+impl Converge for Step {
+    type Seen = observe::Seen;
+    type Action = apply::Action;
+
+    fn observe(&self, host: &Host) -> Result<observe::Seen> {
+        observe::observe(host, &self.mounts)
+    }
+
+    fn plan(&self, seen: &observe::Seen) -> Result<Next<apply::Action>> {
+        plan::plan(&self.mounts, seen)
+    }
+
+    fn apply(&self, _: &Host, action: apply::Action) -> Result<()> {
+        apply::apply(action)
+    }
+}

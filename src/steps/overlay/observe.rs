@@ -1,0 +1,46 @@
+//! Looks at the mounts and at the devices to be mounted.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use super::mountinfo::{self, Mounted};
+use super::{SYSROOT, probe};
+use crate::engine::host::Host;
+use crate::error::{Code, Context, Result};
+use crate::input::document::Mount;
+use crate::steps::zram::{self, Zram};
+
+/// What is mounted, and what could be.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// All mounts.
+    pub mounted: Vec<Mounted>,
+    /// The disk of the writable layer.
+    pub upper: Option<Zram>,
+    /// For each lower: the type of the file system on it, if that is known.
+    pub kinds: Vec<Option<String>>,
+    /// There is an operating system at /sysroot, by the file that systemd's switch-root looks for too.
+    pub has_os: bool,
+}
+
+pub fn observe(host: &Host, mounts: &[Mount]) -> Result<Seen> {
+    let path = host.path("/proc/self/mountinfo");
+    let text = std::fs::read_to_string(&path).context(Code::Io, path.display().to_string())?;
+    let kind = |mount: &Mount| mount.fs.clone().or_else(|| probe(host, &mount.lower));
+    let sysroot = host.path(SYSROOT);
+    Ok(Seen {
+        mounted: mountinfo::parse(&text),
+        upper: zram::find(host),
+        kinds: mounts.iter().map(kind).collect(),
+        has_os: ["etc/os-release", "usr/lib/os-release"]
+            .iter()
+            .any(|file| sysroot.join(file).symlink_metadata().is_ok()),
+    })
+}
+
+fn probe(host: &Host, device: &str) -> Option<String> {
+    let mut start = vec![0; probe::BYTES];
+    let device = File::open(host.path(device)).ok()?;
+    let length = device.read_at(&mut start, 0).ok()?;
+    probe::probe(start.get(..length)?).map(str::to_owned)
+}

@@ -1,0 +1,204 @@
+//! Decides what to mount next: the whole root as one ordered list.
+
+use super::apply::Action;
+use super::mountinfo::Mounted;
+use super::observe::Seen;
+use super::{LOWERS, SYSROOT, UPPERS};
+use crate::engine::converge::Next;
+use crate::error::{Code, Error, Result};
+use crate::input::document;
+use crate::sys::mount::Mount;
+
+pub fn plan(mounts: &[document::Mount], seen: &Seen) -> Result<Next<Action>> {
+    let Some(upper) = seen.upper else {
+        return Ok(Next::Wait("disk of the writable layer".into()));
+    };
+    let writable = Mount {
+        source: format!("/dev/zram{}", upper.number),
+        target: UPPERS.into(),
+        kind: "ext4".into(),
+        read_only: false,
+        options: String::new(),
+    };
+    if !is_mounted(&writable, &seen.mounted)? {
+        return Ok(Next::Do(Action::Mount(writable)));
+    }
+    if let Some(blocks) = upper.grows_to() {
+        return Ok(Next::Do(Action::Grow { blocks }));
+    }
+    for (mount, kind) in mounts.iter().zip(&seen.kinds) {
+        let Some(kind) = kind else {
+            return Err(
+                Error::new(Code::FileSystem, &mount.lower).because("there is no file system that is known")
+            );
+        };
+        let lower = lower(mount, kind);
+        if !is_mounted(&lower, &seen.mounted)? {
+            return Ok(Next::Do(Action::Mount(lower)));
+        }
+        let overlay = overlay(mount);
+        if !is_mounted(&overlay.mount, &seen.mounted)? {
+            return Ok(Next::Do(Action::Overlay(overlay)));
+        }
+    }
+    if !seen.has_os {
+        return Err(Error::new(Code::NotARoot, SYSROOT)
+            .because("there is neither etc/os-release nor usr/lib/os-release"));
+    }
+    let at: Vec<&str> = mounts.iter().map(|mount| mount.at.as_str()).collect();
+    Ok(Next::Done(format!("{} over {}", at.join(" "), SYSROOT)))
+}
+
+/// An overlay and the folders of its writable layer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Overlay {
+    /// The overlay itself.
+    pub mount: Mount,
+    /// The root of what is below: the upper takes its owner and mode.
+    pub lower: String,
+    /// Where changes go.
+    pub upper: String,
+    /// overlayfs's own, on the same file system as `upper`.
+    pub work: String,
+}
+
+fn lower(mount: &document::Mount, kind: &str) -> Mount {
+    Mount {
+        source: mount.lower.clone(),
+        target: format!("{LOWERS}/{}", folder(&mount.at)),
+        kind: kind.to_owned(),
+        read_only: true,
+        options: String::new(),
+    }
+}
+
+fn overlay(mount: &document::Mount) -> Overlay {
+    let folder = folder(&mount.at);
+    let lower = format!("{LOWERS}/{folder}");
+    let upper = format!("{UPPERS}/{folder}/upper");
+    let work = format!("{UPPERS}/{folder}/work");
+    Overlay {
+        mount: Mount {
+            source: "overlay".into(),
+            target: if mount.at == "/" { SYSROOT.into() } else { format!("{SYSROOT}{}", mount.at) },
+            kind: "overlay".into(),
+            read_only: false,
+            // None of these paths can hold a comma or a colon: mount points are plain by the checks of the plan.
+            options: format!("lowerdir={lower},upperdir={upper},workdir={work}"),
+        },
+        lower,
+        upper,
+        work,
+    }
+}
+
+/// A folder name for a mount point, a different one for each: `/` is `root`, `/var/lib` is `var-lib`.
+fn folder(at: &str) -> String {
+    match at.trim_start_matches('/') {
+        "" => "root".into(),
+        // A mount point called /root is not to meet the one called /.
+        "root" => "root-".into(),
+        path => path.replace('-', "--").replace('/', "-"),
+    }
+}
+
+/// Whether `mount` is there; something else at its place is an error.
+fn is_mounted(mount: &Mount, mounted: &[Mounted]) -> Result<bool> {
+    // The last one at a place hides the others.
+    let Some(there) = mounted.iter().rfind(|there| there.target == mount.target) else {
+        return Ok(false);
+    };
+    if there.kind == mount.kind && there.source == mount.source {
+        return Ok(true);
+    }
+    Err(Error::new(Code::FileSystem, &mount.target)
+        .because(format!("{} ({}) is mounted there; unmount it", there.source, there.kind)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::zram::Zram;
+
+    fn mounts() -> Vec<document::Mount> {
+        let mount = |at: &str, lower: &str| document::Mount { at: at.into(), lower: lower.into(), fs: None };
+        vec![mount("/", "/dev/mapper/luks_root1"), mount("/var", "/dev/mapper/luks_root2")]
+    }
+
+    fn seen(mounted: &[&Mount], upper: Zram) -> Seen {
+        let mounted = mounted.iter().map(|mount| Mounted {
+            target: mount.target.clone(),
+            kind: mount.kind.clone(),
+            source: mount.source.clone(),
+        });
+        let kinds = vec![Some("ext4".into()), Some("xfs".into())];
+        Seen { mounted: mounted.collect(), upper: Some(upper), kinds, has_os: true }
+    }
+
+    const UPPER: Zram = Zram { number: 2, bytes: 1 << 30, file_system: Some(1 << 18) };
+
+    /// Acts on a list of mounts instead of a kernel, until the step is done.
+    fn mount_all() -> Vec<Mount> {
+        let mut mounted: Vec<Mount> = Vec::new();
+        loop {
+            let next = plan(&mounts(), &seen(&mounted.iter().collect::<Vec<_>>(), UPPER)).unwrap();
+            match next {
+                Next::Do(Action::Mount(mount)) => mounted.push(mount),
+                Next::Do(Action::Overlay(overlay)) => mounted.push(overlay.mount),
+                Next::Done(_) => return mounted,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_of_the_mounts() {
+        let mounted = mount_all();
+        let targets: Vec<_> = mounted.iter().map(|mount| (mount.target.as_str(), mount.read_only)).collect();
+        let expected = [
+            ("/run/diskless/rw", false),
+            ("/run/diskless/lower/root", true),
+            ("/sysroot", false),
+            ("/run/diskless/lower/var", true),
+            ("/sysroot/var", false),
+        ];
+        assert_eq!(targets, expected);
+        assert_eq!(
+            mounted[4].options,
+            "lowerdir=/run/diskless/lower/var,upperdir=/run/diskless/rw/var/upper,workdir=/run/diskless/rw/var/work"
+        );
+    }
+
+    #[test]
+    fn the_writable_layer_is_grown_before_it_is_used() {
+        let mounted = mount_all();
+        let small = Zram { file_system: Some(1024), ..UPPER };
+        let next = plan(&mounts(), &seen(&[&mounted[0]], small)).unwrap();
+        assert_eq!(next, Next::Do(Action::Grow { blocks: 1 << 18 }));
+    }
+
+    #[test]
+    fn what_cannot_be_mounted_is_an_error() {
+        let mounted = mount_all();
+        let all: Vec<&Mount> = mounted.iter().collect();
+        let mut none = seen(&all, UPPER);
+        none.has_os = false;
+        assert_eq!(plan(&mounts(), &none).unwrap_err().code(), Code::NotARoot);
+        let mut unknown = seen(&[&mounted[0]], UPPER);
+        unknown.kinds = vec![None, None];
+        assert_eq!(plan(&mounts(), &unknown).unwrap_err().code(), Code::FileSystem);
+        let other = Mount { kind: "tmpfs".into(), source: "tmpfs".into(), ..mounted[2].clone() };
+        let error = plan(&mounts(), &seen(&[&mounted[0], &mounted[1], &other], UPPER)).unwrap_err();
+        assert!(error.to_string().contains("tmpfs (tmpfs) is mounted there"), "{error}");
+        let mut gone = seen(&all, UPPER);
+        gone.upper = None;
+        assert!(matches!(plan(&mounts(), &gone).unwrap(), Next::Wait(_)));
+    }
+
+    #[test]
+    fn folders_differ_for_different_mount_points() {
+        let at = ["/", "/root", "/var", "/var/lib", "/var-lib", "/var--lib"];
+        let folders: std::collections::BTreeSet<_> = at.iter().map(|at| folder(at)).collect();
+        assert_eq!(folders.len(), at.len(), "{folders:?}");
+    }
+}

@@ -1,0 +1,57 @@
+//! Block devices as sysfs shows them.
+
+use crate::engine::host::Host;
+use crate::error::{Code, Context, Error, Result};
+
+/// The size of a block device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Geometry {
+    /// Sectors of 512 bytes, whatever its blocks are.
+    pub sectors: u64,
+    /// Bytes of a logical block: 512 to 65536, a power of two.
+    pub block_size: u64,
+}
+
+impl Geometry {
+    /// How many logical blocks it has.
+    pub fn blocks(&self) -> u64 {
+        self.sectors / (self.block_size / 512).max(1)
+    }
+}
+
+/// The size of the device `name`, as below /sys/block: `sda`, `dm-0`.
+///
+/// # Errors
+/// sysfs has no such device, or says nonsense about it.
+pub fn geometry(host: &Host, name: &str) -> Result<Geometry> {
+    let folder = host.path("/sys/block").join(name);
+    let number = |file: &str| -> Result<u64> {
+        let path = folder.join(file);
+        let object = || path.display().to_string();
+        let text = std::fs::read_to_string(&path).context(Code::Io, object())?;
+        text.trim().parse().context(Code::Io, object())
+    };
+    let block_size = number("queue/logical_block_size")?;
+    if !(512..=65536).contains(&block_size) || !block_size.is_power_of_two() {
+        return Err(Error::new(Code::Io, name).because(format!("logical blocks of {block_size} bytes")));
+    }
+    Ok(Geometry { sectors: number("size")?, block_size })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_from_sysfs() {
+        let root = tempfile::tempdir().unwrap();
+        let queue = root.path().join("sys/block/dm-0/queue");
+        std::fs::create_dir_all(&queue).unwrap();
+        std::fs::write(root.path().join("sys/block/dm-0/size"), "80\n").unwrap();
+        for (text, blocks) in [("512\n", Some(80)), ("4096\n", Some(10)), ("0\n", None), ("x", None)] {
+            std::fs::write(queue.join("logical_block_size"), text).unwrap();
+            let geometry = geometry(&Host::fake(root.path()), "dm-0").ok();
+            assert_eq!(geometry.map(|geometry| geometry.blocks()), blocks, "{text}");
+        }
+    }
+}

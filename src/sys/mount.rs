@@ -1,0 +1,39 @@
+//! Mounting.
+
+use std::path::Path;
+
+use sys_mount::{FilesystemType, MountFlags};
+
+use crate::error::{Code, Context, Result};
+
+/// A mount as it is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// The device, or a name for what has none.
+    pub source: String,
+    /// Where, absolute.
+    pub target: String,
+    /// The file system's type.
+    pub kind: String,
+    /// No writing, also not to the journal.
+    pub read_only: bool,
+    /// The file system's own options, separated by commas.
+    pub options: String,
+}
+
+/// Mounts it; the folder is made if it is missing.
+///
+/// # Errors
+/// The folder cannot be made, or the kernel refuses.
+pub fn mount(mount: &Mount) -> Result<()> {
+    let target = Path::new(&mount.target);
+    std::fs::create_dir_all(target).context(Code::Io, &mount.target)?;
+    let access = if mount.read_only { MountFlags::RDONLY } else { MountFlags::NOATIME };
+    sys_mount::Mount::builder()
+        .fstype(FilesystemType::Manual(&mount.kind))
+        .flags(access)
+        .data(&mount.options)
+        .mount(&mount.source, target)
+        .context(Code::FileSystem, format!("{} ({}) at {}", mount.source, mount.kind, mount.target))?;
+    Ok(())
+}
