@@ -41,7 +41,9 @@ const BUILDER_PACKAGES: &[&str] = &[
     "dbus",
     "dmsetup",
     "kmod",
+    "procps",
     "systemd",
+    "systemd-sysv",
     "udev",
     "zstd",
     // The image.
