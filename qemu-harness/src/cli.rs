@@ -136,7 +136,8 @@ fn start(work: Work, scenarios: Vec<PathBuf>, agent: Option<PathBuf>) -> Result<
     };
     let cache = cache.folder().to_path_buf();
     let cargo = [Some(target), cargo_home()].into_iter().flatten().collect();
-    raise::raise(&Request { cache, repository: repository(), agent, cargo, scenarios, work })
+    let environment = raise::environment();
+    raise::raise(&Request { cache, repository: repository(), agent, cargo, scenarios, environment, work })
 }
 
 fn clean() -> Result<u8> {
@@ -145,8 +146,8 @@ fn clean() -> Result<u8> {
         println!("{}: nothing there", cache.display());
         return Ok(0);
     }
-    let (repository, agent, cargo, scenarios) = Default::default();
-    raise::raise(&Request { cache, repository, agent, cargo, scenarios, work: Work::Clean })
+    let (repository, agent, cargo, scenarios, environment) = Default::default();
+    raise::raise(&Request { cache, repository, agent, cargo, scenarios, environment, work: Work::Clean })
 }
 
 /// Cargo runs as the caller, never as root through sudo.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::cache::Cache;
 use crate::error::{At, Error, Result};
 use crate::namespace;
-use crate::recipe::Supplies;
+use crate::recipe::{MIRROR, Supplies};
 use crate::report;
 use crate::run::{self, Outcome};
 use crate::scenario::Scenario;
@@ -23,7 +23,7 @@ pub const RAISED: &str = "raised";
 /// The verb by which it calls itself in the namespaces.
 pub const INSIDE: &str = "inside";
 
-/// All that the raised part is told: nothing comes to it by the environment.
+/// All that the raised part is told: sudo passes no environment on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Request {
     /// The cache folder.
@@ -36,8 +36,19 @@ pub struct Request {
     pub cargo: Vec<PathBuf>,
     /// Folders of the scenarios.
     pub scenarios: Vec<PathBuf>,
+    /// Variables for the part inside.
+    pub environment: Vec<(String, String)>,
     /// What is to be done.
     pub work: Work,
+}
+
+/// Variables that matter to the part inside: where packages come from.
+const ENVIRONMENT: [&str; 7] =
+    [MIRROR, "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+
+/// Those of them that are set.
+pub fn environment() -> Vec<(String, String)> {
+    ENVIRONMENT.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?))).collect()
 }
 
 /// What needs root.
@@ -78,6 +89,7 @@ pub fn raised(request: &Request, lifeline: Stdio) -> Result<u8> {
     // Children of this process are in the new pid namespace: the first is its init, and ends all with it.
     unshare(CloneFlags::CLONE_NEWPID).at("unshare", "the pid namespace")?;
     let mut inside = Command::new(own_path()?);
+    inside.envs(request.environment.iter().map(|(name, value)| (name, value)));
     // The host's own apt and debootstrap keep small files there: /tmp will be read-only.
     inside.arg(INSIDE).arg(encode(request)?).env("TMPDIR", scratch(&request.cache));
     let code = wait(spawn(&mut inside, lifeline)?)?;

@@ -101,7 +101,7 @@ impl<'a> Watch<'a> {
 
 /// What the agent said, if it was the agent: the text behind its name, wherever the line has it.
 pub fn agent_line(line: &str) -> Option<&str> {
-    line.rsplit_once("diskless: ").map(|(_, said)| said)
+    line.split_once("diskless: ").map(|(_, said)| said)
 }
 
 /// The code in `STEP failed [CODE] …`.

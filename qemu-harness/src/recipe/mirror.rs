@@ -9,6 +9,8 @@ use crate::error::{At, Error, Result};
 
 /// The release that roots are made of.
 pub const RELEASE: &str = "bookworm";
+/// The variable that names an archive to use instead of the host's.
+pub const VARIABLE: &str = "DISKLESS_MIRROR";
 /// Archives used beside the release itself, when the host uses them.
 const SUFFIXES: [&str; 3] = ["", "-updates", "-security"];
 
@@ -20,9 +22,9 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// Asks the host's apt; `DISKLESS_MIRROR` names an archive instead.
+    /// Asks the host's apt, unless the variable is set.
     pub fn of_host(log: &Path) -> Result<Mirror> {
-        if let Some(address) = std::env::var("DISKLESS_MIRROR").ok().filter(|value| !value.is_empty()) {
+        if let Some(address) = std::env::var(VARIABLE).ok().filter(|value| !value.is_empty()) {
             return Ok(Mirror { suites: vec![(RELEASE.to_owned(), address)] });
         }
         let release = fs::read_to_string("/etc/os-release").at("read", "/etc/os-release")?;
@@ -31,9 +33,9 @@ impl Mirror {
             line.unwrap_or_default().trim_matches('"').to_owned()
         };
         if field("ID") != "debian" {
-            return Err(Error::Host(
-                "this is not Debian: run the harness in a Debian container, or set DISKLESS_MIRROR".into(),
-            ));
+            return Err(Error::Host(format!(
+                "this is not Debian: run the harness in a Debian container, or set {VARIABLE}"
+            )));
         }
         let mut apt = Command::new("apt-get");
         apt.args(["indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"]);

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 pub use luks::{KEY_ARGON2ID, KEY_PBKDF2, UUID as LUKS_UUID};
+pub use mirror::VARIABLE as MIRROR;
 
 use crate::cache::Cache;
 use crate::error::{At, Error, Result};
@@ -100,11 +101,11 @@ impl Supplies {
         };
         Ok(Supplies {
             base: item("base", "a small Debian, by debootstrap", base, 45, 35, 240),
-            builder: item("builder", "a Debian with QEMU, dracut, tgt and a kernel", builder, 45, 150, 900),
-            image: item("image", "the Debian that nodes boot", image, 25, 20, 300),
-            disk: item("disk", "its GPT image", disk, 10, 0, 450),
-            luks: item("luks", "the same, encrypted", luks, 20, 0, 470),
-            initramfs: item("initramfs", "an initramfs with the agent, by dracut", initramfs, 40, 0, 60),
+            builder: item("builder", "a Debian with QEMU, dracut, tgt and a kernel", builder, 45, 150, 950),
+            image: item("image", "the Debian that nodes boot", image, 20, 20, 320),
+            disk: item("disk", "its GPT image", disk, 5, 0, 150),
+            luks: item("luks", "the same, encrypted", luks, 10, 0, 240),
+            initramfs: item("initramfs", "an initramfs with the agent, by dracut", initramfs, 15, 0, 50),
             sources,
         })
     }
