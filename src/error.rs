@@ -118,12 +118,16 @@ codes! {
         "check that the LUN is the encrypted image: `cryptsetup luksDump`";
     LuksUnsupported "luks-unsupported" Config, "the LUKS header asks for something that diskless does not do",
         "see the message; re-create the header without it";
+    LuksSize "luks-size" Config, "the disk does not fit its LUKS header",
+        "check that the LUN is the whole image: compare its size with that of the image file";
     LuksNoKey "luks-no-key" Config, "no keyslot opens with this key",
         "check that luks.key in the plan is the key of this image";
     LuksKeyMissing "luks-key-missing" Config, "the key of the image is not to be had",
         "put the file into the initramfs, or correct luks.key in the plan";
     LuksMemory "luks-memory" Fatal, "the keyslot needs more memory than the node has free",
         "use a keyslot with less memory (luksAddKey --pbkdf-memory, or --pbkdf pbkdf2)";
+    LuksMap "luks-map" Config, "a map of this name is there already, and it is not that of this disk",
+        "see `dmsetup info`; remove that map, or give luks.name in the plan another value";
 
     // volumes, zram, overlay, handover
     PartitionTable "partition-table" Config, "the partition table cannot be used",
