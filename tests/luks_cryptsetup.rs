@@ -72,7 +72,7 @@ impl Image {
 
     fn open(&self, secret: &[u8], keyslot: Option<u32>) -> Result<(Volume, Unlocked), Error> {
         let mut disk = File::open(self.path("disk")).unwrap();
-        open_volume(&Host::this(), &mut disk, &Secret::new(secret.to_vec()), keyslot)
+        open_volume(&Host::this(), &mut disk, "image", &Secret::new(secret.to_vec()), keyslot)
     }
 
     fn open_with_file(&self, key: &str) -> Result<(Volume, Unlocked), Error> {

@@ -1,5 +1,7 @@
 //! Small LUKS2 disks for tests, made here so that the tests need neither root nor cryptsetup.
 
+use std::io::Cursor;
+
 use aes::Aes256;
 use aes::cipher::KeyInit;
 use base64ct::{Base64, Encoding};
@@ -7,6 +9,7 @@ use xts_mode::{Xts128, get_tweak_default};
 
 use super::af::{STRIPES, diffuse};
 use super::hash::Hash;
+use super::keyslot::Volume;
 
 /// The UUID of all disks made here.
 pub const UUID: &str = "01234567-89ab-cdef-0123-456789abcdef";
@@ -84,4 +87,9 @@ pub fn volume(json: &str) -> Vec<u8> {
     let mut bytes = disk(json, 1, 1);
     bytes.extend(area);
     bytes
+}
+
+/// [`volume`] with [`json`], read.
+pub fn volume_read() -> Volume {
+    Volume::read(&mut Cursor::new(volume(&json())), "disk sda").unwrap()
 }

@@ -64,16 +64,15 @@ impl fmt::Display for Damage {
     }
 }
 
-/// Reads the header that holds: of two whole copies the one with the higher sequence number.
+/// Reads the header that holds: of two whole copies the one with the higher sequence number. `name` is the disk's,
+/// for errors.
 ///
 /// # Errors
 /// [`Code::LuksHeader`]: no copy is whole. [`Code::LuksUnsupported`]: another version of LUKS. [`Code::Io`].
-pub fn read(disk: &mut (impl Read + Seek)) -> Result<Header> {
-    let primary = read_copy(disk, 0)?;
+pub fn read(disk: &mut (impl Read + Seek), name: &str) -> Result<Header> {
+    let primary = read_copy(disk, name, 0)?;
     if let Err(Damage::Version(version)) = primary {
-        return Err(
-            Error::new(Code::LuksUnsupported, "LUKS header").because(format!("LUKS version {version}"))
-        );
+        return Err(Error::new(Code::LuksUnsupported, name).because(format!("LUKS version {version}")));
     }
     let places = match &primary {
         Ok(primary) => vec![primary.size],
@@ -81,7 +80,7 @@ pub fn read(disk: &mut (impl Read + Seek)) -> Result<Header> {
     };
     let mut secondary = Err(Damage::Absent);
     for place in places {
-        let found = read_copy(disk, place)?;
+        let found = read_copy(disk, name, place)?;
         // Of several places the first whole copy counts, and else the first that looks like one.
         if found.is_ok() || secondary == Err(Damage::Absent) {
             secondary = found;
@@ -90,10 +89,11 @@ pub fn read(disk: &mut (impl Read + Seek)) -> Result<Header> {
             break;
         }
     }
-    choose(primary, secondary)
+    choose(name, primary, secondary)
 }
 
 fn choose(
+    name: &str,
     primary: std::result::Result<Copy, Damage>,
     secondary: std::result::Result<Copy, Damage>,
 ) -> Result<Header> {
@@ -111,17 +111,21 @@ fn choose(
             note: Some(format!("the primary LUKS header {damage}; the secondary one is used")),
         }),
         (Err(Damage::Absent), Err(Damage::Absent)) => {
-            Err(Error::new(Code::LuksHeader, "disk").because("nothing on it looks like one"))
+            Err(Error::new(Code::LuksHeader, name).because("nothing on it looks like one"))
         }
-        (Err(primary), Err(secondary)) => Err(Error::new(Code::LuksHeader, "disk")
+        (Err(primary), Err(secondary)) => Err(Error::new(Code::LuksHeader, name)
             .because(format!("the primary one {primary}, the secondary one {secondary}"))),
     }
 }
 
 /// Reads the copy at `offset`: first the binary part, which tells how much there is.
-fn read_copy(disk: &mut (impl Read + Seek), offset: u64) -> Result<std::result::Result<Copy, Damage>> {
+fn read_copy(
+    disk: &mut (impl Read + Seek),
+    name: &str,
+    offset: u64,
+) -> Result<std::result::Result<Copy, Damage>> {
     let mut bytes = vec![0u8; BINARY];
-    if !read_at(disk, offset, &mut bytes)? {
+    if !read_at(disk, name, offset, &mut bytes)? {
         return Ok(Err(Damage::Absent));
     }
     let size = match size(&bytes, offset) {
@@ -130,19 +134,24 @@ fn read_copy(disk: &mut (impl Read + Seek), offset: u64) -> Result<std::result::
         Err(damage) => return Ok(Err(damage)),
     };
     bytes.resize(size, 0);
-    if !read_at(disk, offset, &mut bytes)? {
+    if !read_at(disk, name, offset, &mut bytes)? {
         return Ok(Err(Damage::Broken("the disk ends within it".into())));
     }
     Ok(parse(&bytes, offset))
 }
 
 /// Fills `buffer` from `offset`; false if the disk ends before.
-pub(super) fn read_at(disk: &mut (impl Read + Seek), offset: u64, buffer: &mut [u8]) -> Result<bool> {
-    disk.seek(SeekFrom::Start(offset)).context(Code::Io, "disk")?;
+pub(super) fn read_at(
+    disk: &mut (impl Read + Seek),
+    name: &str,
+    offset: u64,
+    buffer: &mut [u8],
+) -> Result<bool> {
+    disk.seek(SeekFrom::Start(offset)).context(Code::Io, name)?;
     match disk.read_exact(buffer) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
-        Err(error) => Err(Error::new(Code::Io, "disk").because(error)),
+        Err(error) => Err(Error::new(Code::Io, name).because(error)),
     }
 }
 
@@ -230,7 +239,7 @@ mod tests {
     use super::*;
 
     fn read_disk(bytes: &[u8]) -> Result<Header> {
-        read(&mut Cursor::new(bytes))
+        read(&mut Cursor::new(bytes), "disk sda")
     }
 
     #[test]

@@ -80,6 +80,16 @@ pub fn available_memory(meminfo: &str) -> Option<u64> {
     value.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
+impl fmt::Display for Kdf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kdf::Pbkdf2 { .. } => "pbkdf2",
+            Kdf::Argon2 { kind: Argon2Kind::I, .. } => "argon2i",
+            Kdf::Argon2 { kind: Argon2Kind::Id, .. } => "argon2id",
+        })
+    }
+}
+
 impl Kdf {
     /// Fills `out` with the key that `secret` gives. `available` is the node's free memory in KiB, if known.
     ///

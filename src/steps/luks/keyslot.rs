@@ -12,7 +12,7 @@ use crate::input::secret::Secret;
 use super::header::{Header, read_at};
 use super::kdf::{Failure, available_memory};
 use super::metadata::{Digest, Keyslot, Metadata, Priority};
-use super::{af, header, metadata};
+use super::{af, check, header};
 
 /// An opened volume.
 pub struct Unlocked {
@@ -27,6 +27,8 @@ pub struct Unlocked {
 /// A volume's header, read and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Volume {
+    /// The disk's name for people: `disk sda`.
+    pub name: String,
     /// Its header.
     pub header: Header,
     /// What that says.
@@ -34,14 +36,14 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// Reads the header of `disk`: a block device, or a file with an image.
+    /// Reads the header of `disk`: a block device, or a file with an image. `name` is what people call it.
     ///
     /// # Errors
-    /// As of [`header::read`] and [`metadata::parse`].
-    pub fn read(disk: &mut (impl Read + Seek)) -> Result<Volume> {
-        let header = header::read(disk)?;
-        let metadata = metadata::parse(&header.copy)?;
-        Ok(Volume { header, metadata })
+    /// As of [`header::read`] and [`check::metadata`].
+    pub fn read(disk: &mut (impl Read + Seek), name: &str) -> Result<Volume> {
+        let header = header::read(disk, name)?;
+        let metadata = check::metadata(&header.copy, name)?;
+        Ok(Volume { name: name.into(), header, metadata })
     }
 
     /// The keyslots to try, in this order: those of a digest of the segment, preferred ones first, then by number.
@@ -91,7 +93,7 @@ impl Volume {
             let Some(keyslot) = self.metadata.keyslots.get(id) else {
                 continue;
             };
-            match open(host, disk, keyslot, secret)? {
+            match self.open(host, disk, keyslot, secret)? {
                 Ok(key) => {
                     if let Some(digest) = self.verify(host, *id, &key) {
                         return Ok(Unlocked { volume_key: key, keyslot: *id, digest });
@@ -100,7 +102,8 @@ impl Volume {
                 }
                 Err(failure @ Failure::Memory { .. }) => {
                     too_large.get_or_insert_with(|| {
-                        Error::new(Code::LuksMemory, format!("keyslot {id}")).because(failure.to_string())
+                        Error::new(Code::LuksMemory, self.name.as_str())
+                            .because(format!("keyslot {id} {failure}"))
                     });
                 }
                 Err(Failure::Parameters(what)) => reasons.push(format!("keyslot {id}: {what}")),
@@ -123,7 +126,35 @@ impl Volume {
         if reasons.is_empty() {
             reasons.push("there is no keyslot to try".into());
         }
-        Err(Error::new(code, format!("LUKS volume {}", self.header.copy.uuid)).because(reasons.join(", ")))
+        Err(Error::new(code, self.name.as_str()).because(reasons.join(", ")))
+    }
+
+    /// The key in `keyslot` if `secret` is its secret, and else just some bytes.
+    fn open(
+        &self,
+        host: &Host,
+        disk: &mut (impl Read + Seek),
+        keyslot: &Keyslot,
+        secret: &Secret,
+    ) -> Result<std::result::Result<Zeroizing<Vec<u8>>, Failure>> {
+        let mut area = Zeroizing::new(vec![0u8; keyslot.area_size]);
+        if !read_at(disk, &self.name, keyslot.area_offset, &mut area)? {
+            return Err(Error::new(Code::LuksSize, self.name.as_str()).because("it ends within a keyslot"));
+        }
+        // Not to be had in a fixture root: then only the allocation itself tells.
+        let meminfo = std::fs::read_to_string(host.path("/proc/meminfo")).unwrap_or_default();
+        let mut area_key = Zeroizing::new(vec![0u8; keyslot.area_key_size]);
+        let derived =
+            host.deriving(|| keyslot.kdf.derive(secret.expose(), available_memory(&meminfo), &mut area_key));
+        if let Err(failure) = derived {
+            return Ok(Err(failure));
+        }
+        if !keyslot.cipher.decrypt_area(&area_key, &mut area) {
+            return Ok(Err(Failure::Parameters("a key of a size that its cipher does not take".into())));
+        }
+        let stripes = area.get(..keyslot.key_size * af::STRIPES).unwrap_or_default();
+        Ok(af::merge(stripes, keyslot.key_size, keyslot.af_hash)
+            .ok_or_else(|| Failure::Parameters("no stripes".into())))
     }
 
     /// The digest, linked to the segment and to `keyslot`, that `key` is right for.
@@ -147,39 +178,13 @@ impl Volume {
 pub fn open_volume(
     host: &Host,
     disk: &mut (impl Read + Seek),
+    name: &str,
     secret: &Secret,
     asked: Option<u32>,
 ) -> Result<(Volume, Unlocked)> {
-    let volume = Volume::read(disk)?;
+    let volume = Volume::read(disk, name)?;
     let unlocked = volume.unlock(host, disk, secret, asked)?;
     Ok((volume, unlocked))
-}
-
-/// The key in `keyslot` if `secret` is its secret, and else just some bytes.
-fn open(
-    host: &Host,
-    disk: &mut (impl Read + Seek),
-    keyslot: &Keyslot,
-    secret: &Secret,
-) -> Result<std::result::Result<Zeroizing<Vec<u8>>, Failure>> {
-    let mut area = Zeroizing::new(vec![0u8; keyslot.area_size]);
-    if !read_at(disk, keyslot.area_offset, &mut area)? {
-        return Err(Error::new(Code::LuksSize, "disk").because("it ends within a keyslot"));
-    }
-    // Not to be had in a fixture root: then only the allocation itself tells.
-    let meminfo = std::fs::read_to_string(host.path("/proc/meminfo")).unwrap_or_default();
-    let mut area_key = Zeroizing::new(vec![0u8; keyslot.area_key_size]);
-    let derived =
-        host.deriving(|| keyslot.kdf.derive(secret.expose(), available_memory(&meminfo), &mut area_key));
-    if let Err(failure) = derived {
-        return Ok(Err(failure));
-    }
-    if !keyslot.cipher.decrypt_area(&area_key, &mut area) {
-        return Ok(Err(Failure::Parameters("a key of a size that its cipher does not take".into())));
-    }
-    let stripes = area.get(..keyslot.key_size * af::STRIPES).unwrap_or_default();
-    Ok(af::merge(stripes, keyslot.key_size, keyslot.af_hash)
-        .ok_or_else(|| Failure::Parameters("no stripes".into())))
 }
 
 #[cfg(test)]
@@ -192,7 +197,8 @@ mod tests {
     fn open_with(json: &str, secret: &[u8], asked: Option<u32>) -> Result<Unlocked> {
         let mut disk = Cursor::new(fixture::volume(json));
         let secret = Secret::new(secret.to_vec());
-        open_volume(&Host::fake("/nonexistent"), &mut disk, &secret, asked).map(|(_, unlocked)| unlocked)
+        open_volume(&Host::fake("/nonexistent"), &mut disk, "disk sda", &secret, asked)
+            .map(|(_, unlocked)| unlocked)
     }
 
     fn error(json: &str, secret: &[u8], asked: Option<u32>) -> Error {
@@ -258,9 +264,10 @@ mod tests {
         std::fs::create_dir(root.path().join("proc")).unwrap();
         std::fs::write(root.path().join("proc/meminfo"), "MemAvailable: 716800 kB\n").unwrap();
         let mut disk = Cursor::new(fixture::volume(&json));
-        let error = open_volume(&Host::fake(root.path()), &mut disk, &Secret::new(SECRET.to_vec()), None)
-            .err()
-            .unwrap();
+        let error =
+            open_volume(&Host::fake(root.path()), &mut disk, "disk sda", &Secret::new(SECRET.to_vec()), None)
+                .err()
+                .unwrap();
         assert_eq!(error.code(), Code::LuksMemory);
         assert!(error.to_string().ends_with("needs 1024 MiB, 700 MiB are free"), "{error}");
     }
@@ -271,7 +278,9 @@ mod tests {
         bytes.truncate(0x9000);
         let secret = Secret::new(SECRET.to_vec());
         let error =
-            open_volume(&Host::fake("/nonexistent"), &mut Cursor::new(bytes), &secret, None).err().unwrap();
+            open_volume(&Host::fake("/nonexistent"), &mut Cursor::new(bytes), "disk sda", &secret, None)
+                .err()
+                .unwrap();
         assert_eq!(error.code(), Code::LuksSize);
     }
 }
