@@ -22,6 +22,8 @@ const MOST_KEYSLOTS_SIZE: u64 = 128 << 20;
 const MOST_OBJECTS: usize = 32;
 /// The largest volume key, in bytes; larger than any cipher's.
 const LARGEST_KEY: u32 = 512;
+/// The most memory for Argon2 that cryptsetup itself sets, in KiB: 4 GiB.
+const MOST_MEMORY: u32 = 4 << 20;
 /// Salts are 32 bytes in practice; this bounds them.
 const LONGEST_SALT: usize = 1024;
 
@@ -243,10 +245,14 @@ fn keyslot(keyslot: &json::Keyslot, keyslots_area: &Range<u64>) -> Judged<Keyslo
 fn kdf(kdf: &json::Kdf) -> Judged<Kdf> {
     let salt = || base64("salt", kdf.salt.as_deref());
     let argon2 = |kind| {
+        let memory = at_least_one("memory", kdf.memory)?;
+        if memory > MOST_MEMORY {
+            return broken(format!("it needs {} MiB of memory", memory / 1024));
+        }
         Ok(Kdf::Argon2 {
             kind,
             time: at_least_one("time", kdf.time)?,
-            memory: at_least_one("memory", kdf.memory)?,
+            memory,
             lanes: at_least_one("cpus", kdf.cpus)?,
             salt: salt()?,
         })
@@ -400,6 +406,11 @@ mod tests {
             (r#""size":"258048""#, r#""size":"16744449""#, "its area"),
             (r#""key_size":64,"af""#, r#""key_size":513,"af""#, "key_size 513"),
             (r#""key_size":64,"af""#, r#""key_size":0,"af""#, "key_size 0"),
+            (
+                r#""kdf":{"type":"pbkdf2""#,
+                r#""kdf":{"type":"argon2id","time":4,"memory":4294967295,"cpus":4"#,
+                "4194303 MiB of memory",
+            ),
             (r#""type":"raw""#, r#""type":"journal""#, "area \"journal\""),
             (r#""iterations":1000,"salt":"BQ"#, r#""iterations":0,"salt":"BQ"#, "no iterations"),
         ] {

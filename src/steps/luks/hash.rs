@@ -3,7 +3,7 @@
 use hmac::{EagerHash, Hmac};
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// The longest output, in bytes.
 pub const LONGEST: usize = 64;
@@ -49,7 +49,10 @@ impl Hash {
             for part in parts {
                 state.update(part);
             }
-            Zeroizing::new(state.finalize().to_vec())
+            let mut output = state.finalize();
+            let copy = Zeroizing::new(output.to_vec());
+            output.as_mut_slice().zeroize();
+            copy
         }
         match self {
             Hash::Sha1 => hash::<Sha1>(parts),

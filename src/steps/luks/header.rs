@@ -329,6 +329,24 @@ mod tests {
         }
 
         #[test]
+        fn nothing_under_a_right_checksum_is_too_strange(
+            at in 0usize..BINARY,
+            by in prop::collection::vec(any::<u8>(), 1..20),
+            offset in prop_oneof![Just(0), Just(0x4000), any::<u64>()],
+        ) {
+            let mut bytes = copy("{}", 1, 0, 0x4000);
+            let end = (at + by.len()).min(BINARY);
+            bytes[at..end].copy_from_slice(&by[..end - at]);
+            bytes[CHECKSUM_AT..CHECKSUM_AT + CHECKSUM].fill(0);
+            let sum = Hash::Sha256.of(&[&bytes]);
+            bytes[CHECKSUM_AT..CHECKSUM_AT + 32].copy_from_slice(&sum);
+            if let Ok(copy) = parse(&bytes, offset) {
+                prop_assert!(SIZES.contains(&copy.size) && is_uuid(&copy.uuid));
+            }
+            let _ = read_disk(&bytes);
+        }
+
+        #[test]
         fn no_changed_byte_goes_unseen(at in 0usize..0x4000, change in 1u8..) {
             let mut bytes = copy("{\"a\":1}", 1, 0, 0x4000);
             bytes[at] ^= change;
