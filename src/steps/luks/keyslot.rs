@@ -39,7 +39,8 @@ impl Volume {
     /// Reads the header of `disk`: a block device, or a file with an image. `name` is what people call it.
     ///
     /// # Errors
-    /// As of [`header::read`] and [`check::metadata`].
+    /// [`Code::LuksHeader`]: no copy of the header is whole, or it breaks the format. [`Code::LuksUnsupported`]: it
+    /// asks for something that is not done here; the cause names it. [`Code::Io`].
     pub fn read(disk: &mut (impl Read + Seek), name: &str) -> Result<Volume> {
         let header = header::read(disk, name)?;
         let metadata = check::metadata(&header.copy, name)?;
@@ -112,17 +113,18 @@ impl Volume {
         if let Some(error) = too_large {
             return Err(error);
         }
-        reasons.extend(
-            self.metadata
-                .skipped
-                .iter()
-                .filter(|(id, _)| asked.is_none_or(|asked| asked == **id))
-                .map(|(id, why)| format!("keyslot {id}: {why}")),
-        );
-        let code = match (candidates.is_empty(), self.metadata.skipped.is_empty()) {
+        let skipped: Vec<String> = self
+            .metadata
+            .skipped
+            .iter()
+            .filter(|(id, _)| asked.is_none_or(|asked| asked == **id))
+            .map(|(id, why)| format!("keyslot {id}: {why}"))
+            .collect();
+        let code = match (candidates.is_empty(), skipped.is_empty()) {
             (true, false) => Code::LuksUnsupported,
             _ => Code::LuksNoKey,
         };
+        reasons.extend(skipped);
         if reasons.is_empty() {
             reasons.push("there is no keyslot to try".into());
         }
@@ -252,6 +254,9 @@ mod tests {
         let error = error(&json, SECRET, None);
         assert_eq!(error.code(), Code::LuksUnsupported);
         assert!(error.to_string().ends_with("keyslot 0: kdf \"scrypt\""), "{error}");
+        let error = self::error(&json, SECRET, Some(1));
+        assert_eq!(error.code(), Code::LuksNoKey);
+        assert!(error.to_string().ends_with("there is no keyslot to try"), "{error}");
     }
 
     #[test]
