@@ -67,6 +67,9 @@ codes! {
     Locked "locked" Config, "another diskless is at work",
         "wait until it is done, or end it by its pid";
 
+    NotRun "not-run" Config, "the agent has not run in this boot",
+        "start it: `diskless boot`";
+
     // input, and the plan
     NoPlan "no-plan" Config, "no boot plan is configured",
         "give the kernel rd.diskless.plan=URL or rd.diskless.plan=/path/in/the/initramfs";
