@@ -67,6 +67,9 @@ codes! {
     Locked "locked" Config, "another diskless is at work",
         "wait until it is done, or end it by its pid";
 
+    NotRun "not-run" Config, "the agent has not run in this boot",
+        "start it: `diskless boot`";
+
     // input, and the plan
     NoPlan "no-plan" Config, "no boot plan is configured",
         "give the kernel rd.diskless.plan=URL or rd.diskless.plan=/path/in/the/initramfs";
@@ -118,12 +121,16 @@ codes! {
         "check that the LUN is the encrypted image: `cryptsetup luksDump`";
     LuksUnsupported "luks-unsupported" Config, "the LUKS header asks for something that diskless does not do",
         "see the message; re-create the header without it";
+    LuksSize "luks-size" Config, "the disk does not fit its LUKS header",
+        "check that the LUN is the whole image: compare its size with that of the image file";
     LuksNoKey "luks-no-key" Config, "no keyslot opens with this key",
         "check that luks.key in the plan is the key of this image";
     LuksKeyMissing "luks-key-missing" Config, "the key of the image is not to be had",
         "put the file into the initramfs, or correct luks.key in the plan";
     LuksMemory "luks-memory" Fatal, "the keyslot needs more memory than the node has free",
         "use a keyslot with less memory (luksAddKey --pbkdf-memory, or --pbkdf pbkdf2)";
+    LuksMap "luks-map" Config, "a map of this name is there already, and it is not that of this disk",
+        "see `dmsetup info`; remove that map, or give luks.name in the plan another value";
 
     // volumes, zram, overlay, handover
     PartitionTable "partition-table" Config, "the partition table cannot be used",

@@ -1,8 +1,24 @@
-//! `diskless` boots diskless compute nodes.
+//! `diskless` boots a diskless compute node from its initramfs.
+//!
+//! ```text
+//!   kernel command line ── input ──┐
+//!   boot plan document ────────────┼── plan.rs ──> [step, step, step, ...]
+//!                                  │                        │
+//!                                  │             engine: observe, plan, apply
+//!                                  │             until done, or its time is over
+//!                                  │                        │
+//!   console, /dev/kmsg <── report ─┴── state.json      sys: the kernel
+//! ```
+//!
+//! Six folders, six verbs: [`input`] reads, [`plan`] decides, [`engine`] drives, [`steps`] do, [`report`] tells, [`sys`]
+//! touches. To learn it, read [`plan`], then [`engine::converge`], then the smallest step, [`steps::zram`]; the other
+//! steps have the same files.
 
+pub mod cli;
 pub mod engine;
 pub mod error;
 pub mod input;
+pub mod plan;
 pub mod report;
 pub mod steps;
 pub mod sys;

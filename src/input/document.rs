@@ -58,6 +58,17 @@ impl Document {
         if self.iscsi.portals.len() != 1 {
             return Err(invalid("iscsi.portals", "must be one portal; several are not supported yet"));
         }
+        if let Some(auth) = &self.iscsi.auth {
+            for (place, text) in [
+                ("iscsi.auth.username", auth.username.as_bytes()),
+                ("iscsi.auth.secret", auth.secret.expose()),
+            ] {
+                // They are lines of configuration files too.
+                if text.is_empty() || text.len() > 255 || text.iter().any(u8::is_ascii_control) {
+                    return Err(invalid(place, "1 to 255 characters, none of them a control character"));
+                }
+            }
+        }
         if !is_map_name(&self.luks.name) {
             return Err(invalid("luks.name", "letters, digits, `.`, `_` and `-`, 100 at most"));
         }
@@ -99,7 +110,7 @@ fn is_map_name(name: &str) -> bool {
 }
 
 /// The iSCSI disk.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Iscsi {
     /// This node's initiator name, its own alone.
@@ -116,7 +127,7 @@ pub struct Iscsi {
 }
 
 /// A CHAP account.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Chap {
     /// The account's name.
@@ -254,6 +265,8 @@ mod tests {
             ("/iscsi/portals", json!([]), Code::PlanInvalid, "iscsi.portals"),
             ("/iscsi/portals", json!(["node:3260"]), Code::PlanInvalid, "socket address"),
             ("/iscsi/lun", json!(-1), Code::PlanInvalid, "-1"),
+            ("/iscsi/auth/username", json!("a\nb"), Code::PlanInvalid, "iscsi.auth.username"),
+            ("/iscsi/auth/secret", json!(""), Code::PlanInvalid, "iscsi.auth.secret"),
             ("/luks/name", json!("a/b"), Code::PlanInvalid, "luks.name"),
             ("/luks/key", json!({ "path": "/k" }), Code::PlanInvalid, "path"),
             ("/overlay/size", json!("x"), Code::PlanInvalid, "not a size"),

@@ -2,3 +2,4 @@
 
 pub mod console;
 pub mod event;
+pub mod kernel_log;

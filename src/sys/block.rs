@@ -3,6 +3,17 @@
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Error, Result};
 
+/// A disk the kernel has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disk {
+    /// The kernel's name, that of the node below /dev: `sda`.
+    pub name: String,
+    /// The device number, (major, minor).
+    pub dev: (u32, u32),
+    /// The size in sectors of 512 bytes.
+    pub sectors: u64,
+}
+
 /// The size of a block device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Geometry {

@@ -1,0 +1,81 @@
+//! Brings the agent into the boot, as a systemd generator (systemd.generator(7)): only on a node whose kernel command
+//! line says where its boot plan is. Any other initramfs with the agent in it boots as if it were not there.
+
+use std::path::Path;
+
+use crate::error::{Code, Context, Result};
+use crate::input::cmdline::Cmdline;
+use crate::input::config;
+
+/// The agent's unit, as the dracut module installs it.
+const UNIT: &str = "/usr/lib/systemd/system/diskless.service";
+/// What the boot needs to go on to the new root.
+const NEEDED_BY: &str = "initrd-root-fs.target.requires/diskless.service";
+
+/// Of any `root=` that is not a device, systemd-fstab-generator makes a unit that cannot work. This one takes its place:
+/// when its turn comes, the agent has mounted the root, and there is nothing left to do for it.
+const SYSROOT: &str = "\
+# Made by diskless, for root= on the kernel command line.
+[Unit]
+DefaultDependencies=no
+Requires=diskless.service
+After=diskless.service
+Before=initrd-root-fs.target
+
+[Mount]
+Where=/sysroot
+What=overlay
+Type=overlay
+";
+
+/// Writes what `cmdline` asks for into the generator folders `normal` and `early`.
+///
+/// # Errors
+/// A folder or file cannot be made.
+pub fn generate(cmdline: &Cmdline, normal: &Path, early: &Path) -> Result<()> {
+    if !config::acts(cmdline) {
+        return Ok(());
+    }
+    let link = normal.join(NEEDED_BY);
+    let object = || link.display().to_string();
+    if let Some(folder) = link.parent() {
+        std::fs::create_dir_all(folder).context(Code::Io, object())?;
+    }
+    match std::os::unix::fs::symlink(UNIT, &link) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(error).context(Code::Io, object())?
+        }
+        _ => (),
+    }
+    if cmdline.last("root").is_some() {
+        let unit = early.join("sysroot.mount");
+        std::fs::write(&unit, SYSROOT).context(Code::Io, unit.display().to_string())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn generated(cmdline: &str) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let (normal, early) = (folder.path().join("normal"), folder.path().join("early"));
+        for folder in [&normal, &early] {
+            std::fs::create_dir(folder).unwrap();
+        }
+        generate(&Cmdline::parse(cmdline), &normal, &early).unwrap();
+        generate(&Cmdline::parse(cmdline), &normal, &early).unwrap();
+        let files = ["normal/initrd-root-fs.target.requires/diskless.service", "early/sysroot.mount"];
+        let there = files.iter().filter(|file| folder.path().join(file).symlink_metadata().is_ok());
+        there.map(|file| (*file).to_owned()).collect()
+    }
+
+    #[test]
+    fn only_what_the_command_line_asks_for() {
+        let unit = "normal/initrd-root-fs.target.requires/diskless.service";
+        assert!(generated("root=/dev/vda1").is_empty());
+        assert_eq!(generated("rd.diskless.plan=/p"), [unit]);
+        assert_eq!(generated("rd.diskless.plan=/p root=diskless"), [unit, "early/sysroot.mount"]);
+    }
+}

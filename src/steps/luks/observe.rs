@@ -1,0 +1,49 @@
+//! Is the map there, is the disk, and what does its header say?
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use crate::engine::host::Host;
+use crate::error::{Code, Context, Result};
+use crate::sys::block::Disk;
+use crate::sys::dm::{self, Existing};
+
+use super::keyslot::Volume;
+
+/// What there is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The map of the step's name.
+    pub map: Option<Existing>,
+    /// The disk, with what is on it.
+    pub disk: Option<(Disk, Volume)>,
+    /// The keyslot, if it was this run that opened the disk.
+    pub keyslot: Option<u32>,
+}
+
+/// Looks for the map `name`, and at the header of `disk`.
+///
+/// # Errors
+/// The header cannot be read or used; the kernel has no device-mapper.
+pub fn observe(host: &Host, name: &str, disk: Option<Disk>, keyslot: Option<u32>) -> Result<Seen> {
+    let map = dm::find(name)?;
+    let disk = match disk {
+        Some(disk) => {
+            let volume = read(host, &disk)?;
+            Some((disk, volume))
+        }
+        None => None,
+    };
+    Ok(Seen { map, disk, keyslot })
+}
+
+fn read(host: &Host, disk: &Disk) -> Result<Volume> {
+    let path = node(host, disk);
+    let mut file = File::open(&path).context(Code::Io, path.display().to_string())?;
+    Volume::read(&mut file, &format!("disk {}", disk.name))
+}
+
+/// The disk's node.
+pub fn node(host: &Host, disk: &Disk) -> PathBuf {
+    host.path("/dev").join(&disk.name)
+}
