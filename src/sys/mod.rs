@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod dm;
 pub mod events;
+pub mod iscsi_netlink;
 pub mod module;
