@@ -144,7 +144,7 @@ fn boot(host: &Host) -> Result<(), Failed> {
     let told = |_| Failed::Told;
     run.steps(&plan::until_document(&config, &slot)).map_err(told)?;
     if let Some(document) = slot.get() {
-        run.steps(&plan::from_document(&config, document)).map_err(told)?;
+        run.steps(&plan::from_document(&config, document)?).map_err(told)?;
     }
     run.finish();
     Ok(())

@@ -95,8 +95,8 @@ codes! {
         "check /etc/resolv.conf and the name server, or give an address";
 
     // iscsi
-    IscsiConnect "iscsi-connect" Retry, "no TCP connection to the portal",
-        "check that the target service runs and that no firewall is in the way";
+    IscsiConnect "iscsi-connect" Retry, "the portal does not answer",
+        "check that the target service runs, that no firewall is in the way, and the network on the way to it";
     IscsiProtocol "iscsi-protocol" Fatal, "the target broke the iSCSI protocol",
         "report it with the target's product and version";
     IscsiAuth "iscsi-auth" Config, "the target refused the login: authentication failed",

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::run::Step;
+use crate::error::Result;
 use crate::input::config::{Config, Source};
 use crate::input::document::Document;
 use crate::steps::{fetch, handover, iscsi, luks, network, overlay, volumes, zram};
@@ -12,7 +13,7 @@ use crate::sys::http;
 const INSIDE: Duration = Duration::from_secs(120);
 
 /// The steps that lead to the boot plan, which ends up in `slot`.
-pub fn until_document(config: &Config, slot: &fetch::Slot) -> Vec<Step> {
+pub fn until_document(config: &Config, slot: &fetch::Slot) -> Vec<Step<'static>> {
     let mut steps = Vec::new();
     if let Source::Url(url) = &config.plan
         && let Some((server, port)) = http::server(url)
@@ -32,7 +33,7 @@ pub fn until_document(config: &Config, slot: &fetch::Slot) -> Vec<Step> {
 }
 
 /// The steps from the boot plan to the new root.
-pub fn from_document(config: &Config, document: &Document) -> Vec<Step> {
+pub fn from_document<'a>(config: &Config, document: &'a Document) -> Result<Vec<Step<'a>>> {
     let mut steps = Vec::new();
     if let Source::File(_) = config.plan
         && let Some(portal) = document.iscsi.portals.first()
@@ -43,12 +44,19 @@ pub fn from_document(config: &Config, document: &Document) -> Vec<Step> {
             work: Box::new(network::Step::new("portal", portal.ip().to_string(), portal.port())),
         });
     }
-    let disk = document.iscsi.clone();
-    steps.push(Step { name: "iscsi", limit: config.timeout, work: Box::new(iscsi::Step::new(&document.iscsi)) });
+    steps.push(Step {
+        name: "iscsi",
+        limit: config.timeout,
+        work: Box::new(iscsi::Step::new(&document.iscsi)?),
+    });
     steps.push(Step {
         name: "luks",
         limit: INSIDE.max(config.timeout),
-        work: Box::new(luks::Step::new(&document.luks, move |host| iscsi::disk(host, &disk), fetch::key)),
+        work: Box::new(luks::Step::new(
+            &document.luks.name,
+            |host| iscsi::disk(host, &document.iscsi),
+            |host| fetch::key(host, &document.luks.key),
+        )),
     });
     let lowers = document.overlay.mounts.iter().filter_map(|mount| mount.lower.strip_prefix("/dev/mapper/"));
     steps.push(Step {
@@ -67,5 +75,5 @@ pub fn from_document(config: &Config, document: &Document) -> Vec<Step> {
         limit: INSIDE,
         work: Box::new(handover::Step::new(handover::files::files(document))),
     });
-    steps
+    Ok(steps)
 }

@@ -11,13 +11,13 @@ use crate::report::{console::Console, event::Event};
 use crate::sys::clock;
 
 /// A step of the boot: what it is called, how long it may take, and what it does.
-pub struct Step {
+pub struct Step<'a> {
     /// The name, for people and scripts.
     pub name: &'static str,
     /// How long it may take.
     pub limit: Duration,
     /// What it does.
-    pub work: Box<dyn Drive>,
+    pub work: Box<dyn Drive + 'a>,
 }
 
 /// Any [`Converge`], whatever it sees and does.
@@ -68,7 +68,7 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// That of the step that failed; it has been told and is in the journal.
-    pub fn steps(&mut self, steps: &[Step]) -> Result<()> {
+    pub fn steps(&mut self, steps: &[Step<'_>]) -> Result<()> {
         let first = self.state.steps.len();
         self.state.steps.extend(steps.iter().map(|step| StepState::pending(step.name)));
         for (at, step) in (first..).zip(steps) {
@@ -77,7 +77,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn step(&mut self, at: usize, step: &Step) -> Result<()> {
+    fn step(&mut self, at: usize, step: &Step<'_>) -> Result<()> {
         let started = self.host.now();
         let own = own_work(self.host);
         self.note(at, |state| {
@@ -204,7 +204,7 @@ mod tests {
         }
     }
 
-    fn step(name: &'static str, code: Option<Code>) -> Step {
+    fn step(name: &'static str, code: Option<Code>) -> Step<'static> {
         Step { name, limit: Duration::from_secs(5), work: Box::new(Fixed(code)) }
     }
 

@@ -3,6 +3,7 @@
 
 pub mod fetch;
 pub mod handover;
+pub mod iscsi;
 pub mod luks;
 pub mod network;
 pub mod overlay;

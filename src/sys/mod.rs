@@ -8,6 +8,7 @@ pub mod events;
 pub mod ext4;
 pub mod http;
 pub mod in_root;
+pub mod iscsi_netlink;
 pub mod keyring;
 pub mod module;
 pub mod mount;

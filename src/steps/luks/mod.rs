@@ -37,31 +37,31 @@ pub use json::Size;
 pub use keyslot::{Unlocked, Volume, open_volume};
 pub use observe::Seen;
 
-type Find = dyn Fn(&Host) -> Result<Option<Disk>>;
-type Key = dyn Fn(&Host) -> Result<Secret>;
+type Find<'a> = dyn Fn(&Host) -> Result<Option<Disk>> + 'a;
+type Key<'a> = dyn Fn(&Host) -> Result<Secret> + 'a;
 
 /// Opens the encrypted disk.
-pub struct Step {
+pub struct Step<'a> {
     name: String,
-    disk: Box<Find>,
-    key: Box<Key>,
+    disk: Box<Find<'a>>,
+    key: Box<Key<'a>>,
     /// The keyslot that opened, which the kernel cannot tell.
     keyslot: Cell<Option<u32>>,
 }
 
-impl Step {
+impl<'a> Step<'a> {
     /// Opens what `disk` finds as the map `name`, with what `key` fetches. The key is fetched only when it is needed,
     /// and wiped right after.
     pub fn new(
         name: impl Into<String>,
-        disk: impl Fn(&Host) -> Result<Option<Disk>> + 'static,
-        key: impl Fn(&Host) -> Result<Secret> + 'static,
-    ) -> Step {
+        disk: impl Fn(&Host) -> Result<Option<Disk>> + 'a,
+        key: impl Fn(&Host) -> Result<Secret> + 'a,
+    ) -> Step<'a> {
         Step { name: name.into(), disk: Box::new(disk), key: Box::new(key), keyslot: Cell::new(None) }
     }
 }
 
-impl Converge for Step {
+impl Converge for Step<'_> {
     type Seen = Seen;
     type Action = Open;
 

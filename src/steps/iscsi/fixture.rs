@@ -1,0 +1,76 @@
+//! A machine's sysfs, made for tests in the shape of a 6.1 kernel's.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use tempfile::TempDir;
+
+use crate::engine::host::Host;
+use crate::input::document::{Chap, Iscsi};
+use crate::input::secret::Secret;
+
+/// A machine without sessions, to begin with.
+pub struct Machine(TempDir);
+
+impl Machine {
+    pub fn new() -> Machine {
+        Machine(TempDir::new().unwrap())
+    }
+
+    pub fn host(&self) -> Host {
+        Host::fake(self.0.path())
+    }
+
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.host().path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, format!("{text}\n")).unwrap();
+    }
+
+    pub fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.host().path(path)).unwrap()
+    }
+
+    /// A session of [`iscsi`]'s target, on the SCSI host of the same number.
+    pub fn session(&self, sid: u32, state: &str) {
+        let device = format!("/sys/devices/platform/host{sid}/session{sid}");
+        let real = format!("{device}/iscsi_session/session{sid}");
+        for (name, text) in [
+            ("targetname", "iqn.2026-01.example:image"),
+            ("initiatorname", "iqn.2026-01.example:n1"),
+            ("state", state),
+            ("creator", "321"),
+        ] {
+            self.write(&format!("{real}/{name}"), text);
+        }
+        symlink("../..", self.host().path(format!("{real}/device"))).unwrap();
+        let class = self.host().path("/sys/class/iscsi_session");
+        fs::create_dir_all(&class).unwrap();
+        let link = format!("../../devices/platform/host{sid}/session{sid}/iscsi_session/session{sid}");
+        symlink(link, class.join(format!("session{sid}"))).unwrap();
+        let connection = format!("/sys/class/iscsi_connection/connection{sid}:0");
+        self.write(&format!("{connection}/persistent_address"), "198.18.0.1");
+        self.write(&format!("{connection}/persistent_port"), "3260");
+    }
+
+    /// A disk of 1 MiB in the session; its minor number is the LUN.
+    pub fn disk(&self, sid: u32, lun: u64, name: &str) {
+        let device = format!("/sys/devices/platform/host{sid}/session{sid}/target{sid}:0:0/{sid}:0:0:{lun}");
+        self.write(&format!("{device}/type"), "0");
+        self.write(&format!("{device}/state"), "running");
+        self.write(&format!("{device}/block/{name}/ro"), "0");
+        self.write(&format!("/sys/block/{name}/dev"), &format!("8:{lun}"));
+        self.write(&format!("/sys/block/{name}/size"), "2048");
+    }
+}
+
+/// The plan's part.
+pub fn iscsi() -> Iscsi {
+    Iscsi {
+        initiator: "iqn.2026-01.example:n1".into(),
+        target: "iqn.2026-01.example:image".into(),
+        portals: vec!["198.18.0.1:3260".parse().unwrap()],
+        lun: 1,
+        auth: Some(Chap { username: "node".into(), secret: Secret::new(b"secret-of-node".to_vec()) }),
+    }
+}

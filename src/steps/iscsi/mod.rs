@@ -1,0 +1,108 @@
+//! The iSCSI disk: a session of the kernel's initiator, and the disk of one LUN in it.
+//!
+//! Reading order: `plan` (what is to be done), `session` (how a session is made), `login` (what is said to the
+//! target), `sys::iscsi_netlink` (how the kernel is told).
+
+mod apply;
+mod chap;
+mod login;
+mod negotiation;
+mod observe;
+mod pdu;
+mod plan;
+mod session;
+// Only a discovery would need it outside of tests.
+#[cfg(test)]
+mod socket;
+mod status;
+mod text;
+mod transport;
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+pub use observe::{Device, Seen, Session, disk};
+pub use plan::Action;
+
+use crate::engine::converge::{Converge, Next};
+use crate::engine::host::Host;
+use crate::error::{Code, Error, Result};
+use crate::input::document::Iscsi;
+
+/// The longest iSCSI name, in bytes (RFC 7143, section 4.2.7.2).
+const LONGEST_NAME: usize = 223;
+
+/// The iSCSI step. Done when the disk of the plan's LUN is there and can be read.
+pub struct Step<'a> {
+    iscsi: &'a Iscsi,
+    portal: SocketAddr,
+    scanned: Cell<Option<Scanned>>,
+}
+
+/// The last scan for the LUN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Scanned {
+    sid: u32,
+    at: Duration,
+}
+
+impl<'a> Step<'a> {
+    /// The step for this part of the plan.
+    ///
+    /// # Errors
+    /// [`Code::PlanInvalid`]: not exactly one portal, or a name or account that cannot be sent to a target.
+    pub fn new(iscsi: &'a Iscsi) -> Result<Step<'a>> {
+        let invalid = |what: &str, cause: &str| Err(Error::new(Code::PlanInvalid, what).because(cause));
+        for (what, name) in [("iscsi.initiator", &iscsi.initiator), ("iscsi.target", &iscsi.target)] {
+            if name.is_empty() || name.len() > LONGEST_NAME || name.contains(char::is_control) {
+                return invalid(what, "not an iSCSI name of 1 to 223 bytes");
+            }
+        }
+        if let Some(auth) = &iscsi.auth
+            && (auth.username.is_empty()
+                || auth.username.len() > LONGEST_NAME
+                || auth.username.contains(char::is_control))
+        {
+            return invalid("iscsi.auth.username", "not a name of 1 to 223 bytes");
+        }
+        if iscsi.auth.as_ref().is_some_and(|auth| auth.secret.expose().is_empty()) {
+            return invalid("iscsi.auth.secret", "empty");
+        }
+        Ok(Step { iscsi, portal: portal(iscsi)?, scanned: Cell::new(None) })
+    }
+
+    /// `LUN 1 of iqn... at 198.18.0.1:3260`.
+    fn lun(&self) -> String {
+        format!("LUN {} of {} at {}", self.iscsi.lun, self.iscsi.target, self.portal)
+    }
+}
+
+/// The one portal of the plan.
+fn portal(iscsi: &Iscsi) -> Result<SocketAddr> {
+    match iscsi.portals.as_slice() {
+        [portal] => Ok(*portal),
+        portals => Err(Error::new(Code::PlanInvalid, "iscsi.portals")
+            .because(format!("{} portals; exactly one is possible so far", portals.len()))),
+    }
+}
+
+impl Converge for Step<'_> {
+    type Seen = Seen;
+    type Action = Action;
+
+    fn observe(&self, host: &Host) -> Result<Seen> {
+        self.look(host)
+    }
+
+    fn plan(&self, seen: &Seen) -> Result<Next<Action>> {
+        self.decide(seen)
+    }
+
+    fn apply(&self, host: &Host, action: Action) -> Result<()> {
+        self.act(host, action)
+    }
+}
+
+#[cfg(test)]
+mod fixture;

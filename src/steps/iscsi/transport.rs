@@ -1,0 +1,37 @@
+//! What carries login PDUs to the target: the kernel for sessions that are to stay, `socket` for tests.
+//!
+//! The kernel numbers commands itself and does not tell how far it is, so the login of a session that it will
+//! use has to go through it: after a login on the bare socket a session that was there before hangs.
+
+use std::io;
+use std::time::Instant;
+
+use super::pdu::Pdu;
+use crate::sys::iscsi_netlink::{Connection, Initiator};
+
+/// Carries PDUs, until a deadline of its own.
+pub trait Transport {
+    /// Sends a request and waits for its response.
+    ///
+    /// # Errors
+    /// The connection is lost, or no response came in time (`TimedOut`).
+    fn exchange(&mut self, request: &Pdu) -> io::Result<Pdu>;
+}
+
+/// Through the kernel, on a bound connection.
+pub struct Kernel<'a> {
+    /// The way to the kernel.
+    pub initiator: &'a mut Initiator,
+    /// The bound connection.
+    pub connection: Connection,
+    /// Until when all responses have to be there.
+    pub deadline: Instant,
+}
+
+impl Transport for Kernel<'_> {
+    fn exchange(&mut self, request: &Pdu) -> io::Result<Pdu> {
+        self.initiator.send_pdu(self.connection, &request.bhs, &request.data)?;
+        let (bhs, data) = self.initiator.recv_pdu(self.connection, self.deadline)?;
+        Ok(Pdu { bhs, data })
+    }
+}
