@@ -41,11 +41,11 @@ pub fn timeline(facts: &Value) -> String {
     let mut out = format!("{:<10} {:>10} {:>10} {:>10}\n", "step", "start", "took", "own time");
     for step in steps {
         let name = step.get("name").and_then(Value::as_str).unwrap_or("?");
-        let time = |field| match step.get(field).and_then(Value::as_f64) {
-            Some(milliseconds) => format!("{:.3} s", milliseconds / 1000.0),
+        let time = |field, unit| match step.get(field).and_then(Value::as_f64) {
+            Some(number) => format!("{:.3} s", number / unit),
             None => "-".to_owned(),
         };
-        let (start, took, own) = (time("started_ms"), time("took_ms"), time("own_ms"));
+        let (start, took, own) = (time("started_ms", 1e3), time("took_ms", 1e3), time("own_us", 1e6));
         out.push_str(&format!("{name:<10} {start:>10} {took:>10} {own:>10}\n"));
     }
     out
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn the_timeline_takes_what_is_there() {
         let facts = serde_json::json!({"state": {"steps": [
-            {"name": "iscsi", "started_ms": 9100, "took_ms": 412, "own_ms": 3}, {"name": "luks"}]}});
+            {"name": "iscsi", "started_ms": 9100, "took_ms": 412, "own_us": 3000}, {"name": "luks"}]}});
         let text = timeline(&facts);
         assert!(text.contains("9.100 s") && text.contains("0.003 s"), "{text}");
         assert_eq!(text.lines().count(), 3);
