@@ -48,9 +48,14 @@ const MASKED: [&str; 6] = [
     "fstrim.timer",
 ];
 
+/// Not enabled: whoever has paths to manage enables it. At real-time priority, and with nothing to do, it starves
+/// the rest of a small machine for a minute while iscsid logs in anew and the only path is blocked.
+const DISABLED: [&str; 2] =
+    ["sysinit.target.wants/multipathd.service", "sockets.target.wants/multipathd.socket"];
+
 /// All that decides what the image is, given the image root and the builder.
 pub fn recipe() -> String {
-    format!("{DISK} {FACTS_UNIT} {FACTS_SCRIPT} {MASKED:?} {}", MODULES.join(" "))
+    format!("{DISK} {FACTS_UNIT} {FACTS_SCRIPT} {MASKED:?} {DISABLED:?} {}", MODULES.join(" "))
 }
 
 /// Makes the image at `at` from the root folder `image`, which stays as it is.
@@ -78,6 +83,9 @@ fn add_files(root: &Path) -> Result<()> {
     link("../diskless-facts.service", &units.join("multi-user.target.wants/diskless-facts.service"))?;
     for unit in MASKED {
         link("/dev/null", &units.join(unit))?;
+    }
+    for unit in DISABLED {
+        tree::remove(&units.join(unit))?;
     }
     // The node's names come from the agent: these are seen only when it failed to set them.
     write(&root.join("etc/hostname"), "image\n", 0o644)?;
