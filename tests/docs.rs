@@ -23,20 +23,25 @@ fn check(name: &str, generated: &str) {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, format!("{before}{BEGIN}{generated}{END}{after}")).unwrap();
     } else {
-        assert_eq!(written, generated, "docs/{name} is behind the code: UPDATE_DOCS=1 cargo test --test docs");
+        assert_eq!(
+            written, generated,
+            "docs/{name} is behind the code: UPDATE_DOCS=1 cargo test --test docs"
+        );
     }
 }
 
 #[test]
 fn every_error_code_is_described() {
-    let mut table = String::from("\n| code | what the agent does | meaning | what to do |\n| --- | --- | --- | --- |\n");
+    let mut table =
+        String::from("\n| code | what the agent does | meaning | what to do |\n| --- | --- | --- | --- |\n");
     for code in Code::ALL {
         let class = match code.class() {
             Class::Retry => "tries again until the step's time is over",
             Class::Config => "stops: something must be changed",
             Class::Fatal => "stops",
         };
-        writeln!(table, "| `{}` | {class} | {} | {} |", code.as_str(), code.meaning(), code.advice()).unwrap();
+        writeln!(table, "| `{}` | {class} | {} | {} |", code.as_str(), code.meaning(), code.advice())
+            .unwrap();
     }
     table.push('\n');
     check("errors.md", &table);
@@ -52,14 +57,19 @@ fn every_parameter_is_described() {
     check("parameters.md", &table);
     let manual = std::fs::read_to_string(doc("diskless.8.md")).unwrap();
     for parameter in PARAMETERS {
-        assert!(manual.contains(&format!("`{}=`", parameter.name)), "{} is not in the manual", parameter.name);
+        assert!(
+            manual.contains(&format!("`{}=`", parameter.name)),
+            "{} is not in the manual",
+            parameter.name
+        );
     }
 }
 
 #[test]
 fn the_example_of_a_plan_is_a_plan() {
     let text = std::fs::read_to_string(doc("plan.md")).unwrap();
-    let examples: Vec<&str> = text.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let examples: Vec<&str> =
+        text.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert!(!examples.is_empty());
     for example in examples {
         if let Err(error) = Document::parse(example.as_bytes()) {

@@ -67,18 +67,11 @@ impl Cache {
     /// Waits until no other harness uses the cache.
     pub fn lock(&self) -> Result<Lock> {
         let path = self.folder.join("lock");
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .at("open", &path)?;
+        let file = File::options().create(true).append(true).open(&path).at("open", &path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                println!(
-                    "another harness uses {}: waiting for it to end",
-                    self.folder.display()
-                );
+                println!("another harness uses {}: waiting for it to end", self.folder.display());
                 file.lock().at("lock", &path)?;
             }
             Err(TryLockError::Error(cause)) => return Err(cause).at("lock", &path),
@@ -123,15 +116,8 @@ impl Cache {
         let mut others = Vec::new();
         for entry in fs::read_dir(&self.folder).at("list", &self.folder)? {
             let path = entry.at("list", &self.folder)?.path();
-            let file_name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            let Some(rest) = file_name
-                .strip_prefix(name)
-                .and_then(|rest| rest.strip_prefix('-'))
-            else {
+            let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let Some(rest) = file_name.strip_prefix(name).and_then(|rest| rest.strip_prefix('-')) else {
                 continue;
             };
             if rest.ends_with(".partial") {
@@ -141,10 +127,7 @@ impl Cache {
             }
         }
         others.sort_by(|a, b| b.cmp(a));
-        others
-            .iter()
-            .skip(KEPT - 1)
-            .try_for_each(|(_, path)| tree::remove(path))
+        others.iter().skip(KEPT - 1).try_for_each(|(_, path)| tree::remove(path))
     }
 
     /// Removes the folder and all in it.
@@ -167,10 +150,7 @@ impl Cache {
         let below =
             |mount: &crate::namespace::Mount| mount.at != cache.folder && mount.at.starts_with(&cache.folder);
         if let Some(mount) = crate::namespace::mounts(&mounts).into_iter().find(below) {
-            return Err(Error::Host(format!(
-                "{} is mounted: unmount it first",
-                mount.at.display()
-            )));
+            return Err(Error::Host(format!("{} is mounted: unmount it first", mount.at.display())));
         }
         // The tag goes last: a clean that was killed can be repeated.
         for entry in fs::read_dir(&cache.folder).at("list", &cache.folder)? {
@@ -186,9 +166,7 @@ impl Cache {
 }
 
 fn modified(path: &Path) -> SystemTime {
-    path.symlink_metadata()
-        .and_then(|meta| meta.modified())
-        .unwrap_or(SystemTime::UNIX_EPOCH)
+    path.symlink_metadata().and_then(|meta| meta.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 #[cfg(test)]
@@ -209,9 +187,7 @@ mod tests {
             Err(Error::Host("killed".into()))
         });
         assert!(failed.is_err() && !cache.place("thing", &key("a")).exists());
-        let made = cache.make("thing", &key("a"), |partial| {
-            fs::write(partial, "whole").at("write", partial)
-        });
+        let made = cache.make("thing", &key("a"), |partial| fs::write(partial, "whole").at("write", partial));
         assert_eq!(fs::read_to_string(made.unwrap()).unwrap(), "whole");
     }
 
@@ -220,20 +196,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(folder.path()).unwrap();
         for text in ["a", "b", "c", "d"] {
-            cache
-                .make("thing", &key(text), |partial| {
-                    fs::write(partial, text).at("write", partial)
-                })
-                .unwrap();
+            cache.make("thing", &key(text), |partial| fs::write(partial, text).at("write", partial)).unwrap();
         }
-        let left = fs::read_dir(cache.folder()).unwrap().filter(|entry| {
-            entry
-                .as_ref()
-                .unwrap()
-                .file_name()
-                .to_string_lossy()
-                .starts_with("thing-")
-        });
+        let left = fs::read_dir(cache.folder())
+            .unwrap()
+            .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("thing-"));
         assert_eq!(left.count(), KEPT);
         assert!(cache.place("thing", &key("d")).exists());
     }

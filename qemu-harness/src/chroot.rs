@@ -17,14 +17,7 @@ const ENVIRONMENT: [(&str, &str); 4] = [
     ("DEBIAN_FRONTEND", "noninteractive"),
     ("HOME", "/root"),
 ];
-const PROXIES: [&str; 6] = [
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-];
+const PROXIES: [&str; 6] = ["http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
 
 /// A root folder with kernel file systems and the cache mounted in it.
 #[derive(Debug, Clone)]
@@ -44,10 +37,7 @@ impl Root {
             namespace::tmpfs(&path.join(scratch))?;
         }
         namespace::bind(cache, &path.join(CACHE_INSIDE.trim_start_matches('/')))?;
-        Ok(Root {
-            path: path.to_path_buf(),
-            cache: cache.to_path_buf(),
-        })
+        Ok(Root { path: path.to_path_buf(), cache: cache.to_path_buf() })
     }
 
     /// How programs inside name a file of the cache.
@@ -62,11 +52,7 @@ impl Root {
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("chroot");
         command.arg(&self.path).arg(program).env_clear().envs(ENVIRONMENT);
-        command.envs(
-            PROXIES
-                .iter()
-                .filter_map(|name| Some((name, std::env::var_os(name)?))),
-        );
+        command.envs(PROXIES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         command
     }
 }

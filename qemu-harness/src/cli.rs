@@ -55,9 +55,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> Result<u8> {
         (Some("clean"), []) => clean(),
         (Some(raise::RAISED), [request]) => raise::raised(&raise::decode(request)?, Stdio::inherit()),
         (Some(raise::INSIDE), [request]) => raise::inside(&raise::decode(request)?),
-        (Some(verb), _) => Err(Error::Usage(format!(
-            "{verb}: no such verb, or not with these words"
-        ))),
+        (Some(verb), _) => Err(Error::Usage(format!("{verb}: no such verb, or not with these words"))),
         (None, _) => Err(Error::Usage("what is to be done?".into())),
     }
 }
@@ -102,11 +100,7 @@ fn chosen(words: &Words) -> Result<Vec<PathBuf>> {
     if let Some(path) = &words.list {
         let text = fs::read_to_string(path).at("read", path)?;
         let lines = text.lines().map(str::trim);
-        names.extend(
-            lines
-                .filter(|line| !line.is_empty() && !line.starts_with('#'))
-                .map(ToOwned::to_owned),
-        );
+        names.extend(lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(ToOwned::to_owned));
     }
     if (names.is_empty() && words.list.is_none()) || names == ["all"] {
         return Scenario::all(&scenarios());
@@ -117,15 +111,9 @@ fn chosen(words: &Words) -> Result<Vec<PathBuf>> {
 /// A scenario of the repository by name, or any folder by path.
 fn find(name: &str) -> Result<PathBuf> {
     let ours = scenarios().join(name);
-    let folder = if !name.contains('/') && ours.is_dir() {
-        ours
-    } else {
-        PathBuf::from(name)
-    };
+    let folder = if !name.contains('/') && ours.is_dir() { ours } else { PathBuf::from(name) };
     if !folder.is_dir() {
-        return Err(Error::Usage(format!(
-            "{name}: no such scenario; `list` shows those there are"
-        )));
+        return Err(Error::Usage(format!("{name}: no such scenario; `list` shows those there are")));
     }
     // Read already here: a mistake shows before anything is built.
     Ok(Scenario::load(&folder)?.folder)
@@ -138,9 +126,7 @@ fn start(work: Work, scenarios: Vec<PathBuf>, agent: Option<PathBuf>) -> Result<
         ));
     }
     if !program_exists("debootstrap") {
-        return Err(Error::Host(
-            "debootstrap is missing: apt-get install debootstrap".into(),
-        ));
+        return Err(Error::Host("debootstrap is missing: apt-get install debootstrap".into()));
     }
     let cache = Cache::open(&Cache::default_folder()?)?;
     let target = target_folder()?;
@@ -149,14 +135,7 @@ fn start(work: Work, scenarios: Vec<PathBuf>, agent: Option<PathBuf>) -> Result<
         None => build_agent(&target)?,
     };
     let cache = cache.folder().to_path_buf();
-    raise::raise(&Request {
-        cache,
-        repository: repository(),
-        agent,
-        target,
-        scenarios,
-        work,
-    })
+    raise::raise(&Request { cache, repository: repository(), agent, target, scenarios, work })
 }
 
 fn clean() -> Result<u8> {
@@ -167,14 +146,7 @@ fn clean() -> Result<u8> {
     }
     let nowhere = PathBuf::new();
     let (repository, agent, target) = (nowhere.clone(), nowhere.clone(), nowhere);
-    raise::raise(&Request {
-        cache,
-        repository,
-        agent,
-        target,
-        scenarios: Vec::new(),
-        work: Work::Clean,
-    })
+    raise::raise(&Request { cache, repository, agent, target, scenarios: Vec::new(), work: Work::Clean })
 }
 
 /// Cargo runs as the caller, never as root through sudo.
@@ -183,9 +155,7 @@ fn build_agent(target: &Path) -> Result<PathBuf> {
     let mut cargo = cargo();
     cargo.args(["build", "--release", "-p", "diskless"]);
     let program = crate::command::line(&cargo);
-    let status = cargo
-        .status()
-        .map_err(|source| Error::Start { program, source })?;
+    let status = cargo.status().map_err(|source| Error::Start { program, source })?;
     if !status.success() {
         return Err(Error::Host("the agent does not build".into()));
     }
@@ -194,19 +164,12 @@ fn build_agent(target: &Path) -> Result<PathBuf> {
 
 fn target_folder() -> Result<PathBuf> {
     let mut cargo = cargo();
-    cargo
-        .args(["metadata", "--no-deps", "--format-version", "1"])
-        .stderr(Stdio::inherit());
+    cargo.args(["metadata", "--no-deps", "--format-version", "1"]).stderr(Stdio::inherit());
     let program = crate::command::line(&cargo);
-    let output = cargo
-        .output()
-        .map_err(|source| Error::Start { program, source })?;
+    let output = cargo.output().map_err(|source| Error::Start { program, source })?;
     let metadata: serde_json::Value =
         serde_json::from_slice(&output.stdout).at("read", "cargo's metadata")?;
-    match metadata
-        .get("target_directory")
-        .and_then(serde_json::Value::as_str)
-    {
+    match metadata.get("target_directory").and_then(serde_json::Value::as_str) {
         Some(folder) => Ok(PathBuf::from(folder)),
         None => Err(Error::Host("cargo metadata names no target folder".into())),
     }
@@ -220,9 +183,7 @@ fn cargo() -> Command {
 
 fn program_exists(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(["/usr/sbin".into()])
-        .any(|folder| folder.join(name).is_file())
+    std::env::split_paths(&path).chain(["/usr/sbin".into()]).any(|folder| folder.join(name).is_file())
 }
 
 /// Where this package was built: the harness is run from its repository.
@@ -248,13 +209,7 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_usage() {
-        for words in [
-            &[][..],
-            &["fly"],
-            &["list", "x"],
-            &["run", "--fast"],
-            &["run", "no-such-scenario"],
-        ] {
+        for words in [&[][..], &["fly"], &["list", "x"], &["run", "--fast"], &["run", "no-such-scenario"]] {
             assert!(matches!(run(words), Err(Error::Usage(_))), "{words:?}");
         }
     }

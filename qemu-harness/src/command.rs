@@ -26,10 +26,7 @@ pub fn run(command: &mut Command, log: &Path) -> Result<()> {
         .stdout(file)
         .stderr(errors)
         .spawn()
-        .map_err(|source| Error::Start {
-            program: program.clone(),
-            source,
-        })?;
+        .map_err(|source| Error::Start { program: program.clone(), source })?;
     let start = Instant::now();
     let mut shown = start;
     let status = loop {
@@ -38,13 +35,7 @@ pub fn run(command: &mut Command, log: &Path) -> Result<()> {
         }
         if shown.elapsed() >= SHOW_EVERY {
             shown = Instant::now();
-            let last = tail(log)
-                .lines()
-                .last()
-                .unwrap_or_default()
-                .chars()
-                .take(90)
-                .collect::<String>();
+            let last = tail(log).lines().last().unwrap_or_default().chars().take(90).collect::<String>();
             println!("      {:>3} s  {last}", start.elapsed().as_secs());
         }
         thread::sleep(LOOK_EVERY);
@@ -53,12 +44,7 @@ pub fn run(command: &mut Command, log: &Path) -> Result<()> {
         return Ok(());
     }
     let tail = tail(log).lines().map(|line| format!("\n    {line}")).collect();
-    Err(Error::Failed {
-        program,
-        status,
-        log: log.to_path_buf(),
-        tail,
-    })
+    Err(Error::Failed { program, status, log: log.to_path_buf(), tail })
 }
 
 /// Runs `command` and returns what it prints; its errors go to `log`.
@@ -68,18 +54,10 @@ pub fn output(command: &mut Command, log: &Path) -> Result<String> {
         .stdin(Stdio::null())
         .stderr(open_log(log)?)
         .output()
-        .map_err(|source| Error::Start {
-            program: program.clone(),
-            source,
-        })?;
+        .map_err(|source| Error::Start { program: program.clone(), source })?;
     if !output.status.success() {
         let tail = tail(log).lines().map(|line| format!("\n    {line}")).collect();
-        return Err(Error::Failed {
-            program,
-            status: output.status,
-            log: log.to_path_buf(),
-            tail,
-        });
+        return Err(Error::Failed { program, status: output.status, log: log.to_path_buf(), tail });
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -89,11 +67,7 @@ pub fn open_log(log: &Path) -> Result<File> {
     if let Some(folder) = log.parent() {
         std::fs::create_dir_all(folder).at("create", folder)?;
     }
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(log)
-        .at("open", log)
+    OpenOptions::new().create(true).append(true).open(log).at("open", log)
 }
 
 /// The last lines of a file, lossily; nothing when it cannot be read.
@@ -127,16 +101,9 @@ mod tests {
     fn failure_quotes_the_end_of_the_log() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
-        let error = run(
-            Command::new("sh").args(["-c", "echo one; echo two >&2; exit 3"]),
-            &log,
-        )
-        .unwrap_err();
+        let error = run(Command::new("sh").args(["-c", "echo one; echo two >&2; exit 3"]), &log).unwrap_err();
         let text = error.to_string();
-        assert!(
-            text.contains("one") && text.contains("two") && text.contains('3'),
-            "{text}"
-        );
+        assert!(text.contains("one") && text.contains("two") && text.contains('3'), "{text}");
     }
 
     #[test]

@@ -19,11 +19,7 @@ pub fn archive(folder: &Path) -> Result<Vec<u8>> {
     let mut entries = BTreeMap::new();
     for path in tree::files(folder)? {
         let name = path.strip_prefix(folder).unwrap_or(&path);
-        for parent in name
-            .ancestors()
-            .skip(1)
-            .filter(|parent| !parent.as_os_str().is_empty())
-        {
+        for parent in name.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
             entries.insert(text(parent)?, (FOLDER, Vec::new()));
         }
         let mode = path.metadata().at("look at", &path)?.permissions().mode() & 0o777;
@@ -46,11 +42,7 @@ fn entry(out: &mut Vec<u8>, name: &str, inode: u32, mode: u32, data: &[u8]) -> R
     // inode mode uid gid links mtime size, device and its target (major, minor each), name size, check sum
     let fields = [inode, mode, 0, 0, 1, 0, size, 0, 0, 0, 0, name_size, 0];
     out.extend(b"070701");
-    out.extend(
-        fields
-            .iter()
-            .flat_map(|field| format!("{field:08X}").into_bytes()),
-    );
+    out.extend(fields.iter().flat_map(|field| format!("{field:08X}").into_bytes()));
     out.extend(name.as_bytes());
     out.push(0);
     out.resize(out.len().next_multiple_of(4), 0);
@@ -82,15 +74,10 @@ mod tests {
         let headers: Vec<usize> = text.match_indices("070701").map(|(at, _)| at).collect();
         assert_eq!(headers.len(), 4);
         assert!(headers.iter().all(|at| at % 4 == 0));
-        let order: Vec<_> = [
-            "etc\0",
-            "etc/diskless\0",
-            "etc/diskless/image.key\0",
-            "TRAILER!!!\0",
-        ]
-        .iter()
-        .map(|name| text.find(name).unwrap())
-        .collect();
+        let order: Vec<_> = ["etc\0", "etc/diskless\0", "etc/diskless/image.key\0", "TRAILER!!!\0"]
+            .iter()
+            .map(|name| text.find(name).unwrap())
+            .collect();
         assert!(order.is_sorted());
         assert!(text.contains("00008180") && text.contains("000041ED"), "modes");
         assert_eq!(bytes.len() % BLOCK, 0);

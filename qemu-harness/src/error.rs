@@ -72,10 +72,6 @@ pub trait At<T> {
 
 impl<T, E: Into<io::Error>> At<T> for std::result::Result<T, E> {
     fn at(self, action: &'static str, path: impl AsRef<Path>) -> Result<T> {
-        self.map_err(|cause| Error::File {
-            action,
-            path: path.as_ref().to_path_buf(),
-            source: cause.into(),
-        })
+        self.map_err(|cause| Error::File { action, path: path.as_ref().to_path_buf(), source: cause.into() })
     }
 }

@@ -45,11 +45,7 @@ impl Ingredients {
     /// A folder: names and contents of all files below it, in order. An absent one counts as empty.
     pub fn folder(mut self, path: &Path) -> Result<Ingredients> {
         for file in crate::tree::files(path)? {
-            let name = file
-                .strip_prefix(path)
-                .unwrap_or(&file)
-                .to_string_lossy()
-                .into_owned();
+            let name = file.strip_prefix(path).unwrap_or(&file).to_string_lossy().into_owned();
             self = self.text(&name).file(&file)?;
         }
         Ok(self)
@@ -57,13 +53,7 @@ impl Ingredients {
 
     /// The key: half of the hash is plenty for a folder name.
     pub fn finish(self) -> Key {
-        Key(self
-            .0
-            .finalize()
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect())
+        Key(self.0.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// Lengths are hashed too, so that "ab","c" is not "a","bc".
@@ -87,10 +77,7 @@ mod tests {
 
     #[test]
     fn borders_between_texts_count() {
-        assert_ne!(
-            Ingredients::of("a").text("bc").finish(),
-            Ingredients::of("ab").text("c").finish()
-        );
+        assert_ne!(Ingredients::of("a").text("bc").finish(), Ingredients::of("ab").text("c").finish());
     }
 
     #[test]

@@ -26,10 +26,7 @@ pub fn mounts(mountinfo: &str) -> Vec<Mount> {
     let parse = |line: &str| {
         let mut fields = line.split(' ').skip(4);
         let at = PathBuf::from(unescape(fields.next()?));
-        Some(Mount {
-            at,
-            options: fields.next()?.to_owned(),
-        })
+        Some(Mount { at, options: fields.next()?.to_owned() })
     };
     mountinfo.lines().filter_map(parse).collect()
 }
@@ -49,23 +46,14 @@ pub fn apart<T: Send>(flags: CloneFlags, work: impl FnOnce() -> Result<T> + Send
             unshare(flags).at("unshare", "namespaces")?;
             work()
         });
-        worker
-            .join()
-            .unwrap_or_else(|_| Err(Error::Host("a thread of the harness panicked".into())))
+        worker.join().unwrap_or_else(|_| Err(Error::Host("a thread of the harness panicked".into())))
     })
 }
 
 /// Makes mounts private to this mount namespace, /proc that of this pid namespace, and every mount of the
 /// host read-only, except `writable`, device nodes and what the kernel shows as files.
 pub fn protect_host(writable: &Path) -> Result<()> {
-    mount(
-        NOTHING,
-        "/",
-        NOTHING,
-        MsFlags::MS_REC | MsFlags::MS_PRIVATE,
-        NOTHING,
-    )
-    .at("make private", "/")?;
+    mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NOTHING).at("make private", "/")?;
     bind(writable, writable)?;
     mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), NOTHING).at("mount", "/proc")?;
     let mountinfo = fs::read_to_string("/proc/self/mountinfo").at("read", "/proc/self/mountinfo")?;
@@ -109,14 +97,7 @@ pub fn bind(from: &Path, to: &Path) -> Result<()> {
 /// Mounts an empty tmpfs.
 pub fn tmpfs(at: &Path) -> Result<()> {
     fs::create_dir_all(at).at("create", at)?;
-    mount(
-        Some("tmpfs"),
-        at,
-        Some("tmpfs"),
-        MsFlags::empty(),
-        Some("mode=0755"),
-    )
-    .at("mount", at)
+    mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::empty(), Some("mode=0755")).at("mount", at)
 }
 
 /// Mounts a kernel file system (`proc`, `sysfs`).
@@ -131,20 +112,9 @@ pub fn overlay(lower: &Path, scratch: &Path, at: &Path) -> Result<()> {
         fs::create_dir_all(folder).at("create", folder)?;
     }
     fs::create_dir_all(at).at("create", at)?;
-    let options = format!(
-        "lowerdir={},upperdir={},workdir={}",
-        lower.display(),
-        upper.display(),
-        work.display()
-    );
-    mount(
-        Some("overlay"),
-        at,
-        Some("overlay"),
-        MsFlags::empty(),
-        Some(options.as_str()),
-    )
-    .at("mount", at)
+    let options =
+        format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
+    mount(Some("overlay"), at, Some("overlay"), MsFlags::empty(), Some(options.as_str())).at("mount", at)
 }
 
 #[cfg(test)]
@@ -157,23 +127,14 @@ mod tests {
                     nonsense\n\
                     22 1 0:20 / /proc rw - proc proc rw";
         let expected = [
-            Mount {
-                at: "/a b".into(),
-                options: "rw,nosuid,relatime".into(),
-            },
-            Mount {
-                at: "/proc".into(),
-                options: "rw".into(),
-            },
+            Mount { at: "/a b".into(), options: "rw,nosuid,relatime".into() },
+            Mount { at: "/proc".into(), options: "rw".into() },
         ];
         assert_eq!(mounts(text), expected);
     }
 
     #[test]
     fn restrictions_survive_a_remount() {
-        assert_eq!(
-            kept_flags("rw,nosuid,relatime"),
-            MsFlags::MS_NOSUID | MsFlags::MS_RELATIME
-        );
+        assert_eq!(kept_flags("rw,nosuid,relatime"), MsFlags::MS_NOSUID | MsFlags::MS_RELATIME);
     }
 }

@@ -79,21 +79,14 @@ pub fn raised(request: &Request, lifeline: Stdio) -> Result<u8> {
     unshare(CloneFlags::CLONE_NEWPID).at("unshare", "the pid namespace")?;
     let mut inside = Command::new(own_path()?);
     // The host's own apt and debootstrap keep small files there: /tmp will be read-only.
-    inside
-        .arg(INSIDE)
-        .arg(encode(request)?)
-        .env("TMPDIR", scratch(&request.cache));
+    inside.arg(INSIDE).arg(encode(request)?).env("TMPDIR", scratch(&request.cache));
     let code = wait(spawn(&mut inside, lifeline)?)?;
     let Some(before) = before else { return Ok(code) };
     let found = before.differences(&Trace::of_host(&except)?);
     for line in found.iter().take(20) {
         println!("  {line}");
     }
-    println!(
-        "{} host: {} traces of the run",
-        if found.is_empty() { "PASS" } else { "FAIL" },
-        found.len()
-    );
+    println!("{} host: {} traces of the run", if found.is_empty() { "PASS" } else { "FAIL" }, found.len());
     Ok(if found.is_empty() { code } else { 1 })
 }
 
@@ -112,11 +105,8 @@ pub fn inside(request: &Request) -> Result<u8> {
     let supplies = Supplies::plan(&request.repository, &request.agent)?;
     supplies.announce(&cache);
     let ready = supplies.prepare(&cache)?;
-    let scenarios: Vec<Scenario> = request
-        .scenarios
-        .iter()
-        .map(|folder| Scenario::load(folder))
-        .collect::<Result<_>>()?;
+    let scenarios: Vec<Scenario> =
+        request.scenarios.iter().map(|folder| Scenario::load(folder)).collect::<Result<_>>()?;
     let (mut passed, mut failed) = (0, 0);
     for scenario in &scenarios {
         let outcome = match request.work {
@@ -149,20 +139,14 @@ fn demo(scenario: &Scenario, run: impl FnOnce(&mut run::Show) -> Outcome) -> Out
 
 fn spawn(command: &mut Command, lifeline: Stdio) -> Result<Child> {
     let program = command.get_program().to_string_lossy().into_owned();
-    command
-        .stdin(lifeline)
-        .spawn()
-        .map_err(|source| Error::Start { program, source })
+    command.stdin(lifeline).spawn().map_err(|source| Error::Start { program, source })
 }
 
 /// Waits with the lifeline held: `Child::wait` alone would close it first.
 fn wait(mut child: Child) -> Result<u8> {
     let _lifeline = child.stdin.take();
     let status = child.wait().at("wait for", "the raised part")?;
-    Ok(status
-        .code()
-        .and_then(|code| u8::try_from(code).ok())
-        .unwrap_or(1))
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
 /// A folder of the cache for temporary files, empty at each start.

@@ -26,32 +26,19 @@ pub fn condensed(line: &str, since: Duration) -> Option<String> {
     const LANDMARKS: [(&str, &str); 4] = [
         ("Linux version", "the kernel starts"),
         ("Switching root", "the initramfs hands over to the image"),
-        (
-            "Reached target multi-user.target",
-            "the image's own systemd is up",
-        ),
+        ("Reached target multi-user.target", "the image's own systemd is up"),
         ("reboot: Power down", "powered off"),
     ];
-    let landmark = || {
-        LANDMARKS
-            .iter()
-            .find(|(part, _)| line.contains(part))
-            .map(|(_, text)| format!("-- {text}"))
-    };
+    let landmark =
+        || LANDMARKS.iter().find(|(part, _)| line.contains(part)).map(|(_, text)| format!("-- {text}"));
     let text = agent_line(line).map(ToOwned::to_owned).or_else(landmark)?;
     Some(format!("{:>6.1} s  {text}", since.as_secs_f64()))
 }
 
 /// The agent's steps from its state file, as far as it says.
 pub fn timeline(facts: &Value) -> String {
-    let steps = facts
-        .pointer("/state/steps")
-        .and_then(Value::as_array)
-        .map_or(&[][..], Vec::as_slice);
-    let mut out = format!(
-        "{:<10} {:>10} {:>10} {:>10}\n",
-        "step", "start", "took", "own time"
-    );
+    let steps = facts.pointer("/state/steps").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let mut out = format!("{:<10} {:>10} {:>10} {:>10}\n", "step", "start", "took", "own time");
     for step in steps {
         let name = step.get("name").and_then(Value::as_str).unwrap_or("?");
         let time = |field| match step.get(field).and_then(Value::as_f64) {
@@ -73,13 +60,7 @@ mod tests {
         let at = Duration::from_millis(8250);
         let shown = condensed("[    8.1] diskless: iscsi done in 0.4 s", at).unwrap();
         assert_eq!(shown, "   8.2 s  iscsi done in 0.4 s");
-        assert!(
-            condensed(
-                "[  OK  ] Reached target multi-user.target - Multi-User System.",
-                at
-            )
-            .is_some()
-        );
+        assert!(condensed("[  OK  ] Reached target multi-user.target - Multi-User System.", at).is_some());
         assert_eq!(condensed("[    1.0] pci 0000:00:01.0: BAR 0", at), None);
     }
 

@@ -47,12 +47,7 @@ pub fn run(scenario: &Scenario, ready: &Ready, cache: &Cache, show: &mut Show) -
     };
     let verdict = attempt().unwrap_or_else(|error: crate::error::Error| Verdict::Fail(error.to_string()));
     let facts = read_facts(&folder);
-    Outcome {
-        verdict,
-        took: start.elapsed(),
-        facts,
-        folder,
-    }
+    Outcome { verdict, took: start.elapsed(), facts, folder }
 }
 
 /// The scenario's own files go behind dracut's archive.
@@ -78,11 +73,7 @@ fn boot(
     let tools = Root::enter(&ready.builder, cache.folder())?;
     let network_log = folder.join("network.log");
     let link = Link::lay(&tools, &network_log)?;
-    let mut dhcp = if document.network.dhcp {
-        Some(Dhcp::start(&tools, folder)?)
-    } else {
-        None
-    };
+    let mut dhcp = if document.network.dhcp { Some(Dhcp::start(&tools, folder)?) } else { None };
     let _http = HttpServer::start(scenario, &folder.join("http.log"))?;
     let start_target = || TargetServer::start(&tools, folder, ready, &document.targets);
     let mut target = Some(start_target()?);

@@ -31,21 +31,13 @@ impl Trace {
         let mounts = fs::read_to_string("/proc/self/mountinfo").at("read", "/proc/self/mountinfo")?;
         let interfaces = names(Path::new("/sys/class/net"))?.into_iter().collect();
         let mut namespaces = BTreeMap::new();
-        for pid in names(Path::new("/proc"))?
-            .into_iter()
-            .filter(|name| name.parse::<u32>().is_ok())
-        {
+        for pid in names(Path::new("/proc"))?.into_iter().filter(|name| name.parse::<u32>().is_ok()) {
             // A process that has just ended has no namespace.
             if let Ok(link) = fs::read_link(format!("/proc/{pid}/ns/pid")) {
                 namespaces.insert(link.to_string_lossy().into_owned(), pid);
             }
         }
-        Ok(Trace {
-            files,
-            mounts,
-            interfaces,
-            namespaces,
-        })
+        Ok(Trace { files, mounts, interfaces, namespaces })
     }
 
     /// What is different in `later`, one line each.
@@ -65,10 +57,7 @@ impl Trace {
         }
         let interfaces = later.interfaces.difference(&self.interfaces);
         found.extend(interfaces.map(|name| format!("new interface {name}")));
-        let namespaces = later
-            .namespaces
-            .iter()
-            .filter(|(name, _)| !self.namespaces.contains_key(*name));
+        let namespaces = later.namespaces.iter().filter(|(name, _)| !self.namespaces.contains_key(*name));
         found.extend(namespaces.map(|(_, pid)| format!("process {pid} left in a pid namespace")));
         found
     }
@@ -96,10 +85,7 @@ fn walk(path: &Path, except: &[PathBuf], files: &mut BTreeMap<PathBuf, (i64, i64
 
 fn names(folder: &Path) -> Result<Vec<String>> {
     let entries = fs::read_dir(folder).at("list", folder)?;
-    Ok(entries
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect())
+    Ok(entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
 }
 
 #[cfg(test)]
@@ -109,12 +95,7 @@ mod tests {
     fn trace(folder: &Path, except: &[PathBuf]) -> Trace {
         let mut files = BTreeMap::new();
         walk(folder, except, &mut files);
-        Trace {
-            files,
-            mounts: String::new(),
-            interfaces: BTreeSet::new(),
-            namespaces: BTreeMap::new(),
-        }
+        Trace { files, mounts: String::new(), interfaces: BTreeSet::new(), namespaces: BTreeMap::new() }
     }
 
     #[test]
@@ -132,10 +113,7 @@ mod tests {
         fs::write(path("added"), "").unwrap();
         fs::write(path("cache/image"), "").unwrap();
         let found = before.differences(&trace(folder.path(), &except));
-        let kinds: Vec<_> = found
-            .iter()
-            .map(|line| line.rsplit_once('/').unwrap().1)
-            .collect();
+        let kinds: Vec<_> = found.iter().map(|line| line.rsplit_once('/').unwrap().1).collect();
         assert_eq!(kinds, ["added", "changed", "removed"]);
     }
 }

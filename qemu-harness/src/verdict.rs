@@ -9,11 +9,8 @@ use crate::scenario::Expect;
 /// How many of the agent's lines a failure quotes.
 const QUOTED: usize = 10;
 /// What sulogin says, with and without a root password, and when it cannot.
-const SHELL: [&str; 3] = [
-    "Press Enter for maintenance",
-    "Give root password for maintenance",
-    "Cannot open access to console",
-];
+const SHELL: [&str; 3] =
+    ["Press Enter for maintenance", "Give root password for maintenance", "Cannot open access to console"];
 
 /// How a scenario ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,12 +32,7 @@ pub struct Watch<'a> {
 impl<'a> Watch<'a> {
     /// Before the first line.
     pub fn new(expect: &'a Expect) -> Watch<'a> {
-        Watch {
-            expect,
-            codes: Vec::new(),
-            agent: VecDeque::new(),
-            powered_down: false,
-        }
+        Watch { expect, codes: Vec::new(), agent: VecDeque::new(), powered_down: false }
     }
 
     /// Takes a console line; a verdict when it decides.
@@ -65,10 +57,9 @@ impl<'a> Watch<'a> {
         match self.expect {
             Expect::Up { .. } => self.fail(&format!("emergency shell, {}", self.failures())),
             Expect::Emergency { error } if self.codes.contains(error) => Verdict::Pass,
-            Expect::Emergency { error } => self.fail(&format!(
-                "emergency shell, {}, expected [{error}]",
-                self.failures()
-            )),
+            Expect::Emergency { error } => {
+                self.fail(&format!("emergency shell, {}, expected [{error}]", self.failures()))
+            }
         }
     }
 
@@ -84,20 +75,13 @@ impl<'a> Watch<'a> {
         if !(clean && self.powered_down) {
             faults.push("the machine did not power down cleanly".to_owned());
         }
-        if faults.is_empty() {
-            Verdict::Pass
-        } else {
-            self.fail(&faults.join("\n  "))
-        }
+        if faults.is_empty() { Verdict::Pass } else { self.fail(&faults.join("\n  ")) }
     }
 
     /// The time is over.
     pub fn late(&self, seconds: u64, facts: Option<&Value>) -> Verdict {
-        let reported = if facts.is_some() {
-            "the root reported, but did not power off"
-        } else {
-            "no root reported"
-        };
+        let reported =
+            if facts.is_some() { "the root reported, but did not power off" } else { "no root reported" };
         self.fail(&format!("not decided within {seconds} s: {reported}"))
     }
 
@@ -110,11 +94,7 @@ impl<'a> Watch<'a> {
 
     /// A failure with the agent's last words.
     fn fail(&self, why: &str) -> Verdict {
-        let quoted = self
-            .agent
-            .iter()
-            .map(|line| format!("\n  | {line}"))
-            .collect::<String>();
+        let quoted = self.agent.iter().map(|line| format!("\n  | {line}")).collect::<String>();
         Verdict::Fail(format!("{why}{quoted}"))
     }
 }
@@ -198,9 +178,6 @@ mod tests {
             watch.line(&format!("diskless: iscsi waiting {number}."));
         }
         let why = reason(watch.late(1, None));
-        assert!(
-            why.contains("waiting 29.") && !why.contains("waiting 19."),
-            "{why}"
-        );
+        assert!(why.contains("waiting 29.") && !why.contains("waiting 19."), "{why}");
     }
 }

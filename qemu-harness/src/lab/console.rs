@@ -34,10 +34,7 @@ impl Console {
 
     /// The next line, waited for until `deadline`.
     pub fn next(&self, deadline: Instant) -> Seen {
-        match self
-            .0
-            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-        {
+        match self.0.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => Seen::Line(line),
             Err(RecvTimeoutError::Disconnected) => Seen::End,
             Err(RecvTimeoutError::Timeout) => Seen::Late,

@@ -30,10 +30,7 @@ impl HttpServer {
         let address = HTTP.trim_start_matches("http://");
         let server = Server::http(address).map_err(|cause| Error::Host(format!("HTTP server: {cause}")))?;
         let server = Arc::new(server);
-        let content = Content {
-            plan: scenario.plan.clone(),
-            files: scenario.folder.join("http"),
-        };
+        let content = Content { plan: scenario.plan.clone(), files: scenario.folder.join("http") };
         let log = command::open_log(log)?;
         let worker = thread::spawn({
             let server = Arc::clone(&server);
@@ -43,10 +40,7 @@ impl HttpServer {
                 }
             }
         });
-        Ok(HttpServer {
-            server,
-            worker: Some(worker),
-        })
+        Ok(HttpServer { server, worker: Some(worker) })
     }
 }
 
@@ -69,14 +63,10 @@ fn answer(request: Request, content: &Content, mut log: &File) {
     );
     let (status, _) = match (request.method(), find(content, request.url())) {
         (Method::Get, Some(body)) => (200, request.respond(Response::from_data(body))),
-        (Method::Get, None) => (
-            404,
-            request.respond(Response::from_string("no such file\n").with_status_code(404)),
-        ),
-        _ => (
-            405,
-            request.respond(Response::from_string("GET only\n").with_status_code(405)),
-        ),
+        (Method::Get, None) => {
+            (404, request.respond(Response::from_string("no such file\n").with_status_code(404)))
+        }
+        _ => (405, request.respond(Response::from_string("GET only\n").with_status_code(405))),
     };
     let _ = writeln!(log, "{line} {status}");
 }
@@ -104,10 +94,7 @@ mod tests {
         fs::create_dir(&files).unwrap();
         fs::write(files.join("image.key"), "key").unwrap();
         fs::write(folder.path().join("outside"), "no").unwrap();
-        let content = Content {
-            plan: Some("{}".into()),
-            files,
-        };
+        let content = Content { plan: Some("{}".into()), files };
         assert_eq!(find(&content, "/plan.json?node=1").unwrap(), b"{}");
         assert_eq!(find(&content, "/image.key").unwrap(), b"key");
         assert_eq!(find(&content, "/../outside"), None);

@@ -36,15 +36,7 @@ impl Machine {
         command_line: &str,
     ) -> Result<Machine> {
         let mut qemu = tools.command("qemu-system-x86_64");
-        qemu.args([
-            "-nodefaults",
-            "-no-user-config",
-            "-no-reboot",
-            "-display",
-            "none",
-            "-machine",
-            "q35",
-        ]);
+        qemu.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-machine", "q35"]);
         qemu.args(accelerator()?).args([
             "-m",
             &hardware.memory.to_string(),
@@ -54,23 +46,13 @@ impl Machine {
         qemu.arg("-kernel").arg(tools.inside(&ready.kernel)?);
         qemu.arg("-initrd").arg(tools.inside(&folder.join("initramfs"))?);
         qemu.arg("-append").arg(command_line);
-        qemu.args([
-            "-chardev",
-            "stdio,id=console,signal=off",
-            "-serial",
-            "chardev:console",
-        ]);
-        qemu.arg("-netdev")
-            .arg(format!("tap,id=net,ifname={tap},script=no,downscript=no"));
+        qemu.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
+        qemu.arg("-netdev").arg(format!("tap,id=net,ifname={tap},script=no,downscript=no"));
         // No boot ROM: the kernel is loaded by QEMU itself.
-        qemu.args([
-            "-device",
-            "virtio-net-pci,netdev=net,mac=52:54:00:00:00:01,romfile=",
-        ]);
+        qemu.args(["-device", "virtio-net-pci,netdev=net,mac=52:54:00:00:00:01,romfile="]);
         qemu.args(["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"]);
         let facts = tools.inside(&folder.join("facts.json"))?;
-        qemu.arg("-chardev")
-            .arg(format!("file,id=facts,path={}", facts.display()));
+        qemu.arg("-chardev").arg(format!("file,id=facts,path={}", facts.display()));
         qemu.args(["-device", "virtserialport,chardev=facts,name=org.diskless.facts"]);
         let path = folder.join("qemu.command");
         fs::write(&path, command::line(&qemu) + "\n").at("write", &path)?;
@@ -84,10 +66,7 @@ impl Machine {
             .stdout(Stdio::piped())
             .stderr(command::open_log(&log)?)
             .spawn()
-            .map_err(|source| Error::Start {
-                program: "qemu".to_owned(),
-                source,
-            })?;
+            .map_err(|source| Error::Start { program: "qemu".to_owned(), source })?;
         let Some(stdout) = child.stdout.take() else {
             return Err(Error::Host("QEMU without a console".into()));
         };
@@ -103,10 +82,7 @@ impl Machine {
                 return Ok(status);
             }
             if start.elapsed() > END {
-                return Err(Error::Late {
-                    what: "QEMU's end".into(),
-                    seconds: END.as_secs(),
-                });
+                return Err(Error::Late { what: "QEMU's end".into(), seconds: END.as_secs() });
             }
             thread::sleep(POLL);
         }

@@ -23,15 +23,8 @@ impl Service {
             .stdout(file)
             .stderr(errors)
             .spawn()
-            .map_err(|source| Error::Start {
-                program: name.to_owned(),
-                source,
-            })?;
-        Ok(Service {
-            name,
-            child,
-            log: log.to_path_buf(),
-        })
+            .map_err(|source| Error::Start { program: name.to_owned(), source })?;
+        Ok(Service { name, child, log: log.to_path_buf() })
     }
 
     /// An error when it has ended by itself.
@@ -42,10 +35,7 @@ impl Service {
                 program: self.name.to_owned(),
                 status,
                 log: self.log.clone(),
-                tail: command::tail(&self.log)
-                    .lines()
-                    .map(|line| format!("\n    {line}"))
-                    .collect(),
+                tail: command::tail(&self.log).lines().map(|line| format!("\n    {line}")).collect(),
             }),
         }
     }

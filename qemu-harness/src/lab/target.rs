@@ -34,11 +34,7 @@ impl<'a> TargetServer<'a> {
         let mut tgtd = tools.command("tgtd");
         tgtd.args(["--foreground", "--iscsi", &format!("portal={PORTAL}")]);
         let service = Service::start("tgtd", &mut tgtd, &folder.join("tgtd.log"))?;
-        let mut server = TargetServer {
-            tools,
-            folder: folder.to_path_buf(),
-            service,
-        };
+        let mut server = TargetServer { tools, folder: folder.to_path_buf(), service };
         server.wait()?;
         for (number, target) in (1..).zip(targets) {
             server.add(number, target, ready)?;
@@ -56,10 +52,7 @@ impl<'a> TargetServer<'a> {
         while self.admin(&["--mode", "sys", "--op", "show"]).is_err() {
             self.service.check()?;
             if start.elapsed() > START {
-                return Err(Error::Late {
-                    what: "tgtd's control socket".into(),
-                    seconds: START.as_secs(),
-                });
+                return Err(Error::Late { what: "tgtd's control socket".into(), seconds: START.as_secs() });
             }
             thread::sleep(POLL);
         }
@@ -77,15 +70,9 @@ impl<'a> TargetServer<'a> {
         let at = |mode, op| ["--mode", mode, "--op", op, "--tid", tid.as_str()];
         let run = |head: [&str; 6], rest: &[&str]| self.admin(&[&head[..], rest].concat());
         run(at("target", "new"), &["--targetname", &target.iqn])?;
-        run(
-            at("logicalunit", "new"),
-            &["--lun", &lun, "--bstype", "rdwr", "--backing-store", &image],
-        )?;
+        run(at("logicalunit", "new"), &["--lun", &lun, "--bstype", "rdwr", "--backing-store", &image])?;
         // All scenarios share the image.
-        run(
-            at("logicalunit", "update"),
-            &["--lun", &lun, "--params", "readonly=1"],
-        )?;
+        run(at("logicalunit", "update"), &["--lun", &lun, "--params", "readonly=1"])?;
         if let Some(chap) = &target.chap {
             let account = ["--mode", "account", "--op", "new", "--user", &chap.username];
             run(account, &["--password", &chap.secret])?;
@@ -99,9 +86,6 @@ impl<'a> TargetServer<'a> {
 
     fn admin(&self, words: &[&str]) -> Result<()> {
         let mut tgtadm = self.tools.command("tgtadm");
-        command::run(
-            tgtadm.args(["--lld", "iscsi"]).args(words),
-            &self.folder.join("tgtadm.log"),
-        )
+        command::run(tgtadm.args(["--lld", "iscsi"]).args(words), &self.folder.join("tgtadm.log"))
     }
 }

@@ -50,10 +50,7 @@ const MASKED: [&str; 6] = [
 
 /// All that decides what the image is, given the image root and the builder.
 pub fn recipe() -> String {
-    format!(
-        "{DISK} {FACTS_UNIT} {FACTS_SCRIPT} {MASKED:?} {}",
-        MODULES.join(" ")
-    )
+    format!("{DISK} {FACTS_UNIT} {FACTS_SCRIPT} {MASKED:?} {}", MODULES.join(" "))
 }
 
 /// Makes the image at `at` from the root folder `image`, which stays as it is.
@@ -69,11 +66,7 @@ pub fn make(cache: &Cache, builder: &Path, image: &Path, version: &str, at: &Pat
         add_files(&root)?;
         let tools = Root::enter(builder, cache.folder())?;
         let mut script = tools.command("sh");
-        script
-            .args(["-c", DISK, "disk"])
-            .arg(tools.inside(&root)?)
-            .arg(version)
-            .arg(tools.inside(at)?);
+        script.args(["-c", DISK, "disk"]).arg(tools.inside(&root)?).arg(version).arg(tools.inside(at)?);
         command::run(script.args(MODULES), &log)
     })
 }
@@ -82,10 +75,7 @@ fn add_files(root: &Path) -> Result<()> {
     let units = root.join("etc/systemd/system");
     write(&root.join("usr/local/lib/diskless-facts"), FACTS_SCRIPT, 0o755)?;
     write(&units.join("diskless-facts.service"), FACTS_UNIT, 0o644)?;
-    link(
-        "../diskless-facts.service",
-        &units.join("multi-user.target.wants/diskless-facts.service"),
-    )?;
+    link("../diskless-facts.service", &units.join("multi-user.target.wants/diskless-facts.service"))?;
     for unit in MASKED {
         link("/dev/null", &units.join(unit))?;
     }

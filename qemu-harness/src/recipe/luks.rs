@@ -35,10 +35,7 @@ const THREADS: usize = 2;
 
 /// All that decides what the encrypted image is, given the plain one.
 pub fn recipe() -> String {
-    format!(
-        "{LUKS} {UUID} {KEY_ARGON2ID} {KEY_PBKDF2} {DATA_OFFSET} {SECTOR} {:?}",
-        volume_key()
-    )
+    format!("{LUKS} {UUID} {KEY_ARGON2ID} {KEY_PBKDF2} {DATA_OFFSET} {SECTOR} {:?}", volume_key())
 }
 
 /// Any 64 bytes do.
@@ -66,11 +63,7 @@ pub fn make(cache: &Cache, builder: &Path, disk: &Path, at: &Path) -> Result<()>
         }
         let tools = Root::enter(builder, cache.folder())?;
         let mut script = tools.command("sh");
-        script
-            .args(["-c", LUKS, "luks"])
-            .arg(tools.inside(at)?)
-            .arg(UUID)
-            .arg(tools.inside(&work)?);
+        script.args(["-c", LUKS, "luks"]).arg(tools.inside(at)?).arg(UUID).arg(tools.inside(&work)?);
         script.arg((DATA_OFFSET / 512).to_string());
         command::run(&mut script, &log)
     })?;
@@ -86,18 +79,12 @@ fn encrypt(plain: &Path, image: &Path) -> Result<()> {
     let mut sector = 0;
     loop {
         let mut buffer = Vec::new();
-        Read::by_ref(&mut from)
-            .take((CHUNK * THREADS) as u64)
-            .read_to_end(&mut buffer)
-            .at("read", plain)?;
+        Read::by_ref(&mut from).take((CHUNK * THREADS) as u64).read_to_end(&mut buffer).at("read", plain)?;
         if buffer.is_empty() {
             return to.sync_all().at("write", image);
         }
         if buffer.len() % SECTOR != 0 {
-            return Err(Error::Host(format!(
-                "{}: not a whole number of sectors",
-                plain.display()
-            )));
+            return Err(Error::Host(format!("{}: not a whole number of sectors", plain.display())));
         }
         thread::scope(|scope| {
             for (index, chunk) in buffer.chunks_mut(CHUNK).enumerate() {
@@ -124,9 +111,7 @@ mod tests {
     fn every_sector_has_its_own_number() {
         let folder = tempfile::tempdir().unwrap();
         let (plain, image) = (folder.path().join("plain"), folder.path().join("image"));
-        let data: Vec<u8> = (0..CHUNK * THREADS + 3 * SECTOR)
-            .map(|i| (i / 700) as u8)
-            .collect();
+        let data: Vec<u8> = (0..CHUNK * THREADS + 3 * SECTOR).map(|i| (i / 700) as u8).collect();
         fs::write(&plain, &data).unwrap();
         fs::write(&image, vec![0; DATA_OFFSET as usize]).unwrap();
         encrypt(&plain, &image).unwrap();
@@ -136,11 +121,7 @@ mod tests {
             let start = DATA_OFFSET as usize + sector * SECTOR;
             let mut bytes = written[start..start + SECTOR].to_vec();
             cipher.decrypt_sector(&mut bytes, get_tweak_default(sector as u128));
-            assert_eq!(
-                bytes,
-                data[sector * SECTOR..(sector + 1) * SECTOR],
-                "sector {sector}"
-            );
+            assert_eq!(bytes, data[sector * SECTOR..(sector + 1) * SECTOR], "sector {sector}");
         }
     }
 }

@@ -22,19 +22,12 @@ pub struct Mirror {
 impl Mirror {
     /// Asks the host's apt; `DISKLESS_MIRROR` names an archive instead.
     pub fn of_host(log: &Path) -> Result<Mirror> {
-        if let Some(address) = std::env::var("DISKLESS_MIRROR")
-            .ok()
-            .filter(|value| !value.is_empty())
-        {
-            return Ok(Mirror {
-                suites: vec![(RELEASE.to_owned(), address)],
-            });
+        if let Some(address) = std::env::var("DISKLESS_MIRROR").ok().filter(|value| !value.is_empty()) {
+            return Ok(Mirror { suites: vec![(RELEASE.to_owned(), address)] });
         }
         let release = fs::read_to_string("/etc/os-release").at("read", "/etc/os-release")?;
         let field = |name: &str| {
-            let line = release
-                .lines()
-                .find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+            let line = release.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
             line.unwrap_or_default().trim_matches('"').to_owned()
         };
         if field("ID") != "debian" {
@@ -43,12 +36,7 @@ impl Mirror {
             ));
         }
         let mut apt = Command::new("apt-get");
-        apt.args([
-            "indextargets",
-            "--format",
-            "$(REPO_URI) $(RELEASE) $(COMPONENT)",
-            "Created-By: Packages",
-        ]);
+        apt.args(["indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"]);
         Mirror::parse(&command::output(&mut apt, log)?, &field("VERSION_CODENAME"))
     }
 
@@ -66,9 +54,7 @@ impl Mirror {
         let suites: Vec<_> = SUFFIXES.iter().filter_map(find).collect();
         match suites.first() {
             Some((suite, _)) if suite == RELEASE => Ok(Mirror { suites }),
-            _ => Err(Error::Host(format!(
-                "apt on this host knows no archive of {codename}, component main"
-            ))),
+            _ => Err(Error::Host(format!("apt on this host knows no archive of {codename}, component main"))),
         }
     }
 
@@ -79,10 +65,7 @@ impl Mirror {
 
     /// An apt `sources.list`.
     pub fn sources(&self) -> String {
-        self.suites
-            .iter()
-            .map(|(suite, address)| format!("deb {address} {suite} main\n"))
-            .collect()
+        self.suites.iter().map(|(suite, address)| format!("deb {address} {suite} main\n")).collect()
     }
 }
 
@@ -109,10 +92,7 @@ mod tests {
     #[test]
     fn a_host_of_another_release_lends_its_mirror() {
         let targets = TARGETS.replace("bookworm", "trixie");
-        let (theirs, ours) = (
-            Mirror::parse(&targets, "trixie"),
-            Mirror::parse(TARGETS, "bookworm"),
-        );
+        let (theirs, ours) = (Mirror::parse(&targets, "trixie"), Mirror::parse(TARGETS, "bookworm"));
         assert_eq!(theirs.unwrap(), ours.unwrap());
     }
 

@@ -79,19 +79,9 @@ impl Supplies {
             units: repository.join("systemd-units"),
         };
         let base = Ingredients::of("base").text(&roots::base_recipe()).finish();
-        let builder = Ingredients::of("builder")
-            .key(&base)
-            .text(&roots::builder_recipe())
-            .finish();
-        let image = Ingredients::of("image")
-            .key(&base)
-            .text(&roots::image_recipe())
-            .finish();
-        let disk = Ingredients::of("disk")
-            .key(&image)
-            .key(&builder)
-            .text(&disk::recipe())
-            .finish();
+        let builder = Ingredients::of("builder").key(&base).text(&roots::builder_recipe()).finish();
+        let image = Ingredients::of("image").key(&base).text(&roots::image_recipe()).finish();
+        let disk = Ingredients::of("disk").key(&image).key(&builder).text(&disk::recipe()).finish();
         let luks = Ingredients::of("luks").key(&disk).text(&luks::recipe()).finish();
         let initramfs = Ingredients::of("initramfs")
             .key(&builder)
@@ -110,47 +100,23 @@ impl Supplies {
         };
         Ok(Supplies {
             base: item("base", "a small Debian, by debootstrap", base, 45, 35, 240),
-            builder: item(
-                "builder",
-                "a Debian with QEMU, dracut, tgt and a kernel",
-                builder,
-                45,
-                150,
-                900,
-            ),
+            builder: item("builder", "a Debian with QEMU, dracut, tgt and a kernel", builder, 45, 150, 900),
             image: item("image", "the Debian that nodes boot", image, 25, 20, 300),
             disk: item("disk", "its GPT image", disk, 10, 0, 450),
             luks: item("luks", "the same, encrypted", luks, 20, 0, 470),
-            initramfs: item(
-                "initramfs",
-                "an initramfs with the agent, by dracut",
-                initramfs,
-                40,
-                0,
-                60,
-            ),
+            initramfs: item("initramfs", "an initramfs with the agent, by dracut", initramfs, 40, 0, 60),
             sources,
         })
     }
 
     fn items(&self) -> [&Item; 6] {
-        [
-            &self.base,
-            &self.builder,
-            &self.image,
-            &self.disk,
-            &self.luks,
-            &self.initramfs,
-        ]
+        [&self.base, &self.builder, &self.image, &self.disk, &self.luks, &self.initramfs]
     }
 
     /// Says what is still to be made and what that takes.
     pub fn announce(&self, cache: &Cache) {
-        let missing: Vec<_> = self
-            .items()
-            .into_iter()
-            .filter(|item| !cache.place(item.name, &item.key).exists())
-            .collect();
+        let missing: Vec<_> =
+            self.items().into_iter().filter(|item| !cache.place(item.name, &item.key).exists()).collect();
         if missing.is_empty() {
             println!("all that is needed is in {}", cache.folder().display());
             return;
@@ -174,21 +140,12 @@ impl Supplies {
         let builder = make(cache, &self.builder, |at| roots::make_builder(cache, &base, at))?;
         let version = kernel_version(&builder)?;
         let image = make(cache, &self.image, |at| roots::make_image(cache, &base, at))?;
-        let disk = make(cache, &self.disk, |at| {
-            disk::make(cache, &builder, &image, &version, at)
-        })?;
+        let disk = make(cache, &self.disk, |at| disk::make(cache, &builder, &image, &version, at))?;
         let luks = make(cache, &self.luks, |at| luks::make(cache, &builder, &disk, at))?;
-        let initramfs = make(cache, &self.initramfs, |at| {
-            initramfs::make(cache, &builder, &self.sources, &version, at)
-        })?;
+        let initramfs =
+            make(cache, &self.initramfs, |at| initramfs::make(cache, &builder, &self.sources, &version, at))?;
         let kernel = builder.join("boot").join(format!("vmlinuz-{version}"));
-        Ok(Ready {
-            builder,
-            kernel,
-            initramfs,
-            disk,
-            luks,
-        })
+        Ok(Ready { builder, kernel, initramfs, disk, luks })
     }
 }
 
@@ -209,14 +166,7 @@ fn kernel_version(builder: &Path) -> Result<String> {
     let folder = builder.join("lib/modules");
     let mut entries = fs::read_dir(&folder).at("list", &folder)?;
     match (entries.next(), entries.next()) {
-        (Some(entry), None) => Ok(entry
-            .at("list", &folder)?
-            .file_name()
-            .to_string_lossy()
-            .into_owned()),
-        _ => Err(Error::Host(format!(
-            "{}: not exactly one kernel",
-            folder.display()
-        ))),
+        (Some(entry), None) => Ok(entry.at("list", &folder)?.file_name().to_string_lossy().into_owned()),
+        _ => Err(Error::Host(format!("{}: not exactly one kernel", folder.display()))),
     }
 }

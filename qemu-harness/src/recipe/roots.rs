@@ -91,9 +91,7 @@ pub fn make_base(cache: &Cache, at: &Path) -> Result<()> {
     fs::create_dir_all(&packages).at("create", &packages)?;
     namespace::apart(CloneFlags::CLONE_NEWNS, || {
         let mut debootstrap = Command::new("debootstrap");
-        debootstrap
-            .arg("--variant=minbase")
-            .arg(format!("--cache-dir={}", packages.display()));
+        debootstrap.arg("--variant=minbase").arg(format!("--cache-dir={}", packages.display()));
         debootstrap.arg(RELEASE).arg(at).arg(mirror.address());
         command::run(&mut debootstrap, &log)
     })?;
@@ -111,14 +109,7 @@ pub fn make_builder(cache: &Cache, base: &Path, at: &Path) -> Result<()> {
 
 /// The root that nodes boot, as packages make it.
 pub fn make_image(cache: &Cache, base: &Path, at: &Path) -> Result<()> {
-    derive(
-        cache,
-        base,
-        at,
-        "image",
-        IMAGE_PACKAGES,
-        "rm -r /var/lib/apt/lists/* /usr/sbin/policy-rc.d",
-    )
+    derive(cache, base, at, "image", IMAGE_PACKAGES, "rm -r /var/lib/apt/lists/* /usr/sbin/policy-rc.d")
 }
 
 /// Copies `base`, installs packages, runs one more script.
@@ -130,10 +121,7 @@ fn derive(cache: &Cache, base: &Path, at: &Path, name: &str, packages: &[&str], 
     write(at, "etc/resolv.conf", &resolver)?;
     namespace::apart(CloneFlags::CLONE_NEWNS, || {
         let root = Root::enter(at, cache.folder())?;
-        command::run(
-            root.command("sh").args(["-c", INSTALL, "install"]).args(packages),
-            &log,
-        )?;
+        command::run(root.command("sh").args(["-c", INSTALL, "install"]).args(packages), &log)?;
         command::run(root.command("sh").args(["-c", then]), &log)
     })
 }

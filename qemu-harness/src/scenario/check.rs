@@ -38,10 +38,7 @@ impl TryFrom<Text> for Check {
 
     fn try_from(text: Text) -> Result<Check, String> {
         if !text.at.is_empty() && !text.at.starts_with('/') {
-            return Err(format!(
-                "at = {:?} is not a JSON pointer: it must begin with /",
-                text.at
-            ));
+            return Err(format!("at = {:?} is not a JSON pointer: it must begin with /", text.at));
         }
         let matches = match text.matches {
             Some(pattern) => Some(Regex::new(&pattern).map_err(|cause| cause.to_string())?),
@@ -57,10 +54,7 @@ impl TryFrom<Text> for Check {
         let mut demands = demands.into_iter().flatten();
         match (demands.next(), demands.next()) {
             (Some(demand), None) => Ok(Check { at: text.at, demand }),
-            _ => Err(format!(
-                "{}: needs one of equals, contains, matches, at_most, absent = true",
-                text.at
-            )),
+            _ => Err(format!("{}: needs one of equals, contains, matches, at_most, absent = true", text.at)),
         }
     }
 }
@@ -77,16 +71,12 @@ impl Check {
         let (holds, wanted) = match &self.demand {
             Demand::Equals(value) => (found == value, format!("equal to {value}")),
             Demand::Contains(value) => (contains(found, value), format!("something with {value}")),
-            Demand::Matches(pattern) => (
-                pattern.is_match(&plain(found)),
-                format!("something that matches {pattern}"),
-            ),
+            Demand::Matches(pattern) => {
+                (pattern.is_match(&plain(found)), format!("something that matches {pattern}"))
+            }
             Demand::AtMost(limit) => {
                 let number = found.as_f64().or_else(|| plain(found).parse().ok());
-                (
-                    number.is_some_and(|number| number <= *limit),
-                    format!("at most {limit}"),
-                )
+                (number.is_some_and(|number| number <= *limit), format!("at most {limit}"))
             }
             Demand::Absent => (false, "absent".to_owned()),
         };
@@ -142,10 +132,7 @@ mod tests {
         }
         let bad = [
             ("at = '/mounts/~1/fstype'\nequals = 'ext4'", "overlay"),
-            (
-                "at = '/mounts/~1data/fstype'\nequals = 'ext4'",
-                "not in the facts",
-            ),
+            ("at = '/mounts/~1data/fstype'\nequals = 'ext4'", "not in the facts"),
             ("at = '/units'\ncontains = 'c'", "\"c\""),
             ("at = '/uptime'\nat_most = 10", "at most 10"),
             ("at = '/units'\nabsent = true", "absent"),
@@ -158,11 +145,7 @@ mod tests {
 
     #[test]
     fn one_demand_exactly() {
-        for text in [
-            "at = '/a'",
-            "at = '/a'\nequals = 1\nabsent = true",
-            "at = 'a'\nequals = 1",
-        ] {
+        for text in ["at = '/a'", "at = '/a'\nequals = 1\nabsent = true", "at = 'a'\nequals = 1"] {
             assert!(toml::from_str::<Check>(text).is_err(), "{text}");
         }
     }

@@ -58,10 +58,7 @@ pub struct Machine {
 
 impl Default for Machine {
     fn default() -> Machine {
-        Machine {
-            memory: 2048,
-            cpus: 2,
-        }
+        Machine { memory: 2048, cpus: 2 }
     }
 }
 
@@ -188,11 +185,7 @@ impl Scenario {
     /// Reads the scenario in `folder`; all that can be wrong with it is found here.
     pub fn load(folder: &Path) -> Result<Scenario> {
         let folder = fs::canonicalize(folder).at("open", folder)?;
-        let name = folder
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let path = folder.join("scenario.toml");
         let text = fs::read_to_string(&path).at("read", &path)?;
         let document = parse(&text).map_err(|message| Error::Scenario { path, message })?;
@@ -201,12 +194,7 @@ impl Scenario {
             true => Some(read_plan(&path)?),
             false => None,
         };
-        Ok(Scenario {
-            name,
-            folder,
-            document,
-            plan,
-        })
+        Ok(Scenario { name, folder, document, plan })
     }
 
     /// The folders of all scenarios below `folder`, by name.
@@ -229,10 +217,7 @@ pub fn parse(text: &str) -> std::result::Result<Document, String> {
 }
 
 fn read_plan(path: &Path) -> Result<String> {
-    let fault = |message: String| Error::Scenario {
-        path: path.to_path_buf(),
-        message,
-    };
+    let fault = |message: String| Error::Scenario { path: path.to_path_buf(), message };
     let text = substitute(&fs::read_to_string(path).at("read", path)?).map_err(fault)?;
     serde_json::from_str::<Value>(&text).map_err(|cause| fault(cause.to_string()))?;
     Ok(text)
@@ -245,10 +230,7 @@ mod tests {
     #[test]
     fn the_smallest_scenario() {
         let document = parse("summary = 's'\n[expect]\nend = 'up'").unwrap();
-        assert_eq!(
-            (document.timeout, document.machine.memory, document.network.dhcp),
-            (300, 2048, true)
-        );
+        assert_eq!((document.timeout, document.machine.memory, document.network.dhcp), (300, 2048, true));
         assert!(matches!(document.expect, Expect::Up { facts } if facts.is_empty()));
     }
 
@@ -256,22 +238,10 @@ mod tests {
     fn unknown_fields_are_named() {
         let cases = [
             ("colour = 1\nsummary = 's'\n[expect]\nend = 'up'", "colour"),
-            (
-                "summary = 's'\n[machine]\ndisks = 1\n[expect]\nend = 'up'",
-                "disks",
-            ),
-            (
-                "summary = 's'\n[[targets]]\niqn = 'i'\npath = 1\n[expect]\nend = 'up'",
-                "path",
-            ),
-            (
-                "summary = 's'\n[expect]\nend = 'emergency'\nerror = 'x'\nshell = true",
-                "shell",
-            ),
-            (
-                "summary = 's'\n[expect]\nend = 'up'\n[[expect.facts]]\nat = '/a'\nis = 1",
-                "is",
-            ),
+            ("summary = 's'\n[machine]\ndisks = 1\n[expect]\nend = 'up'", "disks"),
+            ("summary = 's'\n[[targets]]\niqn = 'i'\npath = 1\n[expect]\nend = 'up'", "path"),
+            ("summary = 's'\n[expect]\nend = 'emergency'\nerror = 'x'\nshell = true", "shell"),
+            ("summary = 's'\n[expect]\nend = 'up'\n[[expect.facts]]\nat = '/a'\nis = 1", "is"),
         ];
         for (text, field) in cases {
             let message = parse(text).unwrap_err();
@@ -283,21 +253,14 @@ mod tests {
     fn documented(language: &str) -> Vec<String> {
         let text = include_str!("../../../docs/harness.md");
         let blocks = text.split("```").skip(1).step_by(2);
-        blocks
-            .filter_map(|block| block.strip_prefix(language))
-            .map(ToOwned::to_owned)
-            .collect()
+        blocks.filter_map(|block| block.strip_prefix(language)).map(ToOwned::to_owned).collect()
     }
 
     #[test]
     fn the_documented_examples_are_sound() {
         let folder = tempfile::tempdir().unwrap();
-        let [full, example] = &documented("toml\n")[..] else {
-            panic!("two examples")
-        };
-        let [plan] = &documented("json\n")[..] else {
-            panic!("one plan")
-        };
+        let [full, example] = &documented("toml\n")[..] else { panic!("two examples") };
+        let [plan] = &documented("json\n")[..] else { panic!("one plan") };
         for text in [full, example] {
             fs::write(folder.path().join("scenario.toml"), text).unwrap();
             fs::write(folder.path().join("plan.json"), plan).unwrap();
