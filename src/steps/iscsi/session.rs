@@ -76,6 +76,8 @@ fn attempt(host: &Host, iscsi: &Iscsi, portal: SocketAddr, address: SocketAddr) 
     let object = || object(iscsi, portal);
     let stream = TcpStream::connect_timeout(&address, CONNECT_LIMIT)
         .context(Code::IscsiConnect, format!("portal {address}"))?;
+    // The kernel's initiator takes the socket as it is: small commands are not to wait for the answers to others.
+    stream.set_nodelay(true).context(Code::Kernel, object())?;
     load_modules(host)?;
     let mut initiator = open(host)?;
     let mut draft = Draft::create(&mut initiator, &stream).context(Code::Kernel, object())?;
