@@ -1,4 +1,5 @@
 //! The reference documents say what the code says. To bring them up to date: `UPDATE_DOCS=1 cargo test --test docs`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
