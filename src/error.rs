@@ -106,7 +106,7 @@ codes! {
     IscsiForbidden "iscsi-forbidden" Config, "the target does not allow this initiator",
         "add the node's initiator name to the target's access list";
     IscsiNoTarget "iscsi-no-target" Retry, "the portal does not know the target",
-        "check the target name in the plan, and that the server exports it";
+        "check the target name in the plan, and that the server exports it to this initiator (some hide it from others)";
     IscsiMoved "iscsi-moved" Fatal, "the target was moved in a way that cannot be followed",
         "put the new portal into the plan";
     IscsiRefused "iscsi-refused" Config, "the target refused the login",

@@ -160,7 +160,7 @@ impl<'a> Run<'a> {
 
 /// The agent's own work so far: processor time in user space, less what key derivation takes by design.
 fn own_work(host: &Host) -> Duration {
-    clock::process_user_cpu().saturating_sub(host.derivation_time())
+    clock::process_user_time().saturating_sub(host.derivation_time())
 }
 
 fn millis(time: Duration) -> u64 {

@@ -30,9 +30,6 @@ use crate::engine::host::Host;
 use crate::error::{Code, Error, Result};
 use crate::input::document::Iscsi;
 
-/// The longest iSCSI name, in bytes (RFC 7143, section 4.2.7.2).
-const LONGEST_NAME: usize = 223;
-
 /// The iSCSI step. Done when the disk of the plan's LUN is there and can be read.
 pub struct Step<'a> {
     iscsi: &'a Iscsi,
@@ -48,27 +45,11 @@ struct Scanned {
 }
 
 impl<'a> Step<'a> {
-    /// The step for this part of the plan.
+    /// The step for this part of a checked plan.
     ///
     /// # Errors
-    /// [`Code::PlanInvalid`]: not exactly one portal, or a name or account that cannot be sent to a target.
+    /// [`Code::PlanInvalid`]: not exactly one portal.
     pub fn new(iscsi: &'a Iscsi) -> Result<Step<'a>> {
-        let invalid = |what: &str, cause: &str| Err(Error::new(Code::PlanInvalid, what).because(cause));
-        for (what, name) in [("iscsi.initiator", &iscsi.initiator), ("iscsi.target", &iscsi.target)] {
-            if name.is_empty() || name.len() > LONGEST_NAME || name.contains(char::is_control) {
-                return invalid(what, "not an iSCSI name of 1 to 223 bytes");
-            }
-        }
-        if let Some(auth) = &iscsi.auth
-            && (auth.username.is_empty()
-                || auth.username.len() > LONGEST_NAME
-                || auth.username.contains(char::is_control))
-        {
-            return invalid("iscsi.auth.username", "not a name of 1 to 223 bytes");
-        }
-        if iscsi.auth.as_ref().is_some_and(|auth| auth.secret.expose().is_empty()) {
-            return invalid("iscsi.auth.secret", "empty");
-        }
         Ok(Step { iscsi, portal: portal(iscsi)?, scanned: Cell::new(None) })
     }
 

@@ -27,9 +27,9 @@ const DEFAULT_PORT: u16 = 3260;
 const COMMANDS: u16 = 128;
 /// Commands in flight on one disk.
 const QUEUE_DEPTH: u16 = 32;
-/// Seconds that I/O waits for a lost connection before it fails. Long, for between this agent and the image's
-/// iscsid nobody reconnects; but not for ever, for that would hang a shutdown without a network.
-const RECOVERY_SECONDS: &str = "600";
+/// Seconds that I/O waits for a lost connection before it fails. Between this agent and the image's iscsid, which
+/// sets its own, nobody reconnects: long enough for iscsid to start and do it, and an end to every read without it.
+const RECOVERY_SECONDS: &str = "120";
 /// What the kernel's error handler waits for, in seconds, as iscsid has them by default.
 const ABORT_SECONDS: &str = "15";
 const RESET_SECONDS: &str = "30";
@@ -76,6 +76,8 @@ fn attempt(host: &Host, iscsi: &Iscsi, portal: SocketAddr, address: SocketAddr) 
     let object = || object(iscsi, portal);
     let stream = TcpStream::connect_timeout(&address, CONNECT_LIMIT)
         .context(Code::IscsiConnect, format!("portal {address}"))?;
+    // The kernel's initiator takes the socket as it is: small commands are not to wait for the answers to others.
+    stream.set_nodelay(true).context(Code::Kernel, object())?;
     load_modules(host)?;
     let mut initiator = open(host)?;
     let mut draft = Draft::create(&mut initiator, &stream).context(Code::Kernel, object())?;

@@ -1,0 +1,21 @@
+# The commands of this repository. `make` alone lists them.
+harness = cargo run -q -p qemu-harness --
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
+demo: ## boot one diskless node in a virtual machine and show how it does it
+	@.ci/in-debian sh -c '.ci/deps && $(harness) demo'
+test: ## everything: lints, unit and integration tests, the virtual machines of tests/smoke.list
+	@tests/run
+vm: ## boot scenarios: make vm S="first-boot wrong-luks-key", S=all, or folders
+	@.ci/deps && $(harness) run $(S)
+dist: ## the static agent, as target/dist/diskless
+	@.ci/deps && cargo build --release -p diskless
+	@install -D target/x86_64-unknown-linux-gnu/release/diskless target/dist/diskless && file target/dist/diskless
+lint: ## format, clippy, licences
+	@cargo fmt --all --check && cargo clippy --workspace --all-targets -- -D warnings
+	@if command -v cargo-deny > /dev/null; then cargo deny check; else echo "NOT CHECKED: licences (no cargo-deny)"; fi
+clean-cache: ## remove what virtual machines need from ~/.cache/diskless
+	@$(harness) clean
+
+.PHONY: help demo test vm dist lint clean-cache
