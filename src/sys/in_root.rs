@@ -4,7 +4,10 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path};
 
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, fchmod, mkdirat, openat, openat2, renameat, unlinkat};
+use rustix::fs::{
+    AtFlags, Mode, OFlags, ResolveFlags, fchmod, mkdirat, openat, openat2, renameat, statat, symlinkat,
+    unlinkat,
+};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
@@ -95,6 +98,34 @@ impl Root {
         Ok(())
     }
 
+    /// Makes a symbolic link to `target` there; missing folders are made.
+    ///
+    /// # Errors
+    /// A folder or the link cannot be made, or something is there.
+    pub fn link(&self, path: &str, target: &str) -> std::io::Result<()> {
+        let parts = parts(path)?;
+        let Some((name, folders)) = parts.split_last() else {
+            return Err(Errno::ISDIR.into());
+        };
+        Ok(symlinkat(target, self.folder(folders, true)?, *name)?)
+    }
+
+    /// Whether there is anything: a file, a folder, or a link, wherever it leads.
+    ///
+    /// # Errors
+    /// The way to it cannot be followed.
+    pub fn is_there(&self, path: &str) -> std::io::Result<bool> {
+        let parts = parts(path)?;
+        let Some((name, folders)) = parts.split_last() else { return Ok(true) };
+        let found =
+            self.folder(folders, false).and_then(|folder| statat(folder, *name, AtFlags::SYMLINK_NOFOLLOW));
+        match found {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The folder that `parts` lead to; missing ones are made if `make` says so.
     fn folder(&self, parts: &[&str], make: bool) -> Result<OwnedFd, Errno> {
         let mut folder = openat(&self.folder, ".", FOLDER, Mode::empty())?;
@@ -170,6 +201,11 @@ mod tests {
             assert!(root.read("/etc/iscsi/name", 2).is_err());
             assert!(root.read("/no/such", 10).unwrap().is_none());
             assert!(root.read("/etc/iscsi", 10).unwrap().is_none());
+            assert!(!root.is_there("/etc/x/link").unwrap());
+            root.link("/etc/x/link", "/nowhere").unwrap();
+            assert!(root.is_there("/etc/x/link").unwrap());
+            assert!(root.link("/etc/x/link", "/nowhere").is_err());
+            std::fs::remove_file(folder.path().join("root/etc/x/link")).unwrap();
             let left: Vec<_> = std::fs::read_dir(folder.path().join("root/etc/iscsi")).unwrap().collect();
             assert_eq!(left.len(), 1);
         }

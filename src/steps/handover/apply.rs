@@ -1,4 +1,4 @@
-//! Writes a file into the new root.
+//! Writes into the new root.
 
 use std::fmt;
 
@@ -9,25 +9,41 @@ use crate::error::{Code, Context, Result};
 use crate::steps::overlay::SYSROOT;
 use crate::sys::in_root::Root;
 
-/// Write one file. There may be a secret in it.
-pub struct Write {
-    /// Absolute, in the new root.
-    pub path: &'static str,
-    /// Its permissions.
-    pub mode: u32,
-    /// Its content.
-    pub bytes: Zeroizing<Vec<u8>>,
+/// What to do in the new root.
+pub enum Action {
+    /// Write one file. There may be a secret in it.
+    Write {
+        /// Absolute, in the new root.
+        path: &'static str,
+        /// Its permissions.
+        mode: u32,
+        /// Its content.
+        bytes: Zeroizing<Vec<u8>>,
+    },
+    /// Make a symbolic link.
+    Link {
+        /// Absolute, in the new root.
+        path: String,
+        /// Where it leads.
+        to: String,
+    },
 }
 
-impl fmt::Display for Write {
+impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "write {}", self.path)
+        match self {
+            Action::Write { path, .. } => write!(f, "write {path}"),
+            Action::Link { path, to } => write!(f, "link {path} to {to}"),
+        }
     }
 }
 
-pub fn apply(host: &Host, Write { path, mode, bytes }: Write) -> Result<()> {
+pub fn apply(host: &Host, action: Action) -> Result<()> {
     let root = Root::open(&host.path(SYSROOT)).context(Code::Handover, SYSROOT)?;
-    root.write(path, &bytes, mode).context(Code::Handover, path)
+    match action {
+        Action::Write { path, mode, bytes } => root.write(path, &bytes, mode).context(Code::Handover, path),
+        Action::Link { path, to } => root.link(&path, &to).context(Code::Handover, path),
+    }
 }
 
 #[cfg(test)]
@@ -40,12 +56,18 @@ mod tests {
     #[test]
     fn after_applying_nothing_is_left_to_do() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(folder.path().join("sysroot/etc")).unwrap();
-        std::fs::write(folder.path().join("sysroot/etc/hostname"), "vm\n").unwrap();
+        let root = folder.path().join("sysroot");
+        let unit = "lib/systemd/system/iscsid.service";
+        for (path, text) in [("etc/hostname", "vm\n"), (unit, "[Install]\nWantedBy=sysinit.target\n")] {
+            std::fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+            std::fs::write(root.join(path), text).unwrap();
+        }
         let file = File { path: "/etc/hostname", mode: 0o644, content: Content::Whole("node1\n".into()) };
         let step = Step::new(vec![file]);
         let done = converge(&step, &Host::fake(folder.path()), std::time::Duration::ZERO, &mut |_| ());
-        assert_eq!(done.unwrap(), "/etc/hostname");
-        assert_eq!(std::fs::read(folder.path().join("sysroot/etc/hostname")).unwrap(), b"node1\n");
+        assert_eq!(done.unwrap(), "/etc/hostname iscsid.service");
+        assert_eq!(std::fs::read(root.join("etc/hostname")).unwrap(), b"node1\n");
+        let link = root.join("etc/systemd/system/sysinit.target.wants/iscsid.service");
+        assert_eq!(link.read_link().unwrap(), std::path::Path::new("/").join(unit));
     }
 }

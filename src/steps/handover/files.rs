@@ -37,8 +37,21 @@ pub fn files(document: &Document) -> Vec<File> {
             content: Content::Whole(format!("InitiatorName={}\n", document.iscsi.initiator)),
         },
         File { path: "/etc/iscsi/iscsid.conf", mode: 0o600, content: Content::Settings(iscsid(document)) },
+        File {
+            path: "/etc/systemd/system/open-iscsi.service.d/50-diskless.conf",
+            mode: 0o644,
+            content: Content::Whole(KEEP_SESSIONS.into()),
+        },
     ]
 }
+
+/// Debian's unit unmounts and logs out at its stop whatever it does not recognise as the root, and does not see the root
+/// behind an overlay. The session of the root must outlive every unit.
+const KEEP_SESSIONS: &str = "\
+# Written by diskless: the root is on an iSCSI session, which must not be logged out.
+[Service]
+ExecStop=
+";
 
 /// Settings of iscsid for a root disk with one path: nothing is gained by giving it up early, so lost connections
 /// are waited for as long as the original procedure did, and the connection is not probed.

@@ -2,6 +2,7 @@
 
 mod apply;
 pub mod files;
+mod install;
 mod observe;
 mod plan;
 
@@ -10,7 +11,10 @@ use crate::engine::host::Host;
 use crate::error::Result;
 use files::File;
 
-/// Writes files into the new root.
+/// The image's units that take over from the agent, enabled where the image has them.
+const UNITS: [&str; 1] = ["iscsid.service"];
+
+/// Writes files into the new root and enables the units that take over.
 pub struct Step {
     files: Vec<File>,
 }
@@ -24,17 +28,17 @@ impl Step {
 
 impl Converge for Step {
     type Seen = observe::Seen;
-    type Action = apply::Write;
+    type Action = apply::Action;
 
     fn observe(&self, host: &Host) -> Result<observe::Seen> {
-        observe::observe(host, &self.files)
+        observe::observe(host, &self.files, &UNITS)
     }
 
-    fn plan(&self, seen: &observe::Seen) -> Result<Next<apply::Write>> {
+    fn plan(&self, seen: &observe::Seen) -> Result<Next<apply::Action>> {
         Ok(plan::plan(&self.files, seen))
     }
 
-    fn apply(&self, host: &Host, action: apply::Write) -> Result<()> {
+    fn apply(&self, host: &Host, action: apply::Action) -> Result<()> {
         apply::apply(host, action)
     }
 }
