@@ -11,6 +11,9 @@ use crate::error::{At, Result};
 /// Where a system keeps its files. Not /home, /run and /tmp: others work there meanwhile.
 const FOLDERS: [&str; 7] = ["/boot", "/etc", "/opt", "/root", "/srv", "/usr", "/var"];
 
+/// Below them, what the system's own services write at any time.
+const BUSY: [&str; 2] = ["/var/lib/systemd", "/var/log"];
+
 /// A host at one time.
 pub struct Trace {
     /// Modification and change time, size, mode.
@@ -25,8 +28,9 @@ impl Trace {
     /// Looks at the host, except at folders below one of `except`.
     pub fn of_host(except: &[PathBuf]) -> Result<Trace> {
         let mut files = BTreeMap::new();
+        let except: Vec<PathBuf> = except.iter().cloned().chain(BUSY.map(PathBuf::from)).collect();
         for folder in FOLDERS {
-            walk(Path::new(folder), except, &mut files);
+            walk(Path::new(folder), &except, &mut files);
         }
         let mounts = fs::read_to_string("/proc/self/mountinfo").at("read", "/proc/self/mountinfo")?;
         let interfaces = names(Path::new("/sys/class/net"))?.into_iter().collect();
