@@ -14,7 +14,7 @@ dist: ## the static agent, as target/dist/diskless
 	@install -D target/x86_64-unknown-linux-gnu/release/diskless target/dist/diskless && file target/dist/diskless
 lint: ## format, clippy, licences
 	@cargo fmt --all --check && cargo clippy --workspace --all-targets -- -D warnings
-	@if command -v cargo-deny > /dev/null; then cargo deny check; else echo "NOT CHECKED: licences (no cargo-deny)"; fi
+	@if command -v cargo-deny > /dev/null; then cargo deny check licenses bans sources; else echo "NOT CHECKED: licences (no cargo-deny)"; fi
 clean-cache: ## remove what virtual machines need from ~/.cache/diskless
 	@$(harness) clean
 

@@ -8,21 +8,19 @@ use crate::engine::host::Host;
 use crate::error::{Code, Context, Result};
 use crate::sys::module;
 
-impl Step<'_> {
-    pub(super) fn act(&self, host: &Host, action: Action) -> Result<()> {
-        match action {
-            Action::Login { .. } => session::log_in(host, self.iscsi, self.portal).map(|_| ()),
-            Action::Drop { sid } => session::discard(host, sid),
-            Action::Scan { sid, host: number, lun } => {
-                // It makes disks of SCSI devices.
-                module::load(host, &["sd_mod"])?;
-                let scan = host.path(format!("/sys/class/scsi_host/host{number}/scan"));
-                // Channel, target, LUN: a session is target 0 of a host of its own. Only this LUN, for a scan of
-                // all takes longer and brings disks that are none of the node's.
-                fs::write(&scan, format!("0 0 {lun}")).context(Code::Io, scan.display().to_string())?;
-                self.scanned.set(Some(Scanned { sid, at: host.now() }));
-                Ok(())
-            }
+pub fn apply(step: &Step<'_>, host: &Host, action: Action) -> Result<()> {
+    match action {
+        Action::Login { .. } => session::log_in(host, step.iscsi, step.portal).map(|_| ()),
+        Action::Drop { sid } => session::discard(host, sid),
+        Action::Scan { sid, host: number, lun } => {
+            // It makes disks of SCSI devices.
+            module::load(host, &["sd_mod"])?;
+            let scan = host.path(format!("/sys/class/scsi_host/host{number}/scan"));
+            // Channel, target, LUN: a session is target 0 of a host of its own. Only this LUN, for a scan of
+            // all takes longer and brings disks that are none of the node's.
+            fs::write(&scan, format!("0 0 {lun}")).context(Code::Io, scan.display().to_string())?;
+            step.scanned.set(Some(Scanned { sid, at: host.now() }));
+            Ok(())
         }
     }
 }

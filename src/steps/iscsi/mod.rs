@@ -73,15 +73,15 @@ impl Converge for Step<'_> {
     type Action = Action;
 
     fn observe(&self, host: &Host) -> Result<Seen> {
-        self.look(host)
+        observe::observe(self, host)
     }
 
     fn plan(&self, seen: &Seen) -> Result<Next<Action>> {
-        self.decide(seen)
+        plan::plan(self, seen)
     }
 
     fn apply(&self, host: &Host, action: Action) -> Result<()> {
-        self.act(host, action)
+        apply::apply(self, host, action)
     }
 }
 

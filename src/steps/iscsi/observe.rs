@@ -72,15 +72,13 @@ pub fn disk(host: &Host, iscsi: &Iscsi) -> Result<Option<Disk>> {
         .filter(|disk| disk.sectors > 0))
 }
 
-impl Step<'_> {
-    pub(super) fn look(&self, host: &Host) -> Result<Seen> {
-        let session = session(host, self.iscsi, self.portal)?;
-        let sid = session.as_ref().map(|session| session.sid);
-        let scan_due = self.scanned.get().is_none_or(|scanned| {
-            Some(scanned.sid) != sid || host.now().saturating_sub(scanned.at) >= RESCAN_AFTER
-        });
-        Ok(Seen { session, scan_due })
-    }
+pub fn observe(step: &Step<'_>, host: &Host) -> Result<Seen> {
+    let session = session(host, step.iscsi, step.portal)?;
+    let sid = session.as_ref().map(|session| session.sid);
+    let scan_due = step.scanned.get().is_none_or(|scanned| {
+        Some(scanned.sid) != sid || host.now().saturating_sub(scanned.at) >= RESCAN_AFTER
+    });
+    Ok(Seen { session, scan_due })
 }
 
 fn session(host: &Host, iscsi: &Iscsi, portal: SocketAddr) -> Result<Option<Session>> {
@@ -215,7 +213,7 @@ mod tests {
     fn an_empty_machine_has_nothing() {
         let machine = Machine::new();
         let iscsi = iscsi();
-        let seen = Step::new(&iscsi).unwrap().look(&machine.host()).unwrap();
+        let seen = observe(&Step::new(&iscsi).unwrap(), &machine.host()).unwrap();
         assert_eq!(seen, Seen { session: None, scan_due: true });
         assert_eq!(disk(&machine.host(), &iscsi).unwrap(), None);
     }
@@ -229,7 +227,7 @@ mod tests {
         let iscsi = iscsi();
         let expected = Disk { name: "sdb".into(), dev: (8, 1), sectors: 2048 };
         assert_eq!(disk(&machine.host(), &iscsi).unwrap(), Some(expected.clone()));
-        let seen = Step::new(&iscsi).unwrap().look(&machine.host()).unwrap();
+        let seen = observe(&Step::new(&iscsi).unwrap(), &machine.host()).unwrap();
         assert_eq!(
             seen.session,
             Some(Session {
@@ -322,12 +320,12 @@ mod tests {
         let iscsi = iscsi();
         let step = Step::new(&iscsi).unwrap();
         let host = machine.host();
-        assert!(step.look(&host).unwrap().scan_due);
+        assert!(observe(&step, &host).unwrap().scan_due);
         step.scanned.set(Some(super::super::Scanned { sid: 7, at: host.now() }));
-        assert!(!step.look(&host).unwrap().scan_due);
+        assert!(!observe(&step, &host).unwrap().scan_due);
         host.wait_for_change(RESCAN_AFTER);
-        assert!(step.look(&host).unwrap().scan_due);
+        assert!(observe(&step, &host).unwrap().scan_due);
         step.scanned.set(Some(super::super::Scanned { sid: 6, at: host.now() }));
-        assert!(step.look(&host).unwrap().scan_due);
+        assert!(observe(&step, &host).unwrap().scan_due);
     }
 }

@@ -41,48 +41,40 @@ impl fmt::Display for Action {
     }
 }
 
-impl Step<'_> {
-    pub(super) fn decide(&self, seen: &Seen) -> Result<Next<Action>> {
-        let Some(session) = &seen.session else {
-            return Ok(Next::Do(Action::Login {
-                target: format!("{} at {}", self.iscsi.target, self.portal),
-            }));
-        };
-        if !session.logged_in() {
-            return Ok(lost(session));
-        }
-        let Some(device) = &session.device else {
-            if seen.scan_due {
-                return Ok(Next::Do(Action::Scan {
-                    sid: session.sid,
-                    host: session.host,
-                    lun: self.iscsi.lun,
-                }));
-            }
-            return Err(Error::new(Code::IscsiNoDisk, self.lun()));
-        };
-        if device.kind != 0 {
-            return Err(Error::new(Code::IscsiNoDisk, self.lun())
-                .because(format!("it is no disk, but a SCSI device of type {}", device.kind)));
-        }
-        let disk = match &device.disk {
-            Some(disk) if device.state == "running" && disk.sectors > 0 => disk,
-            Some(disk) if device.state == "running" => {
-                return Ok(Next::Wait(format!("size of disk {} of {}", disk.name, self.lun())));
-            }
-            Some(disk) => {
-                return Ok(Next::Wait(format!(
-                    "disk {} of {}, which is {}",
-                    disk.name,
-                    self.lun(),
-                    device.state
-                )));
-            }
-            None => return Ok(Next::Wait(format!("disk of {}", self.lun()))),
-        };
-        // 2048 sectors of 512 bytes are one MiB.
-        Ok(Next::Done(format!("{}, {} MiB, {}", disk.name, disk.sectors / 2048, self.lun())))
+pub fn plan(step: &Step<'_>, seen: &Seen) -> Result<Next<Action>> {
+    let Some(session) = &seen.session else {
+        return Ok(Next::Do(Action::Login { target: format!("{} at {}", step.iscsi.target, step.portal) }));
+    };
+    if !session.logged_in() {
+        return Ok(lost(session));
     }
+    let Some(device) = &session.device else {
+        if seen.scan_due {
+            return Ok(Next::Do(Action::Scan { sid: session.sid, host: session.host, lun: step.iscsi.lun }));
+        }
+        return Err(Error::new(Code::IscsiNoDisk, step.lun()));
+    };
+    if device.kind != 0 {
+        return Err(Error::new(Code::IscsiNoDisk, step.lun())
+            .because(format!("it is no disk, but a SCSI device of type {}", device.kind)));
+    }
+    let disk = match &device.disk {
+        Some(disk) if device.state == "running" && disk.sectors > 0 => disk,
+        Some(disk) if device.state == "running" => {
+            return Ok(Next::Wait(format!("size of disk {} of {}", disk.name, step.lun())));
+        }
+        Some(disk) => {
+            return Ok(Next::Wait(format!(
+                "disk {} of {}, which is {}",
+                disk.name,
+                step.lun(),
+                device.state
+            )));
+        }
+        None => return Ok(Next::Wait(format!("disk of {}", step.lun()))),
+    };
+    // 2048 sectors of 512 bytes are one MiB.
+    Ok(Next::Done(format!("{}, {} MiB, {}", disk.name, disk.sectors / 2048, step.lun())))
 }
 
 /// A session without a connection: it died, or whoever made it died before it was done.
@@ -125,7 +117,7 @@ mod tests {
     fn decide(session: Option<Session>, scan_due: bool) -> Result<Next<Action>> {
         let iscsi = iscsi();
         let step = Step::new(&iscsi).unwrap();
-        step.decide(&Seen { session, scan_due })
+        plan(&step, &Seen { session, scan_due })
     }
 
     #[test]

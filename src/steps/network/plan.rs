@@ -19,7 +19,7 @@ pub fn plan(role: &str, server: &str, port: u16, seen: &Seen) -> Result<Next<Not
 
 fn describe(links: &[Link]) -> String {
     if links.is_empty() {
-        return "none; the driver may be missing from the initramfs".into();
+        return "none yet; if there never is one, its driver is missing from the initramfs".into();
     }
     let describe = |link: &Link| {
         let addresses: Vec<String> = link.addresses.iter().map(ToString::to_string).collect();
