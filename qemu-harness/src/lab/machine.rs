@@ -101,7 +101,8 @@ fn accelerator() -> Result<[&'static str; 4]> {
     let text = fs::read_to_string("/proc/cpuinfo").at("read", "/proc/cpuinfo")?;
     Ok(match virtualizes(&text) && Path::new("/dev/kvm").exists() {
         true => ["-accel", "kvm", "-cpu", "host"],
-        false => ["-accel", "tcg,thread=multi", "-cpu", "max"],
+        // Without "enhanced rep movsb/stosb": the kernel would clear pages with it, byte by byte in an emulation.
+        false => ["-accel", "tcg,thread=multi", "-cpu", "max,-erms,-fsrm"],
     })
 }
 

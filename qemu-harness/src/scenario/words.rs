@@ -4,8 +4,15 @@ use crate::lab::{HTTP, PORTAL, SERVER};
 use crate::recipe::{KEY_ARGON2ID, KEY_PBKDF2, LUKS_UUID};
 
 /// What the harness gives every node; `panic=-1` with QEMU's -no-reboot ends a machine that panics. Mitigations of
-/// processor faults only make an emulated processor slow.
-const BASE: &[&str] = &["console=ttyS0", "panic=-1", "mitigations=off", "ip=dhcp", "rd.neednet=1"];
+/// processor faults, and huge pages, which are cleared whole, only make an emulated processor slow.
+const BASE: &[&str] = &[
+    "console=ttyS0",
+    "panic=-1",
+    "mitigations=off",
+    "transparent_hugepage=never",
+    "ip=dhcp",
+    "rd.neednet=1",
+];
 
 /// Replaces `${server}`, `${portal}`, `${http}`, `${image.uuid}`, `${key.argon2id}` and `${key.pbkdf2}`.
 pub fn substitute(text: &str) -> Result<String, String> {
@@ -65,7 +72,7 @@ mod tests {
     fn the_scenarios_parameters_win() {
         assert_eq!(
             command_line("rd.diskless.plan=/etc/plan.json quiet", true),
-            "console=ttyS0 panic=-1 mitigations=off ip=dhcp rd.neednet=1 rd.diskless.plan=/etc/plan.json quiet"
+            "console=ttyS0 panic=-1 mitigations=off transparent_hugepage=never ip=dhcp rd.neednet=1 rd.diskless.plan=/etc/plan.json quiet"
         );
         assert!(command_line("", true).ends_with(&format!("rd.diskless.plan={HTTP}/plan.json")));
         assert!(!command_line("", false).contains("rd.diskless"));
