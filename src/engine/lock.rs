@@ -1,10 +1,8 @@
 //! One agent at a time.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
-
-use rustix::fs::{FlockOperation, flock};
 
 use crate::error::{Code, Context, Error, Result};
 
@@ -27,10 +25,14 @@ pub fn take(file: &Path) -> Result<Lock> {
         .truncate(false)
         .open(file)
         .context(Code::Io, object())?;
-    if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-        let mut holder = String::new();
-        let _ = lock.read_to_string(&mut holder);
-        return Err(Error::new(Code::Locked, object()).because(format!("pid {}", holder.trim())));
+    match lock.try_lock() {
+        Ok(()) => (),
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = lock.read_to_string(&mut holder);
+            return Err(Error::new(Code::Locked, object()).because(format!("pid {}", holder.trim())));
+        }
+        Err(TryLockError::Error(error)) => return Err(error).context(Code::Io, object()),
     }
     lock.set_len(0)
         .and_then(|()| lock.rewind())
