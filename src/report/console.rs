@@ -20,7 +20,7 @@ const INFO: u32 = 6;
 
 /// Where lines go.
 pub struct Console {
-    outputs: Vec<File>,
+    screen: Option<File>,
     kmsg: Option<File>,
     told: Option<Told>,
 }
@@ -47,7 +47,7 @@ impl Console {
         } else {
             write("/dev/console")
         };
-        Console { outputs: screen.into_iter().collect(), kmsg, told: None }
+        Console { screen, kmsg, told: None }
     }
 
     /// Tells `event`, which happened `now`. Nobody is told twice of one wait within ten seconds.
@@ -86,8 +86,8 @@ impl Console {
         if let Some(kmsg) = &mut self.kmsg {
             let _ = kmsg.write_all(format!("{PRIORITY}diskless: {line}\n").as_bytes());
         }
-        for output in &mut self.outputs {
-            let _ = output.write_all(format!("diskless: {line}\r\n").as_bytes());
+        if let Some(screen) = &mut self.screen {
+            let _ = screen.write_all(format!("diskless: {line}\r\n").as_bytes());
         }
     }
 }

@@ -4,33 +4,33 @@
 //! another glibc end the process. A server is asked twice, one after the other, within the caller's time.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, TYPE};
 
-use crate::engine::host::Host;
 use crate::error::{Code, Error, Result};
 
 /// How long one server gets for one answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The addresses of `name`, IPv4 first, within `limit`.
+/// The addresses of `name`, IPv4 first, within `limit`, by the files in the `etc` and `run` of `root`.
 ///
 /// # Errors
 /// [`Code::Resolve`]: no server is configured, none answers, or the name does not exist.
-pub fn resolve(host: &Host, name: &str, limit: Duration) -> Result<Vec<IpAddr>> {
+pub fn resolve(root: &Path, name: &str, limit: Duration) -> Result<Vec<IpAddr>> {
     if let Ok(address) = name.trim_start_matches('[').trim_end_matches(']').parse() {
         return Ok(vec![address]);
     }
-    let read = |path: &str| std::fs::read_to_string(host.path(path)).unwrap_or_default();
-    let addresses = in_hosts(&read("/etc/hosts"), name);
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap_or_default();
+    let addresses = in_hosts(&read("etc/hosts"), name);
     if !addresses.is_empty() {
         return Ok(addresses);
     }
-    let mut resolv = read("/etc/resolv.conf");
+    let mut resolv = read("etc/resolv.conf");
     // Without systemd-resolved nobody writes resolv.conf from what systemd-networkd learned.
-    resolv.push_str(&networkd_servers(&read("/run/systemd/netif/state")));
+    resolv.push_str(&networkd_servers(&read("run/systemd/netif/state")));
     ask_all(name, &Servers::parse(&resolv), Instant::now() + limit)
 }
 
@@ -246,10 +246,10 @@ mod tests {
     #[test]
     fn without_a_server_it_says_so() {
         let root = tempfile::tempdir().unwrap();
-        let error = resolve(&Host::fake(root.path()), "boot", Duration::from_secs(1)).unwrap_err();
+        let error = resolve(root.path(), "boot", Duration::from_secs(1)).unwrap_err();
         assert_eq!(error.code(), Code::Resolve);
         assert!(error.to_string().contains("no name server"), "{error}");
-        assert_eq!(resolve(&Host::fake(root.path()), "[::1]", Duration::ZERO).unwrap(), [v4("::1")]);
+        assert_eq!(resolve(root.path(), "[::1]", Duration::ZERO).unwrap(), [v4("::1")]);
     }
 
     proptest::proptest! {

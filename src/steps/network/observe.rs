@@ -55,7 +55,7 @@ fn links(host: &Host, addresses: &BTreeMap<String, Vec<IpAddr>>) -> Vec<Link> {
 
 /// A connection that is closed at once: it proves route, server and port, whatever the protocol is.
 fn connect(host: &Host, server: &str, port: u16) -> Result<(SocketAddr, IpAddr), String> {
-    let addresses = resolve(host, server, PATIENCE).map_err(|error| error.to_string())?;
+    let addresses = resolve(&host.path("/"), server, PATIENCE).map_err(|error| error.to_string())?;
     let mut why = String::from("it has no address");
     for address in addresses {
         let address = SocketAddr::new(address, port);
