@@ -79,6 +79,18 @@ codes! {
         "put the file into the initramfs, or correct rd.diskless.plan=";
     PlanInvalid "plan-invalid" Config, "the boot plan cannot be used",
         "correct the plan where the message points";
+    PlanHostname "plan-hostname" Config, "the boot plan has a host name that is none",
+        "correct hostname in the plan";
+    PlanIscsiName "plan-iscsi-name" Config, "the boot plan has an iSCSI name that is none",
+        "correct the name in the plan";
+    PlanPortals "plan-portals" Config, "the boot plan has portals that cannot be used",
+        "correct iscsi.portals in the plan";
+    PlanChap "plan-chap" Config, "the boot plan has a CHAP account that cannot be used",
+        "correct the account in the plan";
+    PlanMapName "plan-map-name" Config, "the boot plan has a name that no map can have",
+        "correct luks.name in the plan";
+    PlanMounts "plan-mounts" Config, "the boot plan has mounts that make no root",
+        "correct overlay.mounts in the plan";
     PlanVersion "plan-version" Config, "the boot plan has a version that this agent does not know",
         "serve a plan of version 1, or put a newer diskless into the initramfs";
     PlanFetch "plan-fetch" Retry, "the boot plan could not be fetched",
@@ -87,6 +99,9 @@ codes! {
         "look at the server's log for the request and its status";
     SecretFetch "secret-fetch" Retry, "a key could not be fetched",
         "look at the server and at the network on the way to it";
+
+    Initiator "initiator" Config, "the node has no initiator name",
+        "give it one: iscsi.initiator in the plan, or rd.iscsi.initiator= for the kernel";
 
     // network
     Network "network" Retry, "the network does not reach the server",

@@ -10,10 +10,12 @@ use crate::error::{Error, Result};
 use crate::report::{console::Console, event::Event};
 use crate::sys::clock;
 
-/// A step of the boot: what it is called, how long it may take, and what it does.
+/// A step of the boot: what it is called, what it is about, how long it may take, and what it does.
 pub struct Step<'a> {
     /// The name, for people and scripts.
     pub name: &'static str,
+    /// What it is to bring about, for people: "LUN 1 of iqn... at 198.18.0.1:3260 as iqn...". Without secrets.
+    pub about: String,
     /// How long it may take.
     pub limit: Duration,
     /// What it does.
@@ -205,7 +207,7 @@ mod tests {
     }
 
     fn step(name: &'static str, code: Option<Code>) -> Step<'static> {
-        Step { name, limit: Duration::from_secs(5), work: Box::new(Fixed(code)) }
+        Step { name, about: String::new(), limit: Duration::from_secs(5), work: Box::new(Fixed(code)) }
     }
 
     #[test]

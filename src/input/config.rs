@@ -19,6 +19,8 @@ pub struct Parameter {
 
 /// Where the boot plan is.
 const PLAN: &str = "rd.diskless.plan";
+/// The node's initiator name, in dracut's word.
+const INITIATOR: &str = "rd.iscsi.initiator";
 /// How long a step waits.
 const TIMEOUT: &str = "rd.diskless.timeout";
 
@@ -40,16 +42,20 @@ pub const PARAMETERS: &[Parameter] = &[
 /// Where a boot plan is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
+    /// On the kernel command line itself.
+    Parameters,
     /// The absolute path of a file in the initramfs.
     File(String),
-    /// An HTTP URL.
-    Url(String),
+    /// HTTP(S) URLs, to be tried in turn.
+    Urls(Vec<String>),
 }
 
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Source::File(place) | Source::Url(place) => f.write_str(place),
+            Source::Parameters => f.write_str("kernel command line"),
+            Source::File(path) => f.write_str(path),
+            Source::Urls(urls) => f.write_str(&urls.join(" ")),
         }
     }
 }
@@ -59,6 +65,8 @@ impl std::fmt::Display for Source {
 pub struct Config {
     /// Where the boot plan is.
     pub plan: Source,
+    /// The node's initiator name, where the plan has none.
+    pub initiator: Option<String>,
     /// How long a step waits for what is outside of the node.
     pub timeout: Duration,
 }
@@ -80,13 +88,17 @@ impl Config {
             }
         }
         let plan = cmdline.last(PLAN).ok_or_else(|| Error::new(Code::NoPlan, "kernel command line"))?;
-        Ok(Config { plan: source(plan)?, timeout: timeout(cmdline.last(TIMEOUT).unwrap_or("180"))? })
+        Ok(Config {
+            plan: source(plan)?,
+            initiator: cmdline.last(INITIATOR).map(str::to_owned),
+            timeout: timeout(cmdline.last(TIMEOUT).unwrap_or("180"))?,
+        })
     }
 }
 
 fn source(text: &str) -> Result<Source> {
     if text.starts_with("http://") {
-        Ok(Source::Url(text.to_owned()))
+        Ok(Source::Urls(vec![text.to_owned()]))
     } else if text.starts_with('/') {
         Ok(Source::File(text.to_owned()))
     } else {
@@ -114,7 +126,7 @@ mod tests {
     #[test]
     fn a_url_or_a_file() {
         let config = read("quiet rd.diskless.plan=http://198.18.0.1/p ip=dhcp").unwrap();
-        assert_eq!(config.plan, Source::Url("http://198.18.0.1/p".into()));
+        assert_eq!(config.plan, Source::Urls(vec!["http://198.18.0.1/p".into()]));
         assert_eq!(config.timeout, Duration::from_secs(180));
         let config = read("rd.diskless.plan=/etc/diskless/plan.json rd.diskless.timeout=5").unwrap();
         assert_eq!(config.plan, Source::File("/etc/diskless/plan.json".into()));

@@ -1,7 +1,11 @@
-//! READ: kernel command line, boot plan, secrets. Text in, types out; nothing here acts.
+//! READ: kernel command line, boot plan, facts of the node, secrets. Text in, types out; nothing here acts.
 
 pub mod cmdline;
 pub mod config;
 pub mod document;
+pub mod facts;
+pub mod identity;
+pub mod portal;
 pub mod secret;
+pub mod settings;
 pub mod size;

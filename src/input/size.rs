@@ -40,6 +40,15 @@ impl Size {
     }
 }
 
+impl std::fmt::Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Size::Bytes(bytes) => write!(f, "{bytes} bytes"),
+            Size::OfMemory(percent) => write!(f, "{percent}% of the memory"),
+        }
+    }
+}
+
 impl TryFrom<String> for Size {
     type Error = String;
 

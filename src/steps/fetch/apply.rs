@@ -31,7 +31,11 @@ impl fmt::Display for Fetch {
 pub fn apply(host: &Host, Fetch(source): Fetch, slot: &Slot) -> Result<()> {
     let text = match &source {
         Source::File(path) => read(host, path, LONGEST_PLAN, Code::PlanMissing)?,
-        Source::Url(url) => http::get(url, LONGEST_PLAN, Code::PlanFetch, Code::PlanRefused)?,
+        Source::Urls(urls) => {
+            let url = urls.first().ok_or_else(|| Error::new(Code::NoPlan, "rd.diskless.plan"))?;
+            http::get(url, LONGEST_PLAN, Code::PlanFetch, Code::PlanRefused)?
+        }
+        Source::Parameters => return Err(Error::new(Code::NoPlan, "kernel command line")),
     };
     let document = Document::parse(&text)?;
     // It was empty, or the step would be done.

@@ -2,9 +2,9 @@
 
 use super::Slot;
 
-/// The host that the plan in hand is for, if there is one.
+/// What the plan in hand is for, if there is one.
 pub type Seen = Option<String>;
 
 pub fn observe(slot: &Slot) -> Seen {
-    slot.get().map(|document| document.hostname.clone())
+    slot.get().map(|document| document.hostname.clone().unwrap_or_else(|| document.iscsi.target.clone()))
 }

@@ -7,7 +7,7 @@ use crate::input::config::Source;
 
 pub fn plan(source: &Source, seen: &Seen) -> Next<Fetch> {
     match seen {
-        Some(hostname) => Next::Done(format!("{hostname}, from {source}")),
+        Some(what) => Next::Done(format!("{what}, from {source}")),
         None => Next::Do(Fetch(source.clone())),
     }
 }

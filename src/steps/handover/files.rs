@@ -23,18 +23,18 @@ pub enum Content {
     Settings(Vec<(&'static str, Secret)>),
 }
 
-/// The files that `document` asks for.
-pub fn files(document: &Document) -> Vec<File> {
-    vec![
-        File {
-            path: "/etc/hostname",
-            mode: 0o644,
-            content: Content::Whole(format!("{}\n", document.hostname)),
-        },
+/// The files that `document` asks for, on the node that is called `initiator` by its targets.
+pub fn files(document: &Document, initiator: &str) -> Vec<File> {
+    let hostname = document.hostname.as_ref().map(|hostname| File {
+        path: "/etc/hostname",
+        mode: 0o644,
+        content: Content::Whole(format!("{hostname}\n")),
+    });
+    let mut files = vec![
         File {
             path: "/etc/iscsi/initiatorname.iscsi",
             mode: 0o600,
-            content: Content::Whole(format!("InitiatorName={}\n", document.iscsi.initiator)),
+            content: Content::Whole(format!("InitiatorName={initiator}\n")),
         },
         File { path: "/etc/iscsi/iscsid.conf", mode: 0o600, content: Content::Settings(iscsid(document)) },
         File {
@@ -42,7 +42,9 @@ pub fn files(document: &Document) -> Vec<File> {
             mode: 0o644,
             content: Content::Whole(KEEP_SESSIONS.into()),
         },
-    ]
+    ];
+    files.extend(hostname);
+    files
 }
 
 /// Debian's unit unmounts and logs out at its stop whatever it does not recognise as the root, and does not see the root

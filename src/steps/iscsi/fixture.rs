@@ -6,8 +6,10 @@ use std::os::unix::fs::symlink;
 use tempfile::TempDir;
 
 use crate::engine::host::Host;
-use crate::input::document::{Chap, Iscsi};
+use crate::input::document::{Algorithm, Chap, Iscsi};
+use crate::input::portal::Portal;
 use crate::input::secret::Secret;
+use crate::input::settings::Settings;
 
 /// A machine without sessions, to begin with.
 pub struct Machine(TempDir);
@@ -64,13 +66,23 @@ impl Machine {
     }
 }
 
+/// The node's initiator name.
+pub const INITIATOR: &str = "iqn.2026-01.example:n1";
+
 /// The plan's part.
 pub fn iscsi() -> Iscsi {
     Iscsi {
-        initiator: "iqn.2026-01.example:n1".into(),
+        initiator: None,
         target: "iqn.2026-01.example:image".into(),
-        portals: vec!["198.18.0.1:3260".parse().unwrap()],
+        portals: vec![Portal::parse("198.18.0.1:3260").unwrap()],
         lun: 1,
-        auth: Some(Chap { username: "node".into(), secret: Secret::new(b"secret-of-node".to_vec()) }),
+        auth: Some(Chap {
+            username: "node".into(),
+            secret: Secret::new(b"secret-of-node".to_vec()),
+            mutual: None,
+            algorithms: vec![Algorithm::Md5],
+        }),
+        discovery: None,
+        settings: Settings::default(),
     }
 }

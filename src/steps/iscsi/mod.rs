@@ -33,6 +33,7 @@ use crate::input::document::Iscsi;
 /// The iSCSI step. Done when the disk of the plan's LUN is there and can be read.
 pub struct Step<'a> {
     iscsi: &'a Iscsi,
+    initiator: String,
     portal: SocketAddr,
     scanned: Cell<Option<Scanned>>,
 }
@@ -45,12 +46,12 @@ struct Scanned {
 }
 
 impl<'a> Step<'a> {
-    /// The step for this part of a checked plan.
+    /// The step for this part of a checked plan, for a node that is called `initiator`.
     ///
     /// # Errors
-    /// [`Code::PlanInvalid`]: not exactly one portal.
-    pub fn new(iscsi: &'a Iscsi) -> Result<Step<'a>> {
-        Ok(Step { iscsi, portal: portal(iscsi)?, scanned: Cell::new(None) })
+    /// [`Code::PlanPortals`]: not exactly one portal.
+    pub fn new(iscsi: &'a Iscsi, initiator: impl Into<String>) -> Result<Step<'a>> {
+        Ok(Step { iscsi, initiator: initiator.into(), portal: portal(iscsi)?, scanned: Cell::new(None) })
     }
 
     /// `LUN 1 of iqn... at 198.18.0.1:3260`.
@@ -62,8 +63,13 @@ impl<'a> Step<'a> {
 /// The one portal of the plan.
 fn portal(iscsi: &Iscsi) -> Result<SocketAddr> {
     match iscsi.portals.as_slice() {
-        [portal] => Ok(*portal),
-        portals => Err(Error::new(Code::PlanInvalid, "iscsi.portals")
+        [portal] => match portal.host.parse() {
+            Ok(address) => Ok(SocketAddr::new(address, portal.port)),
+            Err(_) => {
+                Err(Error::new(Code::PlanPortals, portal.to_string()).because("names are not resolved yet"))
+            }
+        },
+        portals => Err(Error::new(Code::PlanPortals, "iscsi.portals")
             .because(format!("{} portals; exactly one is possible so far", portals.len()))),
     }
 }

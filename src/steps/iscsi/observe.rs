@@ -62,9 +62,9 @@ impl Session {
 /// The plan's disk, if it is there and can be read.
 ///
 /// # Errors
-/// [`Code::Io`]: sysfs cannot be read. [`Code::PlanInvalid`]: not exactly one portal.
-pub fn disk(host: &Host, iscsi: &Iscsi) -> Result<Option<Disk>> {
-    Ok(session(host, iscsi, portal(iscsi)?)?
+/// [`Code::Io`]: sysfs cannot be read. [`Code::PlanPortals`]: not exactly one portal.
+pub fn disk(host: &Host, iscsi: &Iscsi, initiator: &str) -> Result<Option<Disk>> {
+    Ok(session(host, iscsi, initiator, portal(iscsi)?)?
         .filter(Session::logged_in)
         .and_then(|session| session.device)
         .filter(|device| device.state == "running")
@@ -73,7 +73,7 @@ pub fn disk(host: &Host, iscsi: &Iscsi) -> Result<Option<Disk>> {
 }
 
 pub fn observe(step: &Step<'_>, host: &Host) -> Result<Seen> {
-    let session = session(host, step.iscsi, step.portal)?;
+    let session = session(host, step.iscsi, &step.initiator, step.portal)?;
     let sid = session.as_ref().map(|session| session.sid);
     let scan_due = step.scanned.get().is_none_or(|scanned| {
         Some(scanned.sid) != sid || host.now().saturating_sub(scanned.at) >= RESCAN_AFTER
@@ -81,7 +81,7 @@ pub fn observe(step: &Step<'_>, host: &Host) -> Result<Seen> {
     Ok(Seen { session, scan_due })
 }
 
-fn session(host: &Host, iscsi: &Iscsi, portal: SocketAddr) -> Result<Option<Session>> {
+fn session(host: &Host, iscsi: &Iscsi, initiator: &str, portal: SocketAddr) -> Result<Option<Session>> {
     let class = host.path("/sys/class/iscsi_session");
     let mut best: Option<Session> = None;
     for name in names(&class)? {
@@ -90,7 +90,7 @@ fn session(host: &Host, iscsi: &Iscsi, portal: SocketAddr) -> Result<Option<Sess
         };
         let found = class.join(&name);
         if attribute(&found, "targetname").as_deref() != Some(&iscsi.target)
-            || attribute(&found, "initiatorname").as_deref() != Some(&iscsi.initiator)
+            || attribute(&found, "initiatorname").as_deref() != Some(initiator)
             || !is_at(host, sid, portal)
         {
             continue;
@@ -206,16 +206,16 @@ fn attribute(folder: &Path, name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{Machine, iscsi};
+    use super::super::fixture::{INITIATOR, Machine, iscsi};
     use super::*;
 
     #[test]
     fn an_empty_machine_has_nothing() {
         let machine = Machine::new();
         let iscsi = iscsi();
-        let seen = observe(&Step::new(&iscsi).unwrap(), &machine.host()).unwrap();
+        let seen = observe(&Step::new(&iscsi, INITIATOR).unwrap(), &machine.host()).unwrap();
         assert_eq!(seen, Seen { session: None, scan_due: true });
-        assert_eq!(disk(&machine.host(), &iscsi).unwrap(), None);
+        assert_eq!(disk(&machine.host(), &iscsi, INITIATOR).unwrap(), None);
     }
 
     #[test]
@@ -226,8 +226,8 @@ mod tests {
         machine.disk(7, 1, "sdb");
         let iscsi = iscsi();
         let expected = Disk { name: "sdb".into(), dev: (8, 1), sectors: 2048 };
-        assert_eq!(disk(&machine.host(), &iscsi).unwrap(), Some(expected.clone()));
-        let seen = observe(&Step::new(&iscsi).unwrap(), &machine.host()).unwrap();
+        assert_eq!(disk(&machine.host(), &iscsi, INITIATOR).unwrap(), Some(expected.clone()));
+        let seen = observe(&Step::new(&iscsi, INITIATOR).unwrap(), &machine.host()).unwrap();
         assert_eq!(
             seen.session,
             Some(Session {
@@ -253,7 +253,11 @@ mod tests {
             let machine = Machine::new();
             machine.session(7, "LOGGED_IN");
             machine.write(&format!("/sys/class/{file}"), text);
-            assert_eq!(session(&machine.host(), &iscsi, iscsi.portals[0]).unwrap(), None, "{file}");
+            assert_eq!(
+                session(&machine.host(), &iscsi, INITIATOR, portal(&iscsi).unwrap()).unwrap(),
+                None,
+                "{file}"
+            );
         }
     }
 
@@ -264,7 +268,7 @@ mod tests {
             let machine = Machine::new();
             machine.session(1, states[0]);
             machine.session(2, states[1]);
-            let session = session(&machine.host(), &iscsi, iscsi.portals[0]).unwrap();
+            let session = session(&machine.host(), &iscsi, INITIATOR, portal(&iscsi).unwrap()).unwrap();
             assert!(session.unwrap().logged_in());
         }
     }
@@ -280,9 +284,9 @@ mod tests {
             let machine = Machine::new();
             machine.session(7, "LOGGED_IN");
             machine.disk(7, 1, "sda");
-            assert!(disk(&machine.host(), &iscsi).unwrap().is_some());
+            assert!(disk(&machine.host(), &iscsi, INITIATOR).unwrap().is_some());
             machine.write(file, text);
-            assert_eq!(disk(&machine.host(), &iscsi).unwrap(), None, "{file}");
+            assert_eq!(disk(&machine.host(), &iscsi, INITIATOR).unwrap(), None, "{file}");
         }
     }
 
@@ -292,7 +296,7 @@ mod tests {
         let machine = Machine::new();
         machine.session(7, "FAILED");
         let supervised = || {
-            let session = session(&machine.host(), &iscsi, iscsi.portals[0]).unwrap();
+            let session = session(&machine.host(), &iscsi, INITIATOR, portal(&iscsi).unwrap()).unwrap();
             session.unwrap().supervised
         };
         assert!(!supervised());
@@ -309,7 +313,7 @@ mod tests {
         machine.disk(7, 1, "sda");
         machine.write("/sys/block/sda/holders/dm-0/dev", "253:0");
         let iscsi = iscsi();
-        let session = session(&machine.host(), &iscsi, iscsi.portals[0]).unwrap().unwrap();
+        let session = session(&machine.host(), &iscsi, INITIATOR, portal(&iscsi).unwrap()).unwrap().unwrap();
         assert!(session.device.unwrap().held);
     }
 
@@ -318,7 +322,7 @@ mod tests {
         let machine = Machine::new();
         machine.session(7, "LOGGED_IN");
         let iscsi = iscsi();
-        let step = Step::new(&iscsi).unwrap();
+        let step = Step::new(&iscsi, INITIATOR).unwrap();
         let host = machine.host();
         assert!(observe(&step, &host).unwrap().scan_due);
         step.scanned.set(Some(super::super::Scanned { sid: 7, at: host.now() }));

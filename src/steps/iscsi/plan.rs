@@ -94,7 +94,7 @@ fn lost(session: &Session) -> Next<Action> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::iscsi;
+    use super::super::fixture::{INITIATOR, iscsi};
     use super::super::observe::Device;
     use super::*;
     use crate::sys::block::Disk;
@@ -116,7 +116,7 @@ mod tests {
 
     fn decide(session: Option<Session>, scan_due: bool) -> Result<Next<Action>> {
         let iscsi = iscsi();
-        let step = Step::new(&iscsi).unwrap();
+        let step = Step::new(&iscsi, INITIATOR).unwrap();
         plan(&step, &Seen { session, scan_due })
     }
 

@@ -38,10 +38,10 @@ const RESET_SECONDS: &str = "30";
 ///
 /// # Errors
 /// The portal cannot be reached, the target refuses, or the kernel does. Then no session is left behind.
-pub fn log_in(host: &Host, iscsi: &Iscsi, portal: SocketAddr) -> Result<u32> {
+pub fn log_in(host: &Host, iscsi: &Iscsi, initiator: &str, portal: SocketAddr) -> Result<u32> {
     let mut address = portal;
     for _ in 0..MOST_REDIRECTIONS {
-        match attempt(host, iscsi, portal, address)? {
+        match attempt(host, iscsi, initiator, portal, address)? {
             Attempt::LoggedIn(sid) => return Ok(sid),
             Attempt::Moved(to) => {
                 address = redirection(&to)
@@ -72,7 +72,13 @@ enum Attempt {
     Moved(String),
 }
 
-fn attempt(host: &Host, iscsi: &Iscsi, portal: SocketAddr, address: SocketAddr) -> Result<Attempt> {
+fn attempt(
+    host: &Host,
+    iscsi: &Iscsi,
+    name: &str,
+    portal: SocketAddr,
+    address: SocketAddr,
+) -> Result<Attempt> {
     let object = || object(iscsi, portal);
     let stream = TcpStream::connect_timeout(&address, CONNECT_LIMIT)
         .context(Code::IscsiConnect, format!("portal {address}"))?;
@@ -82,10 +88,10 @@ fn attempt(host: &Host, iscsi: &Iscsi, portal: SocketAddr, address: SocketAddr) 
     let mut initiator = open(host)?;
     let mut draft = Draft::create(&mut initiator, &stream).context(Code::Kernel, object())?;
     let connection = draft.connection;
-    set_identity(draft.initiator, connection, iscsi, portal).context(Code::Kernel, object())?;
+    set_identity(draft.initiator, connection, iscsi, name, portal).context(Code::Kernel, object())?;
     let [_, high, middle, low] = connection.sid.to_be_bytes();
     let parameters = Parameters {
-        initiator: &iscsi.initiator,
+        initiator: name,
         target: &iscsi.target,
         // The rule of open-iscsi, by which the image's iscsid logs in again to this very session: its own
         // number, and the kernel's.
@@ -179,13 +185,14 @@ fn set_identity(
     initiator: &mut Initiator,
     connection: Connection,
     iscsi: &Iscsi,
+    name: &str,
     portal: SocketAddr,
 ) -> io::Result<()> {
     let address = portal.ip().to_string();
     let port = portal.port().to_string();
     let mut set = |param, value: &[u8]| initiator.set_param(connection, param, value);
     set(Param::TargetName, iscsi.target.as_bytes())?;
-    set(Param::InitiatorName, iscsi.initiator.as_bytes())?;
+    set(Param::InitiatorName, name.as_bytes())?;
     // The configured portal, not where it redirects to: that may be another one next time.
     set(Param::PersistentAddress, address.as_bytes())?;
     set(Param::PersistentPort, port.as_bytes())?;

@@ -1,0 +1,153 @@
+//! The verbs of the command line: one file each, which reads the arguments of its verb itself.
+
+mod boot;
+mod status;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use lexopt::{Arg, Parser};
+
+use crate::engine::generator;
+use crate::engine::host::Host;
+use crate::error::{Code, Context, Error, Result};
+use crate::input::cmdline::Cmdline;
+use crate::report::kernel_log;
+
+const HELP: &str = "\
+diskless - boots a diskless node from its initramfs
+
+usage: diskless boot             fetch the boot plan and put the new root together; again: go on
+       diskless status [--json]  what the last run did, and what it waits for
+       diskless generator NORMAL EARLY LATE
+                                 systemd's own: add the agent to the boot when the kernel command line asks for it
+       diskless --help | --version
+
+Kernel parameters: rd.diskless.plan=URL|FILE, rd.diskless.timeout=SECONDS.
+Exit codes: 0 done, 1 failed, 2 usage.
+";
+
+/// A verb: its name, and what it does with its arguments.
+type Verb = (&'static str, fn(&mut Parser, &Host) -> Result<(), Failed>);
+
+const VERBS: &[Verb] = &[("boot", boot::main), ("status", status::main), ("generator", generate)];
+
+/// Runs the verb that `args` ask for; the first of them is the name of the program.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let host = Host::this();
+    kernel_log::install(&host);
+    match run(&mut Parser::from_iter(args), &host) {
+        Ok(()) => ExitCode::SUCCESS,
+        // A failed boot has been told by its run.
+        Err(Failed::Told) => ExitCode::FAILURE,
+        Err(Failed::Usage(error)) => {
+            eprintln!("diskless: {error}; see diskless --help");
+            ExitCode::from(2)
+        }
+        Err(Failed::Error(error)) => {
+            eprintln!("diskless: [{}] {error}; {}", error.code().as_str(), error.advice());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A verb failed.
+#[derive(Debug)]
+enum Failed {
+    /// It has said so itself.
+    Told,
+    /// The command line is wrong.
+    Usage(lexopt::Error),
+    /// This is to be said.
+    Error(Error),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Failed {
+        Failed::Error(error)
+    }
+}
+
+impl From<lexopt::Error> for Failed {
+    fn from(error: lexopt::Error) -> Failed {
+        Failed::Usage(error)
+    }
+}
+
+fn run(args: &mut Parser, host: &Host) -> Result<(), Failed> {
+    // systemd calls its generators by their own name.
+    if args.bin_name().is_some_and(|name| Path::new(name).ends_with("diskless-generator")) {
+        return generate(args, host);
+    }
+    match args.next()? {
+        Some(Arg::Short('h') | Arg::Long("help")) => print(HELP),
+        Some(Arg::Short('V') | Arg::Long("version")) => {
+            print(concat!("diskless ", env!("CARGO_PKG_VERSION"), "\n"))
+        }
+        Some(Arg::Value(word)) => {
+            let verb = VERBS.iter().find(|(name, _)| word == *name);
+            let (_, main) =
+                verb.ok_or_else(|| lexopt::Error::from(format!("unknown verb {}", word.display())))?;
+            main(args, host)
+        }
+        Some(other) => Err(other.unexpected().into()),
+        None => Err(lexopt::Error::from("no verb").into()),
+    }
+}
+
+/// The end of the arguments, or an error.
+fn no_more(args: &mut Parser) -> Result<(), lexopt::Error> {
+    args.next()?.map_or(Ok(()), |arg| Err(arg.unexpected()))
+}
+
+fn print(text: &str) -> Result<(), Failed> {
+    use std::io::Write;
+    let wrote = std::io::stdout().write_all(text.as_bytes());
+    Ok(wrote.context(Code::Io, "standard output")?)
+}
+
+fn cmdline(host: &Host) -> Result<Cmdline> {
+    let path = host.path("/proc/cmdline");
+    // Not only UTF-8 may stand there; what is not is none of our parameters.
+    let text = std::fs::read(&path).context(Code::Io, path.display().to_string())?;
+    Ok(Cmdline::parse(&String::from_utf8_lossy(&text)))
+}
+
+/// `diskless generator NORMAL EARLY LATE`, systemd's own.
+fn generate(args: &mut Parser, host: &Host) -> Result<(), Failed> {
+    let [normal, early, _late] = [args.value()?, args.value()?, args.value()?].map(PathBuf::from);
+    no_more(args)?;
+    Ok(generator::generate(&cmdline(host)?, &normal, &early)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether these words are refused as such.
+    fn usage(words: &str) -> bool {
+        let root = tempfile::tempdir().unwrap();
+        let mut args = Parser::from_iter(words.split_whitespace().map(OsString::from));
+        matches!(run(&mut args, &Host::fake(root.path())), Err(Failed::Usage(_)))
+    }
+
+    #[test]
+    fn verbs() {
+        let good =
+            ["diskless status", "diskless status --json", "diskless-generator /n /e /l", "diskless --help"];
+        for words in good {
+            assert!(!usage(words), "{words}");
+        }
+        let bad = [
+            "diskless",
+            "diskless boot --json",
+            "diskless boot now",
+            "diskless generator /n",
+            "diskless reboot",
+        ];
+        for words in bad {
+            assert!(usage(words), "{words}");
+        }
+    }
+}

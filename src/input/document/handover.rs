@@ -1,0 +1,49 @@
+//! What the new root is told.
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use crate::input::secret::Secret;
+
+/// What is written into the new root beyond what the boot itself makes necessary.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Handover {
+    /// Units of the image to enable, `multipathd` or `multipathd.service`, beside those that take over from the agent.
+    pub services: Vec<String>,
+    /// Files to write.
+    pub files: Vec<File>,
+}
+
+/// A file of the new root.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Absolute, in the new root.
+    pub path: String,
+    /// Its permissions, `"0640"`.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Its text.
+    pub content: Secret,
+}
+
+/// Permissions of a file, 0 to 0o7777; written in octal, `"0640"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mode(pub u32);
+
+impl Default for Mode {
+    fn default() -> Mode {
+        Mode(0o644)
+    }
+}
+
+impl<'de> Deserialize<'de> for Mode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Mode, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match u32::from_str_radix(&text, 8) {
+            Ok(mode @ 0..=0o7777) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Mode(mode)),
+            _ => Err(D::Error::custom(format!("{text:?} are no permissions like \"0644\""))),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The boot plan document: what a node is to boot. JSON, described for its writers in `docs/plan.md`.
+
+mod check;
+mod handover;
+mod iscsi;
+mod luks;
+mod multipath;
+mod overlay;
+
+pub use handover::{File, Handover, Mode};
+pub use iscsi::{Algorithm, Chap, Discovery, Iscsi, Mutual};
+pub use luks::{Header, KeySource, Luks};
+pub use multipath::Multipath;
+pub use overlay::{FileSystem, Mount, Overlay};
+
+use serde::Deserialize;
+
+use crate::error::{Code, Error, Result};
+
+/// The versions of the document that this agent knows, newest first, as a request for a plan tells them.
+pub const VERSIONS: &[&str] = &["1.0"];
+
+/// The boot plan of one node.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// `MAJOR.MINOR`; this agent knows major version 1.
+    pub version: String,
+    /// The node's name, for /etc/hostname of the new root; none: the name that the node has by then.
+    pub hostname: Option<String>,
+    /// Where the disk is.
+    pub iscsi: Iscsi,
+    /// How the image's own multipathd is to be set up; none: the image keeps its own ways.
+    pub multipath: Option<Multipath>,
+    /// How the disk is opened.
+    pub luks: Luks,
+    /// What is mounted.
+    pub overlay: Overlay,
+    /// What the new root is told.
+    #[serde(default)]
+    pub handover: Handover,
+    /// Where events are posted to as they happen.
+    pub report: Option<Report>,
+}
+
+/// Who is told.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// An HTTP(S) URL.
+    pub url: String,
+}
+
+impl Document {
+    /// Parses and checks a boot plan.
+    ///
+    /// # Errors
+    /// [`Code::PlanVersion`] for a version that this agent does not know, [`Code::PlanInvalid`] with the place for
+    /// what is no boot plan, and a code of its own for each rule that is broken. No message quotes a value that may be
+    /// secret.
+    pub fn parse(text: &[u8]) -> Result<Document> {
+        // The version first: what an unknown version looks like beyond it is not for us to judge.
+        let AnyVersion { version } =
+            serde_json::from_slice(text).map_err(|error| invalid("boot plan", error))?;
+        if version.split_once('.').is_none_or(|(major, minor)| major != "1" || minor.parse::<u32>().is_err())
+        {
+            return Err(Error::new(Code::PlanVersion, format!("version {version:?}")));
+        }
+        let document: Document = serde_json::from_slice(text).map_err(|error| invalid("boot plan", error))?;
+        check::check(&document)?;
+        Ok(document)
+    }
+}
+
+fn invalid(place: &str, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(Code::PlanInvalid, place).because(cause)
+}
+
+/// The part of a boot plan that is the same in all versions.
+#[derive(Deserialize)]
+struct AnyVersion {
+    version: String,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,50 @@
+//! What is mounted.
+
+use serde::Deserialize;
+
+use crate::input::size::Size;
+
+/// The writable layer and what is mounted under it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Overlay {
+    /// The size of the writable layer: bytes (`"2147483648"`, `"2G"`) or a share of the memory (`"50%"`).
+    #[serde(default = "half")]
+    pub size: Size,
+    /// How the layer is compressed, in the kernel's words (`lzo-rle`, `zstd`, ...); none: as the kernel likes.
+    pub algorithm: Option<String>,
+    /// The memory that the layer may take, compressed; none: as much as there is.
+    pub mem_limit: Option<Size>,
+    /// The file system of the layer.
+    #[serde(default)]
+    pub fs: FileSystem,
+    /// The mount points, in any order; one must be `/`.
+    pub mounts: Vec<Mount>,
+}
+
+fn half() -> Size {
+    Size::OfMemory(50)
+}
+
+/// The file system of the writable layer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileSystem {
+    /// Made without a program.
+    #[default]
+    Ext4,
+    /// Made by mkfs.xfs, which has to be in the initramfs.
+    Xfs,
+}
+
+/// One overlay.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mount {
+    /// Where in the new root.
+    pub at: String,
+    /// The read-only device below: `/dev/mapper/luks_root1`.
+    pub lower: String,
+    /// Its file system; none: found out.
+    pub fs: Option<String>,
+}
