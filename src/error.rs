@@ -71,8 +71,10 @@ codes! {
         "start it: `diskless boot`";
 
     // input, and the plan
+    Facts "facts" Config, "the facts of the node cannot be used",
+        "correct the file; docs/diskless.8.md shows one";
     NoPlan "no-plan" Config, "no boot plan is configured",
-        "give the kernel rd.diskless.plan=URL or rd.diskless.plan=/path/in/the/initramfs";
+        "give the kernel rd.diskless.plan=URL, rd.diskless.plan=/path/in/the/initramfs or netroot=iscsi:...";
     Parameter "parameter" Config, "a kernel parameter has a value that cannot be used",
         "correct the kernel command line";
     PlanMissing "plan-missing" Config, "the boot plan could not be read",
@@ -91,6 +93,22 @@ codes! {
         "correct luks.name in the plan";
     PlanMounts "plan-mounts" Config, "the boot plan has mounts that make no root",
         "correct overlay.mounts in the plan";
+    PlanKey "plan-key" Config, "the boot plan has a place of a key or LUKS header that cannot be used",
+        "correct luks.key, luks.key_size or luks.header in the plan";
+    PlanKeyslot "plan-keyslot" Config, "the boot plan has a keyslot that LUKS cannot have",
+        "correct luks.keyslot in the plan: 0 to 31";
+    PlanUuid "plan-uuid" Config, "the boot plan has a UUID that is none",
+        "correct luks.uuid in the plan; `cryptsetup luksUUID` shows that of the image";
+    PlanOverlay "plan-overlay" Config, "the boot plan has a writable layer that cannot be made",
+        "correct the overlay's size, mem_limit, algorithm or fs in the plan";
+    PlanServices "plan-services" Config, "the boot plan has units that cannot be enabled",
+        "correct handover.services in the plan";
+    PlanFiles "plan-files" Config, "the boot plan has files that cannot be written",
+        "correct handover.files in the plan";
+    PlanMultipath "plan-multipath" Config, "the boot plan has multipath settings that cannot be written",
+        "correct multipath in the plan";
+    PlanReport "plan-report" Config, "the boot plan has a place for reports that is none",
+        "correct report.url in the plan";
     PlanVersion "plan-version" Config, "the boot plan has a version that this agent does not know",
         "serve a plan of version 1, or put a newer diskless into the initramfs";
     PlanFetch "plan-fetch" Retry, "the boot plan could not be fetched",
@@ -102,6 +120,10 @@ codes! {
 
     Initiator "initiator" Config, "the node has no initiator name",
         "give it one: iscsi.initiator in the plan, or rd.iscsi.initiator= for the kernel";
+    InitiatorShared "initiator-shared" Config, "an initiator name in the initramfs is that of every node that boots it, \
+         and nodes of one name take each other's session away",
+        "remove the file from the initramfs (each node then has a name of its own), or give the kernel \
+         rd.diskless.shared_initiator=1 if only one node runs at a time";
 
     // network
     Network "network" Retry, "the network does not reach the server",

@@ -5,29 +5,33 @@ use std::time::Duration;
 use crate::engine::run::Step;
 use crate::error::Result;
 use crate::input::config::{Config, Source};
-use crate::input::document::Document;
+use crate::input::document::{Document, Iscsi, KeySource, Luks, Overlay};
 use crate::steps::{fetch, handover, iscsi, luks, network, overlay, volumes, zram};
 use crate::sys::http;
 
 /// For steps that wait for nothing outside of the node. Slow machines derive keys slowly.
 const INSIDE: Duration = Duration::from_secs(120);
 
-/// The steps that lead to the boot plan, which ends up in `slot`.
+/// The steps that lead to the boot plan, which ends up in `slot`; none if it is on the kernel command line.
 pub fn until_document(config: &Config, slot: &fetch::Slot) -> Vec<Step<'static>> {
     let mut steps = Vec::new();
+    if config.plan == Source::Parameters {
+        // They are the plan.
+        return steps;
+    }
     if let Source::Urls(urls) = &config.plan
         && let Some((server, port)) = urls.first().and_then(|url| http::server(url))
     {
         steps.push(Step {
             name: "network",
-            about: format!("plan server {server} port {port}"),
+            about: format!("wait until the plan server {server} answers on port {port}"),
             limit: config.timeout,
             work: Box::new(network::Step::new("plan server", server, port)),
         });
     }
     steps.push(Step {
         name: "plan",
-        about: config.plan.to_string(),
+        about: format!("read the boot plan from {}", config.plan),
         limit: config.timeout,
         work: Box::new(fetch::Step::new(config.plan.clone(), slot.clone())),
     });
@@ -47,20 +51,20 @@ pub fn from_document<'a>(
     {
         steps.push(Step {
             name: "network",
-            about: format!("portal {portal}"),
+            about: format!("wait until the portal {portal} answers"),
             limit: config.timeout,
             work: Box::new(network::Step::new("portal", portal.host.clone(), portal.port)),
         });
     }
     steps.push(Step {
         name: "iscsi",
-        about: format!("LUN {} of {} as {initiator}", iscsi.lun, iscsi.target),
+        about: about_iscsi(iscsi, initiator),
         limit: config.timeout,
         work: Box::new(iscsi::Step::new(iscsi, initiator)?),
     });
     steps.push(Step {
         name: "luks",
-        about: format!("/dev/mapper/{}", luks.name),
+        about: about_luks(luks),
         limit: INSIDE.max(config.timeout),
         work: Box::new(luks::Step::new(
             &luks.name,
@@ -72,28 +76,60 @@ pub fn from_document<'a>(
     let wanted: Vec<String> = lowers.map(str::to_owned).collect();
     steps.push(Step {
         name: "volumes",
-        about: wanted.join(" "),
+        about: format!("map read-only: {}", wanted.join(", ")),
         limit: INSIDE,
         work: Box::new(volumes::Step::new(&luks.name, wanted)),
     });
     steps.push(Step {
         name: "zram",
-        about: format!("writable layer of {}", overlay.size),
+        about: about_zram(overlay),
         limit: INSIDE,
         work: Box::new(zram::Step::new(overlay.size)),
     });
-    let mount_points: Vec<&str> = overlay.mounts.iter().map(|mount| mount.at.as_str()).collect();
+    let mount_points: Vec<String> =
+        overlay.mounts.iter().map(|mount| format!("{} of {}", mount.at, mount.lower)).collect();
     steps.push(Step {
         name: "overlay",
-        about: mount_points.join(" "),
+        about: format!("mount {} below /sysroot, writable over read-only", mount_points.join(", ")),
         limit: INSIDE,
         work: Box::new(overlay::Step::new(overlay.mounts.clone())),
     });
     steps.push(Step {
         name: "handover",
-        about: "files and units of the new root".into(),
+        about: about_handover(document),
         limit: INSIDE,
         work: Box::new(handover::Step::new(handover::files::files(document, initiator))),
     });
     Ok(steps)
+}
+
+fn about_iscsi(iscsi: &Iscsi, initiator: &str) -> String {
+    let portals: Vec<String> = iscsi.portals.iter().map(ToString::to_string).collect();
+    let auth = match &iscsi.auth {
+        None => "without authentication".to_owned(),
+        Some(auth) if auth.mutual.is_none() => format!("with CHAP as {}", auth.username),
+        Some(auth) => format!("with mutual CHAP as {}", auth.username),
+    };
+    format!("LUN {} of {} at {} for {initiator}, {auth}", iscsi.lun, iscsi.target, portals.join(", "))
+}
+
+fn about_luks(luks: &Luks) -> String {
+    let (KeySource::File(key) | KeySource::Url(key)) = &luks.key;
+    let uuid = luks.uuid.as_deref().map_or_else(String::new, |uuid| format!(" of UUID {uuid}"));
+    format!("open the disk{uuid} as /dev/mapper/{} with the key in {key}", luks.name)
+}
+
+fn about_zram(overlay: &Overlay) -> String {
+    let compression = overlay.algorithm.as_deref().map_or_else(String::new, |word| format!(", {word}"));
+    let limit =
+        overlay.mem_limit.map_or_else(String::new, |limit| format!(", at most {limit} when compressed"));
+    format!("writable layer of {}, {}{compression}{limit}", overlay.size, overlay.fs)
+}
+
+fn about_handover(document: &Document) -> String {
+    let mut parts = vec!["iSCSI configuration".to_owned()];
+    parts.extend(document.hostname.as_ref().map(|hostname| format!("host name {hostname}")));
+    parts.extend(document.handover.files.iter().map(|file| file.path.clone()));
+    parts.extend(document.handover.services.iter().map(|service| format!("unit {service}")));
+    format!("write into the new root: {}", parts.join(", "))
 }

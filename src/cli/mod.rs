@@ -1,6 +1,7 @@
 //! The verbs of the command line: one file each, which reads the arguments of its verb itself.
 
 mod boot;
+mod plan;
 mod status;
 
 use std::ffi::OsString;
@@ -20,18 +21,21 @@ diskless - boots a diskless node from its initramfs
 
 usage: diskless boot             fetch the boot plan and put the new root together; again: go on
        diskless status [--json]  what the last run did, and what it waits for
+       diskless plan --cmdline TEXT|@FILE [--plan FILE] [--facts FILE] [--json]
+                                 what a boot would do, on any machine; nothing is touched
        diskless generator NORMAL EARLY LATE
                                  systemd's own: add the agent to the boot when the kernel command line asks for it
        diskless --help | --version
 
-Kernel parameters: rd.diskless.plan=URL|FILE, rd.diskless.timeout=SECONDS.
+Kernel parameters: rd.diskless.plan=URL|FILE or netroot=iscsi:..., and more: diskless(8).
 Exit codes: 0 done, 1 failed, 2 usage.
 ";
 
 /// A verb: its name, and what it does with its arguments.
 type Verb = (&'static str, fn(&mut Parser, &Host) -> Result<(), Failed>);
 
-const VERBS: &[Verb] = &[("boot", boot::main), ("status", status::main), ("generator", generate)];
+const VERBS: &[Verb] =
+    &[("boot", boot::main), ("plan", plan::main), ("status", status::main), ("generator", generate)];
 
 /// Runs the verb that `args` ask for; the first of them is the name of the program.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -143,6 +147,10 @@ mod tests {
             "diskless",
             "diskless boot --json",
             "diskless boot now",
+            "diskless plan",
+            "diskless plan --plan /p",
+            "diskless plan --cmdline",
+            "diskless plan --cmdline x y",
             "diskless generator /n",
             "diskless reboot",
         ];

@@ -126,6 +126,11 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Tells what somebody must know although the boot goes on.
+    pub fn warn(&mut self, what: &str) {
+        self.console.tell(self.host.now(), &Event::Warning(what));
+    }
+
     /// All steps are done.
     pub fn finish(&mut self) {
         self.state.status = Status::Done;

@@ -3,7 +3,7 @@
 //! `_` are the same in names.
 
 /// One word of the command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Word {
     /// With `_` for every `-`.
     key: String,
@@ -12,9 +12,16 @@ struct Word {
 }
 
 /// A kernel command line.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Cmdline {
     words: Vec<Word>,
+}
+
+impl std::fmt::Debug for Cmdline {
+    /// The keys alone: a value may be a secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.keys()).finish()
+    }
 }
 
 impl Cmdline {

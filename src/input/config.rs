@@ -1,43 +1,17 @@
-//! What the kernel command line tells the agent. Every parameter is one line of [`PARAMETERS`], and
-//! `docs/parameters.md` is held to that table by a test.
+//! What the kernel command line tells the agent about how to work: where the plan is, how long to wait, who the node is.
+//! What it says about the boot itself is read by [`super::parameters`].
 
 use std::time::Duration;
 
 use super::cmdline::{Cmdline, normal};
+use super::document::is_iscsi_name;
+use super::facts::mac;
+use super::url::{self, is_url};
+use super::words::{BOOTIF, INITIATOR, NETROOT, PARAMETERS, PLAN, REPORT, SHARED, TIMEOUT};
 use crate::error::{Code, Error, Result};
 
-/// A kernel parameter of ours.
-#[derive(Debug)]
-pub struct Parameter {
-    /// As written on the command line; `-` and `_` are the same.
-    pub name: &'static str,
-    /// What holds without it, as text for people.
-    pub default: &'static str,
-    /// What it is for.
-    pub doc: &'static str,
-}
-
-/// Where the boot plan is.
-const PLAN: &str = "rd.diskless.plan";
-/// The node's initiator name, in dracut's word.
-const INITIATOR: &str = "rd.iscsi.initiator";
-/// How long a step waits.
-const TIMEOUT: &str = "rd.diskless.timeout";
-
-/// All of them.
-pub const PARAMETERS: &[Parameter] = &[
-    Parameter {
-        name: PLAN,
-        default: "none: the agent does nothing, and the initramfs boots as if it were not there",
-        doc: "Where the boot plan is: an http:// URL, or the absolute path of a file in the initramfs.",
-    },
-    Parameter {
-        name: TIMEOUT,
-        default: "180",
-        doc: "How many seconds a step waits for what is outside of the node (network, server, target) before \
-              it fails, 1 to 86400.",
-    },
-];
+/// More servers than this are a mistake.
+const MOST_URLS: usize = 16;
 
 /// Where a boot plan is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,51 +41,100 @@ pub struct Config {
     pub plan: Source,
     /// The node's initiator name, where the plan has none.
     pub initiator: Option<String>,
+    /// Whether a name that all nodes of the initramfs share may be used.
+    pub shared_initiator: bool,
+    /// The hardware address of the interface that the node booted from, lower case with colons.
+    pub boot_mac: Option<String>,
+    /// Where events are posted to, unless the plan says otherwise.
+    pub report: Option<String>,
     /// How long a step waits for what is outside of the node.
     pub timeout: Duration,
 }
 
-/// Whether the agent is to act on this node at all: when it is told where its boot plan is.
+/// Whether the agent is to act on this node at all: when it is told where its boot plan is, or its iSCSI disk.
 pub fn acts(cmdline: &Cmdline) -> bool {
-    cmdline.last(PLAN).is_some()
+    cmdline.last(PLAN).is_some() || by_parameters(cmdline)
+}
+
+/// Whether the command line names an iSCSI disk, as `netroot=iscsi` or `netroot=iscsi:...`.
+fn by_parameters(cmdline: &Cmdline) -> bool {
+    cmdline.all(NETROOT).any(|netroot| netroot == "iscsi" || netroot.starts_with("iscsi:"))
 }
 
 impl Config {
     /// Reads the parameters.
     ///
     /// # Errors
-    /// No plan is configured, a value cannot be used, or there is an unknown parameter `rd.diskless.*`.
+    /// [`Code::NoPlan`]: neither a plan nor an iSCSI disk is named. [`Code::Parameter`]: a value cannot be used, or there
+    /// is an unknown parameter `rd.diskless.*`.
     pub fn from_cmdline(cmdline: &Cmdline) -> Result<Config> {
         for key in cmdline.keys().filter(|key| key.starts_with("rd.diskless")) {
             if !PARAMETERS.iter().any(|parameter| normal(parameter.name) == key) {
                 return Err(Error::new(Code::Parameter, key).because("there is no such parameter"));
             }
         }
-        let plan = cmdline.last(PLAN).ok_or_else(|| Error::new(Code::NoPlan, "kernel command line"))?;
+        let plans: Vec<&str> = cmdline.all(PLAN).collect();
+        let plan =
+            if plans.is_empty() && by_parameters(cmdline) { Source::Parameters } else { source(&plans)? };
+        let report = cmdline.last(REPORT);
+        if report.is_some_and(|report| !is_url(report)) {
+            return Err(unusable(REPORT, url::EXPECTED));
+        }
+        let initiator = cmdline.last(INITIATOR);
+        if initiator.is_some_and(|name| !is_iscsi_name(name)) {
+            return Err(unusable(INITIATOR, "not an iSCSI name: iqn.YYYY-MM.DOMAIN[:ID], eui.… or naa.…"));
+        }
         Ok(Config {
-            plan: source(plan)?,
-            initiator: cmdline.last(INITIATOR).map(str::to_owned),
+            plan,
+            initiator: initiator.map(str::to_owned),
+            shared_initiator: flag(SHARED, cmdline.last(SHARED))?,
+            boot_mac: cmdline.last(BOOTIF).and_then(boot_mac),
+            report: report.map(str::to_owned),
             timeout: timeout(cmdline.last(TIMEOUT).unwrap_or("180"))?,
         })
     }
 }
 
-fn source(text: &str) -> Result<Source> {
-    if text.starts_with("http://") {
-        Ok(Source::Urls(vec![text.to_owned()]))
-    } else if text.starts_with('/') {
-        Ok(Source::File(text.to_owned()))
-    } else {
-        Err(Error::new(Code::Parameter, format!("{PLAN}={text}"))
-            .because("neither an http:// URL nor an absolute path"))
+/// The parameter `name` cannot be used. Its value is not quoted: it may be a secret in the wrong place.
+pub(super) fn unusable(name: &str, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(Code::Parameter, format!("{name}=")).because(cause)
+}
+
+fn source(plans: &[&str]) -> Result<Source> {
+    let places: Vec<&str> = plans.iter().flat_map(|plan| plan.split(',')).collect();
+    match places.as_slice() {
+        [] => Err(Error::new(Code::NoPlan, "kernel command line")),
+        [path] if path.starts_with('/') => Ok(Source::File((*path).to_owned())),
+        urls if urls.iter().all(|place| is_url(place)) && urls.len() <= MOST_URLS => {
+            Ok(Source::Urls(urls.iter().map(|url| (*url).to_owned()).collect()))
+        }
+        _ => Err(unusable(
+            PLAN,
+            format!(
+                "neither one absolute path nor 1 to {MOST_URLS} http:// or https:// URLs without a password"
+            ),
+        )),
     }
+}
+
+fn flag(name: &str, value: Option<&str>) -> Result<bool> {
+    match value {
+        None | Some("0" | "no") => Ok(false),
+        Some("" | "1" | "yes") => Ok(true),
+        Some(_) => Err(unusable(name, "neither 0 nor 1")),
+    }
+}
+
+/// The address in `BOOTIF=`, which boot loaders write as `01-52-54-00-12-34-56` (01: Ethernet) or as it is.
+fn boot_mac(text: &str) -> Option<String> {
+    let text = text.replace('-', ":");
+    mac(text.strip_prefix("01:").filter(|rest| rest.len() == 17).unwrap_or(&text))
 }
 
 fn timeout(text: &str) -> Result<Duration> {
     match text.parse::<u64>() {
         Ok(seconds @ 1..=86400) => Ok(Duration::from_secs(seconds)),
-        _ => Err(Error::new(Code::Parameter, format!("{TIMEOUT}={text}"))
-            .because("not a number of seconds from 1 to 86400")),
+        _ => Err(unusable(TIMEOUT, "not a number of seconds from 1 to 86400")),
     }
 }
 
@@ -134,13 +157,48 @@ mod tests {
     }
 
     #[test]
+    fn several_servers_are_tried_in_turn() {
+        let expected = Source::Urls(vec!["http://a/p".into(), "https://b/p".into(), "http://c/p".into()]);
+        for text in [
+            "rd.diskless.plan=http://a/p,https://b/p,http://c/p",
+            "rd.diskless.plan=http://a/p rd.diskless.plan=https://b/p,http://c/p netroot=iscsi:x",
+        ] {
+            assert_eq!(read(text).unwrap().plan, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn who_the_node_is() {
+        let config = read(
+            "netroot=iscsi BOOTIF=01-52-54-00-AB-cd-01 rd.iscsi.initiator=iqn.2026-01.a:b rd.diskless.shared-initiator \
+             rd.diskless.report=https://r/x",
+        )
+        .unwrap();
+        assert_eq!(config.plan, Source::Parameters);
+        assert_eq!(config.boot_mac.as_deref(), Some("52:54:00:ab:cd:01"));
+        assert_eq!(config.initiator.as_deref(), Some("iqn.2026-01.a:b"));
+        assert_eq!(config.report.as_deref(), Some("https://r/x"));
+        assert!(config.shared_initiator);
+        assert_eq!(boot_mac("52:54:00:ab:cd:01").as_deref(), Some("52:54:00:ab:cd:01"));
+        assert_eq!(boot_mac("01:54:00:ab:cd:01").as_deref(), Some("01:54:00:ab:cd:01"));
+        assert_eq!(boot_mac("eth0"), None);
+    }
+
+    #[test]
     fn what_cannot_be_used_is_refused_by_name() {
         let cases = [
             ("quiet", Code::NoPlan, "kernel command line"),
-            ("rd.diskless.plan=plan.json", Code::Parameter, "rd.diskless.plan=plan.json"),
-            ("rd.diskless.plan=/p rd.diskless.timeout=0", Code::Parameter, "rd.diskless.timeout=0"),
-            ("rd.diskless.plan=/p rd.diskless.timeout=x", Code::Parameter, "rd.diskless.timeout=x"),
+            ("netroot=nfs:x", Code::NoPlan, "kernel command line"),
+            ("rd.diskless.plan=plan.json", Code::Parameter, "rd.diskless.plan="),
+            ("rd.diskless.plan=/p,http://a/p", Code::Parameter, "rd.diskless.plan="),
+            ("rd.diskless.plan=http://a/p,", Code::Parameter, "rd.diskless.plan="),
+            ("rd.diskless.plan=ftp://a/p", Code::Parameter, "rd.diskless.plan="),
+            ("rd.diskless.plan=/p rd.diskless.timeout=0", Code::Parameter, "rd.diskless.timeout="),
+            ("rd.diskless.plan=/p rd.diskless.timeout=x", Code::Parameter, "rd.diskless.timeout="),
             ("rd.diskless.plan=/p rd.diskless.plam=/q", Code::Parameter, "rd.diskless.plam"),
+            ("rd.diskless.plan=/p rd.diskless.report=x", Code::Parameter, "rd.diskless.report="),
+            ("rd.diskless.plan=/p rd.diskless.shared_initiator=x", Code::Parameter, "rd.diskless.shared_"),
+            ("rd.diskless.plan=/p rd.iscsi.initiator=node1", Code::Parameter, "rd.iscsi.initiator="),
         ];
         for (text, code, object) in cases {
             let error = read(text).unwrap_err();
@@ -151,7 +209,21 @@ mod tests {
 
     #[test]
     fn the_agent_acts_only_when_told() {
-        assert!(acts(&Cmdline::parse("rd.diskless.plan=/p")));
-        assert!(!acts(&Cmdline::parse("root=/dev/vda1")));
+        for text in ["rd.diskless.plan=/p", "netroot=iscsi", "netroot=dhcp netroot=iscsi:a::::iqn.x"] {
+            assert!(acts(&Cmdline::parse(text)), "{text}");
+        }
+        for text in ["root=/dev/vda1", "netroot=nfs:a:/b", "netroot=iscsiadm", "rd.iscsi.initiator=iqn.x"] {
+            assert!(!acts(&Cmdline::parse(text)), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_values_give_a_config_or_an_error(values in proptest::collection::vec("[ -~]{0,30}", 6)) {
+            let names = [PLAN, TIMEOUT, REPORT, SHARED, INITIATOR, BOOTIF];
+            let words: Vec<String> =
+                names.iter().zip(&values).map(|(name, value)| format!("{name}={value}")).collect();
+            let _ = read(&words.join(" "));
+        }
     }
 }

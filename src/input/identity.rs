@@ -1,20 +1,207 @@
 //! Who the node is to its targets: names that are its own alone.
 
+use std::fmt;
+use std::path::Path;
+
 use super::config::Config;
-use super::document::Document;
+use super::document::{Document, is_iscsi_name};
 use super::facts::Facts;
 use crate::error::{Code, Error, Result};
 
-/// The node's initiator name: the plan's, or the command line's.
+/// Where open-iscsi keeps a node's initiator name.
+pub const BAKED: &str = "/etc/iscsi/initiatorname.iscsi";
+/// What names are derived with. The date and domain only have to be nobody else's.
+const DERIVED: &str = "iqn.2026-01.node.diskless";
+
+/// The node's initiator name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Initiator {
+    /// The name.
+    pub name: String,
+    /// What it comes from.
+    pub origin: Origin,
+}
+
+/// What an initiator name comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The boot plan.
+    Plan,
+    /// The kernel command line.
+    Parameter,
+    /// The initramfs, which other nodes boot too.
+    Initramfs,
+    /// The system UUID.
+    Uuid,
+    /// The address of the interface that the node booted from.
+    BootInterface,
+    /// The address of this interface, the first by name.
+    Interface(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Plan => f.write_str("the plan"),
+            Origin::Parameter => f.write_str("rd.iscsi.initiator="),
+            Origin::Initramfs => f.write_str(BAKED),
+            Origin::Uuid => f.write_str("the system UUID"),
+            Origin::BootInterface => f.write_str("BOOTIF="),
+            Origin::Interface(name) => write!(f, "the address of {name}"),
+        }
+    }
+}
+
+impl Initiator {
+    /// What the person in front must know of it.
+    pub fn warning(&self) -> Option<String> {
+        (self.origin == Origin::Initramfs).then(|| {
+            format!(
+                "{} is the name of every node that boots this initramfs: a second one takes the session of the first away",
+                self.name
+            )
+        })
+    }
+}
+
+/// The name in the initramfs below `root`, if there is one.
+pub fn baked(root: &Path) -> Option<String> {
+    let path = root.join(BAKED.trim_start_matches('/'));
+    baked_name(&std::fs::read_to_string(path).ok()?).map(str::to_owned)
+}
+
+/// The name in the text of an initiatorname.iscsi; none where it only asks for one to be made.
+fn baked_name(text: &str) -> Option<&str> {
+    let name = text.lines().find_map(|line| {
+        let (key, value) = line.split_once('=')?;
+        (key.trim() == "InitiatorName").then(|| value.trim())
+    })?;
+    (!name.is_empty()).then_some(name)
+}
+
+/// The node's initiator name: the plan's, else the command line's, else one derived from what is the node's alone.
+/// `baked` is the name in the initramfs, which is not: it is used when the command line says so.
 ///
 /// # Errors
-/// [`Code::Initiator`]: there is none.
-pub fn initiator(document: &Document, config: &Config, facts: &Facts) -> Result<String> {
-    let _ = facts;
-    document
-        .iscsi
-        .initiator
-        .clone()
-        .or_else(|| config.initiator.clone())
-        .ok_or_else(|| Error::new(Code::Initiator, "iscsi.initiator"))
+/// [`Code::InitiatorShared`]: there is a name in the initramfs and nothing says that the node may use it.
+/// [`Code::Initiator`]: the node has nothing that a name can be derived from, or the one in the initramfs is none.
+pub fn initiator(
+    document: &Document,
+    config: &Config,
+    facts: &Facts,
+    baked: Option<&str>,
+) -> Result<Initiator> {
+    if let Some(name) = &document.iscsi.initiator {
+        return Ok(Initiator { name: name.clone(), origin: Origin::Plan });
+    }
+    if let Some(name) = &config.initiator {
+        return Ok(Initiator { name: name.clone(), origin: Origin::Parameter });
+    }
+    match baked {
+        Some(_) if !config.shared_initiator => {
+            return Err(Error::new(Code::InitiatorShared, BAKED));
+        }
+        Some(name) if !is_iscsi_name(name) => {
+            return Err(Error::new(Code::Initiator, BAKED).because("the name in it is no iSCSI name"));
+        }
+        Some(name) => return Ok(Initiator { name: name.to_owned(), origin: Origin::Initramfs }),
+        None => (),
+    }
+    let derived = |id: &str, origin| {
+        Ok(Initiator { name: format!("{DERIVED}:{}", id.to_ascii_lowercase().replace(':', "-")), origin })
+    };
+    match (&facts.uuid, &config.boot_mac, facts.interfaces.first()) {
+        (Some(uuid), ..) => derived(uuid, Origin::Uuid),
+        (None, Some(mac), _) => derived(mac, Origin::BootInterface),
+        (None, None, Some(interface)) => derived(&interface.mac, Origin::Interface(interface.name.clone())),
+        (None, None, None) => Err(Error::new(Code::Initiator, "iscsi.initiator")
+            .because("the node has neither a system UUID nor a network interface to derive one from")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::cmdline::Cmdline;
+    use crate::input::facts::Interface;
+    use crate::input::parameters;
+
+    const DISK: &str = "netroot=iscsi:10.0.0.1::::iqn.a:b rd.luks.key=/k root=/dev/mapper/luks_root1";
+
+    fn name(plan: Option<&str>, words: &str, facts: &Facts, baked: Option<&str>) -> Result<Initiator> {
+        let cmdline = Cmdline::parse(&format!("{DISK} {words}"));
+        let mut document = parameters::document(&cmdline)?;
+        document.iscsi.initiator = plan.map(str::to_owned);
+        initiator(&document, &Config::from_cmdline(&cmdline)?, facts, baked)
+    }
+
+    #[test]
+    fn whoever_speaks_first() {
+        let mac = |mac: &str| Interface { name: "eth0".into(), mac: mac.into() };
+        let all = Facts {
+            interfaces: vec![mac("52:54:00:00:00:01"), mac("52:54:00:00:00:02")],
+            uuid: Some("4c4c4544-0042-3510-8058-b7c04f4a3233".into()),
+            ..Facts::default()
+        };
+        let macs = Facts { uuid: None, ..all.clone() };
+        let none = Facts::default();
+        let (given, bootif) = ("rd.iscsi.initiator=iqn.c:d", "BOOTIF=01-52-54-00-00-00-02");
+        let shared = "rd.diskless.shared_initiator=1";
+        let baked = Some("iqn.x:shared");
+        let from_uuid = "iqn.2026-01.node.diskless:4c4c4544-0042-3510-8058-b7c04f4a3233";
+        let from_bootif = "iqn.2026-01.node.diskless:52-54-00-00-00-02";
+        let from_mac = "iqn.2026-01.node.diskless:52-54-00-00-00-01";
+        let good = [
+            (Some("iqn.p:q"), given, &all, baked, "iqn.p:q"),
+            (None, given, &all, baked, "iqn.c:d"),
+            (None, shared, &all, baked, "iqn.x:shared"),
+            (None, "", &all, None, from_uuid),
+            (None, bootif, &all, None, from_uuid),
+            (None, bootif, &macs, None, from_bootif),
+            (None, "BOOTIF=x", &macs, None, from_mac),
+        ];
+        for (plan, words, facts, baked, expected) in good {
+            let initiator = name(plan, words, facts, baked).unwrap();
+            assert_eq!(initiator.name, expected, "{words}");
+            assert_eq!(initiator.warning().is_some(), words == shared, "{words}");
+        }
+        let bad = [
+            ("", &all, baked, Code::InitiatorShared),
+            (shared, &all, Some("node1"), Code::Initiator),
+            ("", &none, None, Code::Initiator),
+        ];
+        for (words, facts, baked, code) in bad {
+            assert_eq!(name(None, words, facts, baked).unwrap_err().code(), code, "{words}");
+        }
+    }
+
+    #[test]
+    fn the_file_of_open_iscsi() {
+        let cases = [
+            (
+                "## comment\nInitiatorName=iqn.1993-08.org.debian:01:ab\n",
+                Some("iqn.1993-08.org.debian:01:ab"),
+            ),
+            ("InitiatorName = iqn.a:b \n", Some("iqn.a:b")),
+            ("GenerateName=yes\n", None),
+            ("#InitiatorName=iqn.a:b\n", None),
+            ("InitiatorName=\n", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(baked_name(text), expected, "{text}");
+        }
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(baked(root.path()), None);
+        std::fs::create_dir_all(root.path().join("etc/iscsi")).unwrap();
+        std::fs::write(root.path().join("etc/iscsi/initiatorname.iscsi"), "InitiatorName=iqn.a:b\n").unwrap();
+        assert_eq!(baked(root.path()).as_deref(), Some("iqn.a:b"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_file_of_open_iscsi(text: String) {
+            let _ = baked_name(&text);
+        }
+    }
 }

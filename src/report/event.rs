@@ -33,6 +33,8 @@ pub enum Event<'a> {
         /// Why.
         error: &'a Error,
     },
+    /// The boot goes on, and somebody must know this.
+    Warning(&'a str),
     /// All steps are done.
     Ready {
         /// How long all of them took.
@@ -54,6 +56,7 @@ impl fmt::Display for Event<'_> {
             Event::Failed { step, error } => {
                 write!(f, "{step} failed [{}] {error}; {}", error.code().as_str(), error.advice())
             }
+            Event::Warning(what) => write!(f, "WARNING: {what}"),
             Event::Ready { took, own } => write!(
                 f,
                 "ready in {:.3} s, of which {:.3} s were its own work; on to the new root",
@@ -86,6 +89,7 @@ mod tests {
                 "iscsi failed [iscsi-auth] target iqn.x: the target refused the login: authentication failed: \
                  status 02/01; compare iscsi.auth in the plan with the account at the target",
             ),
+            (Event::Warning("a secret is on the command line"), "WARNING: a secret is on the command line"),
         ];
         for (event, line) in lines {
             assert_eq!(event.to_string(), line);

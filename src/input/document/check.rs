@@ -1,7 +1,19 @@
 //! What the types alone cannot say. Each rule has its own code.
 
-use super::{Chap, Document, Iscsi, Luks, Overlay};
+use super::{Chap, Document, FileSystem, Handover, Header, Iscsi, KeySource, Luks, Multipath, Overlay};
 use crate::error::{Code, Error, Result};
+use crate::input::facts::is_uuid;
+use crate::input::size::Size;
+use crate::input::url::{self, is_url};
+
+/// mkfs.xfs makes none below this.
+const LEAST_XFS: u64 = 300 << 20;
+/// cryptsetup's own limit for key files.
+const LONGEST_KEY: u64 = 8 << 20;
+/// Of a LUKS2 header; LUKS1 has 8 (LUKS2 On-Disk Format Specification, section 3.2).
+const KEYSLOTS: u32 = 32;
+/// PATH_MAX without the NUL (linux/limits.h).
+const LONGEST_PATH: usize = 4095;
 
 /// Holds `document` to all rules; the first that it breaks is the error.
 pub fn check(document: &Document) -> Result<()> {
@@ -16,7 +28,13 @@ pub fn check(document: &Document) -> Result<()> {
     }
     iscsi(&document.iscsi)?;
     luks(&document.luks)?;
-    overlay(&document.overlay)
+    overlay(&document.overlay)?;
+    handover(&document.handover)?;
+    document.multipath.as_ref().map_or(Ok(()), multipath)?;
+    match &document.report {
+        Some(report) if !is_url(&report.url) => broken(Code::PlanReport, "report.url", url::EXPECTED),
+        _ => Ok(()),
+    }
 }
 
 fn broken(
@@ -33,6 +51,15 @@ fn iscsi(iscsi: &Iscsi) -> Result<()> {
         if name.is_some_and(|name| !is_iscsi_name(name)) {
             let cause = "not an iSCSI name: iqn.YYYY-MM.DOMAIN[:ID], eui.… or naa.…";
             return broken(Code::PlanIscsiName, place, cause);
+        }
+    }
+    for (i, portal) in iscsi.portals.iter().enumerate() {
+        if iscsi.portals.iter().take(i).any(|other| other == portal) {
+            return broken(
+                Code::PlanPortals,
+                format!("iscsi.portals[{i}]"),
+                format!("{portal} stands twice"),
+            );
         }
     }
     if iscsi.portals.len() != 1 {
@@ -76,10 +103,42 @@ fn luks(luks: &Luks) -> Result<()> {
     if !is_map_name(&luks.name) {
         return broken(Code::PlanMapName, "luks.name", "letters, digits, `.`, `_` and `-`, 100 at most");
     }
+    let mut places = match &luks.key {
+        KeySource::File(path) => vec![("luks.key.file", Some(path), None)],
+        KeySource::Url(url) => vec![("luks.key.url", None, Some(url))],
+    };
+    match &luks.header {
+        Some(Header::File(path)) => places.push(("luks.header.file", Some(path), None)),
+        Some(Header::Url(url)) => places.push(("luks.header.url", None, Some(url))),
+        None => (),
+    }
+    for (place, path, url) in places {
+        if path.is_some_and(|path| !is_path(path)) {
+            return broken(Code::PlanKey, place, "not the absolute path of a file, without `..`");
+        }
+        if url.is_some_and(|url| !is_url(url)) {
+            return broken(Code::PlanKey, place, url::EXPECTED);
+        }
+    }
+    if luks.key_size.is_some_and(|size| !(1..=LONGEST_KEY).contains(&size)) {
+        return broken(Code::PlanKey, "luks.key_size", "not from 1 byte to 8 MiB");
+    }
+    if luks.keyslot.is_some_and(|keyslot| keyslot >= KEYSLOTS) {
+        return broken(Code::PlanKeyslot, "luks.keyslot", "not a number from 0 to 31");
+    }
+    if luks.uuid.as_deref().is_some_and(|uuid| !is_uuid(uuid)) {
+        return broken(Code::PlanUuid, "luks.uuid", "not 8-4-4-4-12 hexadecimal digits");
+    }
     Ok(())
 }
 
 fn overlay(overlay: &Overlay) -> Result<()> {
+    if overlay.algorithm.as_deref().is_some_and(|algorithm| !is_word(algorithm)) {
+        return broken(Code::PlanOverlay, "overlay.algorithm", "not a word of the kernel, like zstd");
+    }
+    if let (FileSystem::Xfs, Size::Bytes(..LEAST_XFS)) = (overlay.fs, overlay.size) {
+        return broken(Code::PlanOverlay, "overlay.size", "xfs needs 300 MiB");
+    }
     for (i, mount) in overlay.mounts.iter().enumerate() {
         let place = format!("overlay.mounts[{i}]");
         if !is_mount_point(&mount.at) {
@@ -92,11 +151,89 @@ fn overlay(overlay: &Overlay) -> Result<()> {
             let cause = "`lower` is not a volume of the image, /dev/mapper/NAME";
             return broken(Code::PlanMounts, place, cause);
         }
+        if mount.fs.as_deref().is_some_and(|fs| !is_word(fs)) {
+            return broken(Code::PlanMounts, place, "`fs` is not a file system's name, like ext4");
+        }
     }
     if !overlay.mounts.iter().any(|mount| mount.at == "/") {
         return broken(Code::PlanMounts, "overlay.mounts", "nothing is mounted at /");
     }
     Ok(())
+}
+
+fn handover(handover: &Handover) -> Result<()> {
+    for (i, service) in handover.services.iter().enumerate() {
+        let place = format!("handover.services[{i}]");
+        // systemd.unit(5): these, and 255 at most.
+        let plain =
+            |b: u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'-' | b'_' | b'.' | b'\\' | b'@');
+        if service.is_empty()
+            || service.len() > 255
+            || service.starts_with(['.', '-'])
+            || !service.bytes().all(plain)
+        {
+            return broken(Code::PlanServices, place, "not a unit's name, like multipathd");
+        }
+        if handover.services.iter().take(i).any(|other| other == service) {
+            return broken(Code::PlanServices, place, format!("{service} stands twice"));
+        }
+    }
+    for (i, file) in handover.files.iter().enumerate() {
+        let place = format!("handover.files[{i}]");
+        if !is_path(&file.path) {
+            return broken(Code::PlanFiles, place, "`path` is not an absolute path without `..`");
+        }
+        if handover.files.iter().take(i).any(|other| other.path == file.path) {
+            return broken(Code::PlanFiles, place, format!("{} is written twice", file.path));
+        }
+        if file.mode.0 & 0o400 == 0 {
+            return broken(Code::PlanFiles, place, "`mode` gives not even the owner the right to read it");
+        }
+    }
+    Ok(())
+}
+
+/// Both end up in lines `key "value"` of multipath.conf, which has no way to quote a quote.
+fn multipath(multipath: &Multipath) -> Result<()> {
+    let plain = |text: &str| {
+        !text.is_empty()
+            && text.len() <= 1000
+            && !text.chars().any(|c| c.is_control() || matches!(c, '"' | '{' | '}'))
+    };
+    for (key, value) in &multipath.defaults {
+        if !is_word(key) {
+            return broken(
+                Code::PlanMultipath,
+                "multipath.defaults",
+                "a key is not a word, like no_path_retry",
+            );
+        }
+        if !plain(value) {
+            let cause = "not one line without quotes and braces";
+            return broken(Code::PlanMultipath, format!("multipath.defaults.{key}"), cause);
+        }
+    }
+    for (i, devnode) in multipath.blacklist.iter().flatten().enumerate() {
+        if !plain(devnode) {
+            let cause = "not one line without quotes and braces";
+            return broken(Code::PlanMultipath, format!("multipath.blacklist[{i}]"), cause);
+        }
+    }
+    Ok(())
+}
+
+/// A word as the kernel and multipath.conf have them: `lzo-rle`, `no_path_retry`.
+fn is_word(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+    !text.is_empty() && text.len() <= 64 && text.bytes().all(plain)
+}
+
+/// An absolute path of a file, without `.`, `..`, empty parts or control characters.
+fn is_path(path: &str) -> bool {
+    let part = |part: &str| !matches!(part, "" | "." | "..") && part.len() <= 255;
+    path.len() <= LONGEST_PATH
+        && !path.chars().any(char::is_control)
+        && path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(part))
 }
 
 /// RFC 1123, and the kernel's limit.
@@ -111,7 +248,7 @@ fn is_hostname(name: &str) -> bool {
 }
 
 /// RFC 7143 section 4.2.7: 223 bytes at most; what stringprep forbids is left to the target.
-fn is_iscsi_name(name: &str) -> bool {
+pub fn is_iscsi_name(name: &str) -> bool {
     let known = ["iqn.", "eui.", "naa."].iter().any(|kind| name.len() > kind.len() && name.starts_with(kind));
     known && name.len() <= 223 && !name.chars().any(|c| c.is_whitespace() || c.is_control())
 }

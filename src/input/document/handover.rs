@@ -7,6 +7,7 @@ use crate::input::secret::Secret;
 
 /// What is written into the new root beyond what the boot itself makes necessary.
 #[derive(Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Handover {
     /// Units of the image to enable, `multipathd` or `multipathd.service`, beside those that take over from the agent.
@@ -17,14 +18,17 @@ pub struct Handover {
 
 /// A file of the new root.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct File {
     /// Absolute, in the new root.
     pub path: String,
     /// Its permissions, `"0640"`.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub mode: Mode,
     /// Its text.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub content: Secret,
 }
 

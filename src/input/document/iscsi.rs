@@ -8,6 +8,7 @@ use crate::input::settings::Settings;
 
 /// The iSCSI disk.
 #[derive(Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Iscsi {
     /// This node's initiator name, its own alone; none: derived from the node's identity.
@@ -15,6 +16,7 @@ pub struct Iscsi {
     /// The target's name.
     pub target: String,
     /// Where it is. One, so far.
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub portals: Vec<Portal>,
     /// The LUN.
     #[serde(default)]
@@ -25,16 +27,19 @@ pub struct Iscsi {
     pub discovery: Option<Discovery>,
     /// Timers, queues and negotiated values, in the words of iscsid.conf.
     #[serde(default)]
+    #[cfg_attr(test, schemars(schema_with = "super::schema::settings"))]
     pub settings: Settings,
 }
 
 /// A CHAP account.
 #[derive(Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Chap {
     /// The account's name.
     pub username: String,
     /// The account's secret.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub secret: Secret,
     /// What the target has to prove who it is with; none: it is taken at its word.
     pub mutual: Option<Mutual>,
@@ -45,11 +50,13 @@ pub struct Chap {
 
 /// The target's own account (mutual CHAP).
 #[derive(Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Mutual {
     /// The name that the target answers with.
     pub username: String,
     /// Its secret, another one than the initiator's.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub secret: Secret,
 }
 
@@ -57,6 +64,7 @@ pub struct Mutual {
 ///
 /// Only MD5 means the same to all targets: 7 is SHA-256 by IANA, and SHA1 for tgt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Algorithm {
     /// 5
     #[serde(rename = "MD5")]
@@ -72,12 +80,26 @@ pub enum Algorithm {
     Sha3_256,
 }
 
+impl Algorithm {
+    /// By its name in a plan and in iscsid.conf.
+    pub fn parse(name: &str) -> Option<Algorithm> {
+        match name {
+            "MD5" => Some(Algorithm::Md5),
+            "SHA1" => Some(Algorithm::Sha1),
+            "SHA256" => Some(Algorithm::Sha256),
+            "SHA3-256" => Some(Algorithm::Sha3_256),
+            _ => None,
+        }
+    }
+}
+
 fn md5() -> Vec<Algorithm> {
     vec![Algorithm::Md5]
 }
 
 /// How portals are asked for the target.
 #[derive(Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Discovery {
     /// The account for discovery, often another one than the target's; none: no authentication.

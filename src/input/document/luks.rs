@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 /// The encryption of the disk.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Luks {
     /// The map's name below /dev/mapper; its partitions are called NAME1, NAME2, ...
@@ -30,6 +31,7 @@ fn luks_root() -> String {
 
 /// Where a key is; its bytes are taken as they are, a newline at the end included.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum KeySource {
     /// A file in the initramfs.
@@ -40,6 +42,7 @@ pub enum KeySource {
 
 /// Where a detached LUKS header is.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Header {
     /// A file in the initramfs.

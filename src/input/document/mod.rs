@@ -1,12 +1,13 @@
 //! The boot plan document: what a node is to boot. JSON, described for its writers in `docs/plan.md`.
 
-mod check;
+pub(super) mod check;
 mod handover;
 mod iscsi;
 mod luks;
 mod multipath;
 mod overlay;
 
+pub use check::is_iscsi_name;
 pub use handover::{File, Handover, Mode};
 pub use iscsi::{Algorithm, Chap, Discovery, Iscsi, Mutual};
 pub use luks::{Header, KeySource, Luks};
@@ -22,6 +23,7 @@ pub const VERSIONS: &[&str] = &["1.0"];
 
 /// The boot plan of one node.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Document {
     /// `MAJOR.MINOR`; this agent knows major version 1.
@@ -45,6 +47,7 @@ pub struct Document {
 
 /// Who is told.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Report {
     /// An HTTP(S) URL.
@@ -60,20 +63,36 @@ impl Document {
     /// secret.
     pub fn parse(text: &[u8]) -> Result<Document> {
         // The version first: what an unknown version looks like beyond it is not for us to judge.
-        let AnyVersion { version } =
-            serde_json::from_slice(text).map_err(|error| invalid("boot plan", error))?;
+        let AnyVersion { version } = read(text)?;
         if version.split_once('.').is_none_or(|(major, minor)| major != "1" || minor.parse::<u32>().is_err())
         {
             return Err(Error::new(Code::PlanVersion, format!("version {version:?}")));
         }
-        let document: Document = serde_json::from_slice(text).map_err(|error| invalid("boot plan", error))?;
+        let document: Document = read(text)?;
         check::check(&document)?;
         Ok(document)
     }
 }
 
-fn invalid(place: &str, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::new(Code::PlanInvalid, place).because(cause)
+/// Reads JSON; an error says where in it, as `iscsi.auth.username`.
+fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T> {
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let place = if path == "." { "boot plan".to_owned() } else { path };
+        Error::new(Code::PlanInvalid, place).because(unquoted(&error.inner().to_string()))
+    })?;
+    json.end()
+        .map_err(|error| Error::new(Code::PlanInvalid, "boot plan").because(unquoted(&error.to_string())))?;
+    Ok(value)
+}
+
+/// serde's message without the value of a wrong type, which may be a secret in the wrong place.
+fn unquoted(message: &str) -> String {
+    match message.rsplit_once(", expected ") {
+        Some((before, after)) if before.starts_with("invalid ") => format!("expected {after}"),
+        _ => message.to_owned(),
+    }
 }
 
 /// The part of a boot plan that is the same in all versions.
@@ -82,5 +101,7 @@ struct AnyVersion {
     version: String,
 }
 
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 /// What goes into multipath.conf of the new root, in its words. An empty object is the original's file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Multipath {
     /// The section `defaults`: replaces or adds to the preset's lines.

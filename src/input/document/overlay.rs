@@ -6,14 +6,17 @@ use crate::input::size::Size;
 
 /// The writable layer and what is mounted under it.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Overlay {
     /// The size of the writable layer: bytes (`"2147483648"`, `"2G"`) or a share of the memory (`"50%"`).
     #[serde(default = "half")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub size: Size,
     /// How the layer is compressed, in the kernel's words (`lzo-rle`, `zstd`, ...); none: as the kernel likes.
     pub algorithm: Option<String>,
     /// The memory that the layer may take, compressed; none: as much as there is.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub mem_limit: Option<Size>,
     /// The file system of the layer.
     #[serde(default)]
@@ -28,6 +31,7 @@ fn half() -> Size {
 
 /// The file system of the writable layer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum FileSystem {
     /// Made without a program.
@@ -37,8 +41,18 @@ pub enum FileSystem {
     Xfs,
 }
 
+impl std::fmt::Display for FileSystem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            FileSystem::Ext4 => "ext4",
+            FileSystem::Xfs => "xfs",
+        })
+    }
+}
+
 /// One overlay.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Mount {
     /// Where in the new root.

@@ -31,41 +31,113 @@ fn a_plan_and_its_defaults() {
     assert_eq!(document.iscsi.auth.unwrap().secret.expose(), b"0123456789abcdef");
 }
 
-#[test]
-fn each_fault_is_refused_with_its_place() {
+/// Codes of what is wrong on the way to a plan; all other `plan-*` are of what is wrong in one.
+const ON_THE_WAY: &[Code] = &[Code::PlanMissing, Code::PlanFetch, Code::PlanRefused];
+
+/// `place` in a plan (a JSON pointer; what is not there is made), a value for it, the code, and what the message says.
+fn faults() -> Vec<(&'static str, Value, Code, &'static str)> {
     let mount = |at: &str, lower: &str| json!([{ "at": at, "lower": lower }]);
-    let cases: &[(&str, Value, Code, &str)] = &[
+    let file = |path: &str, mode: &str| json!([{ "path": path, "mode": mode, "content": "x" }]);
+    let chap = |username: &str, secret: &str| json!({ "username": "a", "secret": "s", "mutual": { "username": username, "secret": secret } });
+    vec![
         ("/version", json!("2.0"), Code::PlanVersion, "2.0"),
         ("/version", json!("1"), Code::PlanVersion, "\"1\""),
+        ("/verison", json!("1.0"), Code::PlanInvalid, "verison"),
         ("/hostname", json!("a b"), Code::PlanHostname, "hostname"),
         ("/hostname", json!(""), Code::PlanHostname, "hostname"),
+        ("/hostname", json!("a".repeat(65)), Code::PlanHostname, "hostname"),
         ("/iscsi/initiator", json!("node1"), Code::PlanIscsiName, "iscsi.initiator"),
         ("/iscsi/target", json!("iqn.2026-01.a b"), Code::PlanIscsiName, "iscsi.target"),
         ("/iscsi/portals", json!([]), Code::PlanPortals, "iscsi.portals"),
-        ("/iscsi/portals", json!(["no de"]), Code::PlanInvalid, "not a portal"),
-        ("/iscsi/lun", json!(-1), Code::PlanInvalid, "-1"),
+        ("/iscsi/portals", json!(["10.0.0.1", "10.0.0.1:3260"]), Code::PlanPortals, "iscsi.portals[1]"),
+        ("/iscsi/portals", json!(["no de"]), Code::PlanInvalid, "iscsi.portals[0]"),
+        ("/iscsi/lun", json!(-1), Code::PlanInvalid, "iscsi.lun"),
+        ("/iscsi/auth/usrname", json!("a"), Code::PlanInvalid, "iscsi.auth.usrname: "),
         ("/iscsi/auth/username", json!("a\nb"), Code::PlanChap, "iscsi.auth.username"),
         ("/iscsi/auth/secret", json!(""), Code::PlanChap, "iscsi.auth.secret"),
+        ("/iscsi/auth/algorithms", json!([]), Code::PlanChap, "iscsi.auth.algorithms"),
+        ("/iscsi/auth/algorithms", json!(["MD4"]), Code::PlanInvalid, "iscsi.auth.algorithms[0]"),
+        ("/iscsi/auth", chap("b", "s"), Code::PlanChap, "iscsi.auth.mutual.secret"),
+        ("/iscsi/auth", chap("", "t"), Code::PlanChap, "iscsi.auth.mutual.username"),
+        (
+            "/iscsi/discovery",
+            json!({ "auth": chap("b", "s") }),
+            Code::PlanChap,
+            "iscsi.discovery.auth.mutual",
+        ),
+        ("/iscsi/settings", json!({ "node.session.cmds_max": 0 }), Code::PlanInvalid, "iscsi.settings"),
         ("/luks/name", json!("a/b"), Code::PlanMapName, "luks.name"),
         ("/luks/key", json!({ "path": "/k" }), Code::PlanInvalid, "path"),
-        ("/overlay/size", json!("x"), Code::PlanInvalid, "not a size"),
+        ("/luks/key", json!({ "file": "k" }), Code::PlanKey, "luks.key.file"),
+        ("/luks/key", json!({ "file": "/../k" }), Code::PlanKey, "luks.key.file"),
+        ("/luks/key", json!({ "url": "ftp://k" }), Code::PlanKey, "luks.key.url"),
+        ("/luks/key", json!({ "url": "http://u:p@k/" }), Code::PlanKey, "luks.key.url"),
+        ("/luks/header", json!({ "file": "/h/" }), Code::PlanKey, "luks.header.file"),
+        ("/luks/header", json!({ "url": "/h" }), Code::PlanKey, "luks.header.url"),
+        ("/luks/key_size", json!(0), Code::PlanKey, "luks.key_size"),
+        ("/luks/key_size", json!(8388609), Code::PlanKey, "luks.key_size"),
+        ("/luks/key_offset", json!(-1), Code::PlanInvalid, "luks.key_offset"),
+        ("/luks/keyslot", json!(32), Code::PlanKeyslot, "luks.keyslot"),
+        ("/luks/uuid", json!("4c4c"), Code::PlanUuid, "luks.uuid"),
+        ("/overlay/size", json!("x"), Code::PlanInvalid, "overlay.size"),
+        ("/overlay/mem_limit", json!("0"), Code::PlanInvalid, "overlay.mem_limit"),
+        ("/overlay/algorithm", json!("zstd\n"), Code::PlanOverlay, "overlay.algorithm"),
+        ("/overlay", json!({ "fs": "xfs", "size": "299M", "mounts": [] }), Code::PlanOverlay, "overlay.size"),
+        ("/overlay/fs", json!("btrfs"), Code::PlanInvalid, "overlay.fs"),
         ("/overlay/mounts", mount("/var", "/dev/mapper/a"), Code::PlanMounts, "nothing is mounted at /"),
         ("/overlay/mounts", mount("/../x", "/dev/mapper/a"), Code::PlanMounts, "overlay.mounts[0]"),
         ("/overlay/mounts", mount("/", "/dev/sda1"), Code::PlanMounts, "overlay.mounts[0]"),
-        ("/overlay", json!({ "mounts": [], "sise": "1G" }), Code::PlanInvalid, "sise"),
-    ];
-    for (pointer, value, code, says) in cases {
+        ("/overlay/mounts/0/fs", json!("a,b"), Code::PlanMounts, "overlay.mounts[0]"),
+        ("/overlay", json!({ "mounts": [], "sise": "1G" }), Code::PlanInvalid, "overlay.sise"),
+        ("/handover", json!({ "services": ["a b"] }), Code::PlanServices, "handover.services[0]"),
+        ("/handover", json!({ "services": ["../a"] }), Code::PlanServices, "handover.services[0]"),
+        ("/handover", json!({ "services": ["a", "a"] }), Code::PlanServices, "handover.services[1]"),
+        ("/handover", json!({ "files": file("etc/a", "0644") }), Code::PlanFiles, "handover.files[0]"),
+        ("/handover", json!({ "files": file("/etc/../a", "0644") }), Code::PlanFiles, "handover.files[0]"),
+        ("/handover", json!({ "files": file("/etc/a", "0044") }), Code::PlanFiles, "handover.files[0]"),
+        (
+            "/handover",
+            json!({ "files": file("/etc/a", "0999") }),
+            Code::PlanInvalid,
+            "handover.files[0].mode",
+        ),
+        ("/multipath", json!({ "defaults": { "a b": "c" } }), Code::PlanMultipath, "multipath.defaults"),
+        ("/multipath", json!({ "defaults": { "a": "b\"c" } }), Code::PlanMultipath, "multipath.defaults.a"),
+        ("/multipath", json!({ "blacklist": ["a\nb"] }), Code::PlanMultipath, "multipath.blacklist[0]"),
+        ("/report", json!({ "url": "r.example" }), Code::PlanReport, "report.url"),
+    ]
+}
+
+/// Puts `value` at `pointer`; the last part may be new.
+fn put(plan: &mut Value, pointer: &str, value: &Value) {
+    let (folder, name) = pointer.rsplit_once('/').unwrap();
+    plan.pointer_mut(folder).unwrap()[name] = value.clone();
+}
+
+#[test]
+fn each_fault_is_refused_with_its_place() {
+    for (pointer, value, code, says) in faults() {
         let mut plan = good();
-        *plan.pointer_mut(pointer).unwrap_or(&mut Value::Null) = value.clone();
-        if let ("/luks/name", Some(luks)) = (*pointer, plan.get_mut("luks")) {
-            luks["name"] = value.clone();
-        }
-        if let ("/overlay/size", Some(overlay)) = (*pointer, plan.get_mut("overlay")) {
-            overlay["size"] = value.clone();
-        }
+        put(&mut plan, pointer, &value);
         let error = parse(&plan).err().unwrap_or_else(|| panic!("{pointer} {value} passed"));
-        assert_eq!(error.code(), *code, "{pointer} {value}: {error}");
+        assert_eq!(error.code(), code, "{pointer} {value}: {error}");
         assert!(error.to_string().contains(says), "{pointer} {value}: {error}");
+    }
+    let mut plan = good();
+    let files = json!([{ "path": "/a", "content": "1" }, { "path": "/a", "content": "2" }]);
+    put(&mut plan, "/handover", &json!({ "files": files }));
+    assert_eq!(parse(&plan).err().unwrap().code(), Code::PlanFiles);
+    let mut plan = good();
+    let root = json!({ "at": "/", "lower": "/dev/mapper/a" });
+    put(&mut plan, "/overlay/mounts", &json!([root, root]));
+    assert!(parse(&plan).err().unwrap().to_string().contains("mounted twice"));
+}
+
+#[test]
+fn every_code_of_a_plan_has_an_example() {
+    let codes: Vec<Code> = faults().into_iter().map(|(_, _, code, _)| code).collect();
+    for code in Code::ALL.iter().filter(|code| code.as_str().starts_with("plan-")) {
+        assert!(codes.contains(code) != ON_THE_WAY.contains(code), "{}", code.as_str());
     }
 }
 
@@ -78,6 +150,14 @@ fn messages_do_not_quote_secrets() {
     plan["iscsi"]["auth"]["secret"] = json!(123456789012u64);
     let error = parse(&plan).err().unwrap().to_string();
     assert!(!error.contains("123456789012"), "{error}");
+    for place in ["/iscsi/auth", "/iscsi/auth/mutual", "/luks", "/handover", "/iscsi", "/luks/keyslot"] {
+        let mut plan = good();
+        put(&mut plan, place, &json!("user:0123456789abcdef, expected"));
+        let error = parse(&plan).err().unwrap().to_string();
+        assert!(!error.contains("0123456789abcdef"), "{error}");
+        let place = place.trim_start_matches('/').replace('/', ".");
+        assert!(error.starts_with(&place), "{error}");
+    }
 }
 
 proptest::proptest! {

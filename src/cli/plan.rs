@@ -1,0 +1,262 @@
+//! `diskless plan`: the boot of a node, on any machine, with nothing touched.
+
+use std::cell::OnceCell;
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::rc::Rc;
+
+use lexopt::{Arg, Parser};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::{Failed, print};
+use crate::engine::host::Host;
+use crate::engine::run::Step;
+use crate::error::{Code, Context, Error, Result};
+use crate::input::cmdline::Cmdline;
+use crate::input::config::{Config, Source};
+use crate::input::document::Document;
+use crate::input::facts::Facts;
+use crate::input::{identity, parameters};
+use crate::plan;
+
+const HELP: &str = "\
+usage: diskless plan --cmdline TEXT|@FILE [--plan FILE] [--facts FILE] [--json]
+
+Shows what the agent would do on a node: its steps, the node's initiator name and host name. Nothing is fetched or
+changed, and any user may run it.
+
+  --cmdline TEXT|@FILE  the node's kernel command line, or a file with it
+  --plan FILE           the boot plan; without it, of a plan elsewhere only the steps that lead to it are shown
+  --facts FILE          the node's facts, as JSON:
+                        {\"interfaces\": [{\"name\": \"eth0\", \"mac\": \"52:54:00:00:00:01\"}], \"uuid\": \"...\"}
+  --json                the same for programs
+";
+
+/// No file that this reads is longer.
+const LONGEST: u64 = 1 << 20;
+
+/// Says what a boot would do.
+pub fn main(args: &mut Parser, _: &Host) -> Result<(), Failed> {
+    let (mut cmdline, mut document, mut facts, mut json) = (None, None, None, false);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Arg::Long("cmdline") => cmdline = Some(args.value()?),
+            Arg::Long("plan") => document = Some(args.value()?),
+            Arg::Long("facts") => facts = Some(args.value()?),
+            Arg::Long("json") => json = true,
+            Arg::Short('h') | Arg::Long("help") => return print(HELP),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let cmdline = cmdline.ok_or_else(|| lexopt::Error::from("--cmdline is missing"))?;
+    let boot = Boot::of(&cmdline, document.as_deref(), facts.as_deref())?;
+    if json {
+        let text = serde_json::to_string_pretty(&boot).context(Code::Io, "standard output")?;
+        return print(&format!("{text}\n"));
+    }
+    print(&boot.describe())
+}
+
+/// What a node would do.
+#[derive(Debug, Serialize)]
+struct Boot {
+    /// Where the plan is.
+    source: String,
+    /// The node's name to its targets, and what it comes from; none without a plan.
+    initiator: Option<String>,
+    initiator_from: Option<String>,
+    /// None: the name that the node has by then.
+    hostname: Option<String>,
+    warnings: Vec<String>,
+    steps: Vec<Line>,
+}
+
+/// A step.
+#[derive(Debug, Serialize)]
+struct Line {
+    name: &'static str,
+    about: String,
+    limit_s: u64,
+}
+
+impl Line {
+    fn of(step: &Step<'_>) -> Line {
+        Line { name: step.name, about: step.about.clone(), limit_s: step.limit.as_secs() }
+    }
+}
+
+impl Boot {
+    fn of(cmdline: &OsStr, document: Option<&OsStr>, facts: Option<&OsStr>) -> Result<Boot> {
+        let text = match cmdline.as_bytes().strip_prefix(b"@") {
+            Some(file) => read(OsStr::from_bytes(file))?,
+            None => Zeroizing::new(cmdline.as_bytes().to_vec()),
+        };
+        let cmdline = Cmdline::parse(&String::from_utf8_lossy(&text));
+        let config = Config::from_cmdline(&cmdline)?;
+        let facts = match facts {
+            Some(file) => {
+                let facts: Facts =
+                    serde_json::from_slice(&read(file)?).context(Code::Facts, file.display().to_string())?;
+                facts.checked(&file.display().to_string())?
+            }
+            None => Facts::default(),
+        };
+        let document = match (document, &config.plan) {
+            (Some(file), _) => Some(Document::parse(&read(file)?)?),
+            (None, Source::Parameters) => Some(parameters::document(&cmdline)?),
+            (None, _) => None,
+        };
+        let until = plan::until_document(&config, &Rc::new(OnceCell::new()));
+        let mut boot = Boot {
+            source: config.plan.to_string(),
+            initiator: None,
+            initiator_from: None,
+            hostname: None,
+            warnings: parameters::warning(&cmdline).map(str::to_owned).into_iter().collect(),
+            steps: until.iter().map(Line::of).collect(),
+        };
+        if let Some(document) = document {
+            // What this machine keeps in /etc is nothing to the node.
+            let initiator = identity::initiator(&document, &config, &facts, None)?;
+            let steps = plan::from_document(&config, &document, &initiator.name)?;
+            boot.steps.extend(steps.iter().map(Line::of));
+            boot.initiator_from = Some(initiator.origin.to_string());
+            boot.hostname = document.hostname.clone();
+            boot.initiator = Some(initiator.name.clone());
+        }
+        Ok(boot)
+    }
+
+    /// For people.
+    fn describe(&self) -> String {
+        let mut text = format!("plan       {}\n", self.source);
+        // Writing to a string cannot fail.
+        if let (Some(initiator), Some(from)) = (&self.initiator, &self.initiator_from) {
+            let _ = writeln!(text, "initiator  {initiator}, from {from}");
+            let hostname = self.hostname.as_deref().unwrap_or("as the node has it by then");
+            let _ = writeln!(text, "hostname   {hostname}");
+        }
+        for warning in &self.warnings {
+            let _ = writeln!(text, "WARNING    {warning}");
+        }
+        for (number, Line { name, about, limit_s }) in (1..).zip(&self.steps) {
+            let _ = writeln!(text, "{number:>2} {name:<9} {limit_s:>4} s  {about}");
+        }
+        if self.initiator.is_none() {
+            text.push_str("   ... and then what the plan says: show it with --plan FILE\n");
+        }
+        text
+    }
+}
+
+fn read(file: &OsStr) -> Result<Zeroizing<Vec<u8>>> {
+    let object = || OsString::from(file).display().to_string();
+    let mut bytes = Zeroizing::new(Vec::new());
+    let opened = File::open(Path::new(file)).context(Code::Io, object())?;
+    opened.take(LONGEST + 1).read_to_end(&mut bytes).context(Code::Io, object())?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(Error::new(Code::Io, object()).because(format!("longer than {LONGEST} bytes")));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAN: &str = r#"{
+        "version": "1.0", "hostname": "node1",
+        "iscsi": { "target": "iqn.2026-01.org.example:image", "portals": ["198.18.0.1"], "lun": 1,
+                   "auth": { "username": "node", "secret": "hunter2hunter2" } },
+        "luks": { "key": { "file": "/etc/diskless/image.key" } },
+        "overlay": { "size": "2G", "mounts": [{ "at": "/", "lower": "/dev/mapper/luks_root1" }] }
+    }"#;
+    const FACTS: &str = r#"{ "interfaces": [{ "name": "eth0", "mac": "52:54:00:00:00:01" }] }"#;
+    const DISK: &str = "netroot=iscsi:u:hunter2@10.0.0.1::::iqn.a:b rd.luks.key=https://keys/k \
+                        root=/dev/mapper/luks_root1 rd.iscsi.initiator=iqn.c:d";
+
+    fn boot(cmdline: &str, plan: Option<&str>, facts: Option<&str>) -> Result<Boot> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.into_os_string()
+        };
+        let mut from_file = OsString::from("@");
+        from_file.push(file("cmdline", cmdline));
+        let plan = plan.map(|text| file("plan", text));
+        let facts = facts.map(|text| file("facts", text));
+        Boot::of(&from_file, plan.as_deref(), facts.as_deref())
+    }
+
+    #[test]
+    fn a_boot_is_shown_as_it_would_be() {
+        let by_url = "rd.diskless.plan=http://198.18.0.2/plan";
+        let cases = [
+            (by_url, Some(PLAN), Some(FACTS), "network plan iscsi luks volumes zram overlay handover"),
+            (by_url, None, None, "network plan"),
+            ("rd.diskless.plan=/p", None, None, "plan"),
+            (
+                "rd.diskless.plan=/p",
+                Some(PLAN),
+                Some(FACTS),
+                "plan network iscsi luks volumes zram overlay handover",
+            ),
+            (DISK, None, None, "network iscsi luks volumes zram overlay handover"),
+        ];
+        for (cmdline, plan, facts, steps) in cases {
+            let boot = boot(cmdline, plan, facts).unwrap();
+            let names: Vec<_> = boot.steps.iter().map(|step| step.name).collect();
+            assert_eq!(names.join(" "), steps, "{cmdline}");
+            let json = serde_json::to_string(&boot).unwrap();
+            assert!(!json.contains("hunter2") && !boot.describe().contains("hunter2"), "{json}");
+        }
+    }
+
+    #[test]
+    fn for_people() {
+        let text =
+            boot("rd.diskless.plan=/p rd.diskless.timeout=60", Some(PLAN), Some(FACTS)).unwrap().describe();
+        let expected = "\
+plan       /p
+initiator  iqn.2026-01.node.diskless:52-54-00-00-00-01, from the address of eth0
+hostname   node1
+ 1 plan        60 s  read the boot plan from /p
+ 2 network     60 s  wait until the portal 198.18.0.1:3260 answers
+ 3 iscsi       60 s  LUN 1 of iqn.2026-01.org.example:image at 198.18.0.1:3260 for \
+iqn.2026-01.node.diskless:52-54-00-00-00-01, with CHAP as node
+ 4 luks       120 s  open the disk as /dev/mapper/luks_root with the key in /etc/diskless/image.key
+ 5 volumes    120 s  map read-only: luks_root1
+ 6 zram       120 s  writable layer of 2147483648 bytes, ext4
+ 7 overlay    120 s  mount / of /dev/mapper/luks_root1 below /sysroot, writable over read-only
+ 8 handover   120 s  write into the new root: iSCSI configuration, host name node1
+";
+        assert_eq!(text, expected);
+        let text = boot(DISK, None, None).unwrap().describe();
+        assert!(text.contains("\nWARNING    there is a CHAP secret on the kernel command line"), "{text}");
+        assert!(text.contains("\ninitiator  iqn.c:d, from rd.iscsi.initiator=\n"), "{text}");
+    }
+
+    #[test]
+    fn errors_are_those_of_the_boot() {
+        let cases = [
+            ("quiet", None, None, Code::NoPlan),
+            ("rd.diskless.plam=/p", None, None, Code::Parameter),
+            ("rd.diskless.plan=/p", Some("{}"), None, Code::PlanInvalid),
+            ("rd.diskless.plan=/p", Some(PLAN), None, Code::Initiator),
+            ("rd.diskless.plan=/p", Some(PLAN), Some("{\"macs\": []}"), Code::Facts),
+            ("rd.diskless.plan=/p", Some(PLAN), Some("{\"uuid\": \"a b\"}"), Code::Facts),
+            ("netroot=iscsi:x", None, None, Code::Parameter),
+        ];
+        for (cmdline, plan, facts, code) in cases {
+            assert_eq!(boot(cmdline, plan, facts).unwrap_err().code(), code, "{cmdline} {plan:?} {facts:?}");
+        }
+        let missing = Boot::of(OsStr::new("@/nonexistent/cmdline"), None, None);
+        assert_eq!(missing.unwrap_err().code(), Code::Io);
+    }
+}

@@ -1,0 +1,295 @@
+//! A boot plan from kernel parameters alone, in the words that dracut and systemd have for its parts.
+//!
+//! What stands on the command line may be secret: no message quotes a value.
+
+use super::cmdline::Cmdline;
+use super::config::unusable;
+use super::document::{
+    Algorithm, Chap, Document, FileSystem, Header, Iscsi, KeySource, Luks, Mount, Mutual, Overlay, Report,
+    check,
+};
+use super::facts::is_uuid;
+use super::netroot::{Netroot, lun_number, portal};
+use super::secret::Secret;
+use super::settings::Settings;
+use super::size::Size;
+use super::url::is_url;
+use super::words::{
+    HOSTNAME, ISCSI_PARAM, LUKS_KEY, LUKS_NAME, LUKS_OPTIONS, LUKS_UUID, LUN, MOUNT, NETROOT, OVERLAY,
+    PARAMETERS, PASSWORD, PASSWORD_IN, REPORT, ROOT, ROOT_FS, TARGET_IP, TARGET_NAME, TARGET_PORT, USERNAME,
+    USERNAME_IN,
+};
+use crate::error::{Code, Error, Result};
+use crate::input::cmdline::normal;
+
+/// Words of others that change nothing for the agent: how dracut waits and looks, and what only dm-crypt volumes that are
+/// written to need. All other `rd.iscsi.*` and `rd.luks.*` that are not in the table are refused.
+const PASSED_OVER: &[&str] = &[
+    "rd.iscsi.target.group",
+    "rd.iscsi.waitnet",
+    "rd.iscsi.testroute",
+    "rd.luks.allow_discards",
+    "rd.luks.crypttab",
+    "rd.luks.key.tout",
+    "rd.luks.timeout",
+];
+
+/// The boot plan that `cmdline` describes, held to the same rules as a document.
+///
+/// # Errors
+/// [`Code::Parameter`], with the parameter or the rule of the plan that it breaks.
+pub fn document(cmdline: &Cmdline) -> Result<Document> {
+    for key in cmdline.keys().filter(|key| key.starts_with("rd.iscsi.") || key.starts_with("rd.luks.")) {
+        let known = PARAMETERS.iter().any(|parameter| normal(parameter.name) == key);
+        if !known && !PASSED_OVER.contains(&key) {
+            return Err(unusable(key, "diskless has nothing that does this"));
+        }
+    }
+    let document = Document {
+        version: "1.0".into(),
+        hostname: cmdline.last(HOSTNAME).map(str::to_owned),
+        iscsi: iscsi(cmdline)?,
+        multipath: None,
+        luks: luks(cmdline)?,
+        overlay: overlay(cmdline)?,
+        handover: Default::default(),
+        report: cmdline.last(REPORT).map(|url| Report { url: url.to_owned() }),
+    };
+    check::check(&document)
+        .map_err(|error| Error::new(Code::Parameter, "kernel command line").because(error))?;
+    Ok(document)
+}
+
+/// What the person in front must know of secrets on the command line.
+pub fn warning(cmdline: &Cmdline) -> Option<&'static str> {
+    let account = |netroot: &str| {
+        netroot
+            .split_once('@')
+            .is_some_and(|(account, rest)| account != "iscsi:" && rest.matches(':').count() >= 4)
+    };
+    let secret = cmdline.all(NETROOT).any(account)
+        || [PASSWORD, PASSWORD_IN].iter().any(|name| cmdline.last(name).is_some());
+    secret.then_some(
+        "there is a CHAP secret on the kernel command line: every process of this node can read it; \
+         put it into a boot plan",
+    )
+}
+
+fn required<'a>(cmdline: &'a Cmdline, name: &str) -> Result<&'a str> {
+    cmdline.last(name).ok_or_else(|| unusable(name, "missing: a boot from kernel parameters needs it"))
+}
+
+fn iscsi(cmdline: &Cmdline) -> Result<Iscsi> {
+    let mut disks = Vec::new();
+    for netroot in cmdline.all(NETROOT) {
+        if let Some(disk) = netroot.strip_prefix("iscsi:").filter(|disk| !disk.is_empty()) {
+            disks.push(Netroot::parse(disk).map_err(|why| unusable(NETROOT, why))?);
+        }
+    }
+    if disks.is_empty() {
+        let portal = portal(required(cmdline, TARGET_IP)?, cmdline.last(TARGET_PORT).unwrap_or_default());
+        disks.push(Netroot {
+            portal: portal.map_err(|why| unusable(TARGET_IP, why))?,
+            lun: lun_number(cmdline.last(LUN).unwrap_or_default()).map_err(|why| unusable(LUN, why))?,
+            target: required(cmdline, TARGET_NAME)?.to_owned(),
+            auth: None,
+        });
+    }
+    let mut disks = disks.into_iter();
+    // There is one: it was pushed above, if not before.
+    let first = disks.next().ok_or_else(|| unusable(NETROOT, "names no disk"))?;
+    let mut portals = vec![first.portal];
+    for other in disks {
+        if (&other.target, other.lun) != (&first.target, first.lun) {
+            return Err(unusable(NETROOT, "names two disks; the root is on one"));
+        }
+        portals.push(other.portal);
+    }
+    let mut auth = match first.auth {
+        Some(auth) => Some(auth),
+        None => account(cmdline)?,
+    };
+    let mut settings = Settings::default();
+    for param in cmdline.all(ISCSI_PARAM) {
+        let (key, value) = param.split_once('=').ok_or_else(|| unusable(ISCSI_PARAM, "not KEY=VALUE"))?;
+        match (key, &mut auth) {
+            ("node.session.auth.chap_algs", Some(auth)) => auth.algorithms = algorithms(value)?,
+            ("node.session.auth.chap_algs", None) => {
+                return Err(unusable(ISCSI_PARAM, "node.session.auth.chap_algs without an account"));
+            }
+            _ => settings.set(key, value).map_err(|why| unusable(ISCSI_PARAM, why))?,
+        }
+    }
+    Ok(Iscsi {
+        // The command line's name has its own place: it is also the name of a plan without one.
+        initiator: None,
+        target: first.target,
+        portals,
+        lun: first.lun,
+        auth,
+        discovery: None,
+        settings,
+    })
+}
+
+/// The account in `rd.iscsi.*`.
+fn account(cmdline: &Cmdline) -> Result<Option<Chap>> {
+    let pair = |username, password| match (cmdline.last(username), cmdline.last(password)) {
+        (Some(name), Some(secret)) => {
+            Ok(Some(Mutual { username: name.to_owned(), secret: Secret::new(secret.as_bytes().to_vec()) }))
+        }
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(unusable(password, "missing: there is an account without its secret")),
+        (None, Some(_)) => Err(unusable(username, "missing: there is a secret without its account")),
+    };
+    match (pair(USERNAME, PASSWORD)?, pair(USERNAME_IN, PASSWORD_IN)?) {
+        (Some(own), mutual) => Ok(Some(Chap {
+            username: own.username,
+            secret: own.secret,
+            mutual,
+            algorithms: vec![Algorithm::Md5],
+        })),
+        (None, None) => Ok(None),
+        (None, Some(_)) => {
+            Err(unusable(USERNAME, "missing: a target proves who it is only to those who do so themselves"))
+        }
+    }
+}
+
+fn algorithms(text: &str) -> Result<Vec<Algorithm>> {
+    let algorithm = |name: &str| {
+        Algorithm::parse(name.trim()).ok_or_else(|| {
+            unusable(ISCSI_PARAM, "node.session.auth.chap_algs: not a list of MD5, SHA1, SHA256 and SHA3-256")
+        })
+    };
+    text.split(',').map(algorithm).collect()
+}
+
+fn luks(cmdline: &Cmdline) -> Result<Luks> {
+    let mut uuids = Vec::new();
+    for uuid in cmdline.all(LUKS_UUID) {
+        uuids.push((LUKS_UUID, uuid.strip_prefix("luks-").unwrap_or(uuid)));
+    }
+    let mut name = "luks_root";
+    for value in cmdline.all(LUKS_NAME) {
+        let (uuid, value) = value.split_once('=').ok_or_else(|| unusable(LUKS_NAME, "not UUID=NAME"))?;
+        uuids.push((LUKS_NAME, uuid));
+        name = value;
+    }
+    let (uuid, key) = of_disk(required(cmdline, LUKS_KEY)?);
+    uuids.extend(uuid.map(|uuid| (LUKS_KEY, uuid)));
+    let (uuid, options) = of_disk(cmdline.last(LUKS_OPTIONS).unwrap_or_default());
+    uuids.extend(uuid.map(|uuid| (LUKS_OPTIONS, uuid)));
+    for (parameter, uuid) in &uuids {
+        if !is_uuid(uuid) {
+            return Err(unusable(parameter, "not a whole UUID"));
+        }
+        if uuids.iter().any(|(_, other)| !other.eq_ignore_ascii_case(uuid)) {
+            return Err(unusable(parameter, "names another disk than the others; diskless opens one"));
+        }
+    }
+    let mut luks = Luks {
+        name: name.to_owned(),
+        key: key_source(key)?,
+        key_offset: 0,
+        key_size: None,
+        keyslot: None,
+        header: None,
+        uuid: uuids.first().map(|(_, uuid)| uuid.to_ascii_lowercase()),
+    };
+    for option in options.split(',').filter(|option| !option.is_empty()) {
+        luks_option(&mut luks, option)?;
+    }
+    Ok(luks)
+}
+
+/// `[UUID=]REST`, as systemd-cryptsetup-generator(8) has it.
+fn of_disk(text: &str) -> (Option<&str>, &str) {
+    match text.split_once('=') {
+        Some((uuid, rest)) if is_uuid(uuid) => (Some(uuid), rest),
+        _ => (None, text),
+    }
+}
+
+fn key_source(text: &str) -> Result<KeySource> {
+    if is_url(text) {
+        Ok(KeySource::Url(text.to_owned()))
+    } else if text.starts_with('/') && !text.contains(':') {
+        Ok(KeySource::File(text.to_owned()))
+    } else {
+        Err(unusable(
+            LUKS_KEY,
+            "neither the absolute path of a file in the initramfs nor an http:// or https:// URL",
+        ))
+    }
+}
+
+fn luks_option(luks: &mut Luks, option: &str) -> Result<()> {
+    let refused = |why: String| Err(unusable(LUKS_OPTIONS, why));
+    let (name, value) = option.split_once('=').unwrap_or((option, ""));
+    // The names of crypttab(5).
+    match (name, value.parse::<u64>()) {
+        ("keyfile-offset", Ok(offset)) => luks.key_offset = offset,
+        ("keyfile-size", Ok(size)) => luks.key_size = Some(size),
+        ("key-slot", Ok(slot)) => luks.keyslot = Some(u32::try_from(slot).unwrap_or(u32::MAX)),
+        ("header", _) if value.starts_with('/') && !value.contains(':') => {
+            luks.header = Some(Header::File(value.to_owned()));
+        }
+        ("keyfile-offset" | "keyfile-size" | "key-slot", Err(_)) => {
+            return refused(format!("{name}: not a number"));
+        }
+        ("header", _) => return refused("header: not an absolute path".into()),
+        _ => {
+            return refused(
+                "has an option other than keyfile-offset, keyfile-size, key-slot and header".into(),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn overlay(cmdline: &Cmdline) -> Result<Overlay> {
+    let fs = |text: &str| Some(text.to_owned()).filter(|fs| !fs.is_empty() && fs != "auto");
+    let mut mounts = vec![Mount {
+        at: "/".into(),
+        lower: required(cmdline, ROOT)?.to_owned(),
+        fs: cmdline.last(ROOT_FS).and_then(fs),
+    }];
+    for mount in cmdline.all(MOUNT) {
+        let (at, lower, kind) = match mount.split(':').collect::<Vec<_>>().as_slice() {
+            [at, lower] => (*at, *lower, ""),
+            [at, lower, kind] => (*at, *lower, *kind),
+            _ => return Err(unusable(MOUNT, "not MOUNT_POINT:/dev/mapper/NAME[:FSTYPE]")),
+        };
+        mounts.push(Mount { at: at.to_owned(), lower: lower.to_owned(), fs: fs(kind) });
+    }
+    let mut overlay =
+        Overlay { size: Size::OfMemory(50), algorithm: None, mem_limit: None, fs: FileSystem::Ext4, mounts };
+    let options = match cmdline.last(OVERLAY) {
+        None | Some("zram") => "",
+        Some(layer) => layer
+            .strip_prefix("zram:")
+            .ok_or_else(|| unusable(OVERLAY, "diskless writes to zram only: zram[:OPTION,...]"))?,
+    };
+    for option in options.split(',').filter(|option| !option.is_empty()) {
+        let size = |text| Size::parse(text).ok_or_else(|| unusable(OVERLAY, "has a size that is none"));
+        match option.split_once('=') {
+            Some(("size", value)) => overlay.size = size(value)?,
+            Some(("mem_limit", value)) => overlay.mem_limit = Some(size(value)?),
+            Some(("algorithm", value)) => overlay.algorithm = Some(value.to_owned()),
+            Some(("fs", "ext4")) => overlay.fs = FileSystem::Ext4,
+            Some(("fs", "xfs")) => overlay.fs = FileSystem::Xfs,
+            _ => {
+                return Err(unusable(
+                    OVERLAY,
+                    "has an option other than size=, mem_limit=, algorithm=, fs=ext4 and fs=xfs",
+                ));
+            }
+        }
+    }
+    Ok(overlay)
+}
+
+#[cfg(test)]
+#[path = "parameters_tests.rs"]
+mod tests;

@@ -1,0 +1,126 @@
+//! The kernel parameters that the agent reads: one table. `docs/parameters.md` and the manual are held to it by tests.
+
+use std::fmt;
+
+/// A kernel parameter.
+#[derive(Debug)]
+pub struct Parameter {
+    /// As written on the command line; `-` and `_` are the same.
+    pub name: &'static str,
+    /// Whose word it is.
+    pub whose: Whose,
+    /// What holds without it, as text for people.
+    pub default: &'static str,
+    /// What it is for, or what the agent makes of it.
+    pub doc: &'static str,
+}
+
+/// Whose word a parameter is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The agent's own, `rd.diskless.*`.
+    Ours,
+    /// dracut.cmdline(7)
+    Dracut,
+    /// systemd-cryptsetup-generator(8), systemd(1)
+    Systemd,
+    /// kernel-command-line(7)
+    Kernel,
+    /// The boot loader's: pxelinux, iPXE.
+    Loader,
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Whose::Ours => "diskless",
+            Whose::Dracut => "dracut",
+            Whose::Systemd => "systemd",
+            Whose::Kernel => "kernel",
+            Whose::Loader => "boot loader",
+        })
+    }
+}
+
+macro_rules! words {
+    ($($constant:ident $name:literal $whose:ident, $default:literal, $doc:literal;)*) => {
+        $(#[doc = $doc] pub(super) const $constant: &str = $name;)*
+
+        /// All of them.
+        pub const PARAMETERS: &[Parameter] = &[
+            $(Parameter { name: $name, whose: Whose::$whose, default: $default, doc: $doc },)*
+        ];
+    };
+}
+
+words! {
+    PLAN "rd.diskless.plan" Ours, "none: see `netroot=`",
+        "Where the boot plan is: the absolute path of a file in the initramfs, or an http:// or https:// URL. Several \
+         URLs, in several parameters or with commas between them, are tried in turn; a comma in a URL is %2C.";
+    TIMEOUT "rd.diskless.timeout" Ours, "180",
+        "How many seconds a step waits for what is outside of the node (network, server, target) before it fails, 1 to \
+         86400.";
+    REPORT "rd.diskless.report" Ours, "none",
+        "The http:// or https:// URL that events are posted to, unless the plan names one.";
+    SHARED "rd.diskless.shared_initiator" Ours, "0",
+        "1: an /etc/iscsi/initiatorname.iscsi in the initramfs is the node's name. It is one name for all nodes that \
+         boot this initramfs, so only one of them may run at a time; without this parameter such a file is refused.";
+    LUN "rd.diskless.lun" Ours, "0",
+        "The LUN, for `netroot=iscsi` with `rd.iscsi.target.*`, which have no word for it.";
+    MOUNT "rd.diskless.mount" Ours, "none",
+        "A further overlay: `MOUNT_POINT:/dev/mapper/NAME[:FSTYPE]`. May be repeated.";
+    NETROOT "netroot" Dracut, "none: without it and `rd.diskless.plan=` the agent does nothing, and the initramfs boots \
+         as if it were not there",
+        "Boots from kernel parameters alone: \
+         `iscsi:[USER:SECRET[:USER_IN:SECRET_IN]@]SERVER:[PROTOCOL]:[PORT]:[IFACE:NETDEV:][LUN]:TARGET`. IPv6 in \
+         brackets; the protocol can only be 6; IFACE and NETDEV are passed over, the routing decides. Repeated, it must \
+         be the same target at another portal. `netroot=iscsi` alone: see `rd.iscsi.target.name=`. \
+         Not looked at beside `rd.diskless.plan=`.";
+    TARGET_NAME "rd.iscsi.target.name" Dracut, "none", "The target, for `netroot=iscsi`.";
+    TARGET_IP "rd.iscsi.target.ip" Dracut, "none", "Its portal's address or name, for `netroot=iscsi`.";
+    TARGET_PORT "rd.iscsi.target.port" Dracut, "3260", "Its portal's port, for `netroot=iscsi`.";
+    USERNAME "rd.iscsi.username" Dracut, "none: no authentication",
+        "The CHAP account at the target, unless `netroot=` has one.";
+    PASSWORD "rd.iscsi.password" Dracut, "none",
+        "Its secret. It works, with a warning: every process of the node can read the kernel command line.";
+    USERNAME_IN "rd.iscsi.in.username" Dracut, "none: the target is taken at its word",
+        "The target's own account (mutual CHAP).";
+    PASSWORD_IN "rd.iscsi.in.password" Dracut, "none", "Its secret, with the same warning.";
+    INITIATOR "rd.iscsi.initiator" Dracut, "derived from the node's UUID or MAC address",
+        "The node's initiator name, where the plan has none.";
+    ISCSI_PARAM "rd.iscsi.param" Dracut, "none",
+        "`KEY=VALUE`, a setting in the words of iscsid.conf, as in `iscsi.settings` of the plan; \
+         `node.session.auth.chap_algs=SHA256,MD5` names the hash functions of CHAP. May be repeated.";
+    LUKS_UUID "rd.luks.uuid" Systemd, "none: any", "The UUID of the LUKS header, whole; `luks-` may stand before it.";
+    LUKS_NAME "rd.luks.name" Systemd, "luks_root", "`UUID=NAME`: the same, and the name of the opened disk.";
+    LUKS_KEY "rd.luks.key" Systemd, "none",
+        "`[UUID=]PATH` or `[UUID=]URL`: where the key is, a file in the initramfs or an http:// or https:// URL. A key \
+         on another device is refused.";
+    LUKS_OPTIONS "rd.luks.options" Systemd, "none",
+        "`[UUID=]OPTION,...`: `keyfile-offset=`, `keyfile-size=`, `key-slot=` and `header=` with an absolute path; \
+         others are refused.";
+    ROOT "root" Kernel, "none",
+        "Without a plan: `/dev/mapper/NAME`, the volume under `/`. With one: passed over, the plan says what the root is.";
+    ROOT_FS "rootfstype" Kernel, "found out", "Its file system, without a plan.";
+    OVERLAY "rd.overlay" Dracut, "zram:size=50%",
+        "Without a plan, the writable layer: `zram[:OPTION,...]` with `size=` and `mem_limit=` (bytes as `2G`, or a share \
+         of the memory as `50%`), `fs=ext4` or `fs=xfs`, `algorithm=` in the kernel's words.";
+    HOSTNAME "systemd.hostname" Systemd, "the name that the node has by then", "The node's name, without a plan.";
+    BOOTIF "BOOTIF" Loader, "none",
+        "The MAC address of the interface that the node booted from: on a node without a UUID, the initiator name is \
+         derived from it.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ours_and_only_ours_are_called_so_and_none_stands_twice() {
+        let mut names = std::collections::BTreeSet::new();
+        for Parameter { name, whose, .. } in PARAMETERS {
+            assert_eq!(*whose == Whose::Ours, name.starts_with("rd.diskless."), "{name}");
+            assert!(names.insert(name.replace('-', "_")), "{name}");
+        }
+    }
+}
