@@ -5,8 +5,13 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use diskless::error::{Class, Code};
-use diskless::input::config::PARAMETERS;
+use diskless::input::cmdline::Cmdline;
+use diskless::input::config::Config;
 use diskless::input::document::Document;
+use diskless::input::parameters;
+use diskless::input::settings::{Lands, SETTINGS};
+use diskless::input::words::{PARAMETERS, Parameter};
+use serde_json::Value;
 
 const BEGIN: &str = "<!-- generated from the code -->\n";
 const END: &str = "<!-- end of what is generated -->\n";
@@ -50,9 +55,9 @@ fn every_error_code_is_described() {
 
 #[test]
 fn every_parameter_is_described() {
-    let mut table = String::from("\n| parameter | default | meaning |\n| --- | --- | --- |\n");
-    for parameter in PARAMETERS {
-        writeln!(table, "| `{}=` | {} | {} |", parameter.name, parameter.default, parameter.doc).unwrap();
+    let mut table = String::from("\n| parameter | whose | default | meaning |\n| --- | --- | --- | --- |\n");
+    for Parameter { name, whose, default, doc } in PARAMETERS {
+        writeln!(table, "| `{name}=` | {whose} | {default} | {doc} |").unwrap();
     }
     table.push('\n');
     check("parameters.md", &table);
@@ -76,5 +81,80 @@ fn the_example_of_a_plan_is_a_plan() {
         if let Err(error) = Document::parse(example.as_bytes()) {
             panic!("{error}:\n{example}");
         }
+    }
+}
+
+#[test]
+fn the_example_command_lines_are_plans() {
+    let text = std::fs::read_to_string(doc("parameters.md")).unwrap();
+    let examples: Vec<&str> =
+        text.split("```text\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(!examples.is_empty());
+    for example in examples {
+        let cmdline = Cmdline::parse(example);
+        let read = Config::from_cmdline(&cmdline).and_then(|_| parameters::document(&cmdline));
+        if let Err(error) = read {
+            panic!("{error}:\n{example}");
+        }
+    }
+}
+
+#[test]
+fn every_setting_is_described() {
+    let mut table = String::from("\n| member | `single-path` | `multipath` | may be | where it lands |\n");
+    table.push_str("| --- | --- | --- | --- | --- |\n");
+    for setting in SETTINGS {
+        let value = |preset: Option<&str>| preset.map_or("not set".to_owned(), |value| format!("`{value}`"));
+        let (single, multi) = (value(setting.single_path), value(setting.multipath));
+        let lands = match setting.lands {
+            Lands::Negotiated(key, attribute) => format!("negotiated as `{key}`; `{attribute}` in sysfs"),
+            Lands::Session(attribute) => format!("`{attribute}` of the session in sysfs"),
+            Lands::Connection(attribute) => format!("`{attribute}` of the connection in sysfs"),
+            Lands::ScsiHost(attribute) => format!("`{attribute}` of the SCSI host in sysfs"),
+            Lands::ScsiDevice(attribute) => format!("`{attribute}` of the SCSI device in sysfs"),
+            Lands::Agent(how) => how.to_owned(),
+            Lands::Image(why) => format!("only in the new root: {why}"),
+        };
+        writeln!(table, "| `{}` | {single} | {multi} | {} | {lands} |", setting.key, setting.kind).unwrap();
+    }
+    table.push('\n');
+    check("plan.md", &table);
+}
+
+/// The members of the schema `of`, as `overlay.mounts[].at`; each named schema is entered once.
+fn members(schema: &Value, of: &Value, path: &str, entered: &mut Vec<String>, found: &mut Vec<String>) {
+    if let Some(name) = of.get("$ref").and_then(Value::as_str) {
+        if !entered.contains(&name.to_owned()) {
+            entered.push(name.to_owned());
+            let named = schema.pointer(name.trim_start_matches('#')).expect("a schema of this name");
+            members(schema, named, path, entered, found);
+        }
+        return;
+    }
+    for choice in ["anyOf", "oneOf"].iter().filter_map(|kind| of.get(kind)?.as_array()).flatten() {
+        members(schema, choice, path, entered, found);
+    }
+    if let Some(items) = of.get("items") {
+        members(schema, items, &format!("{path}[]"), entered, found);
+    }
+    for (name, member) in of.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        found.push(path.clone());
+        members(schema, member, &path, entered, found);
+    }
+}
+
+#[test]
+fn every_member_of_a_plan_is_described() {
+    let schema: Value = serde_json::from_slice(&std::fs::read(doc("plan.schema.json")).unwrap()).unwrap();
+    let mut found = Vec::new();
+    members(&schema, &schema, "", &mut Vec::new(), &mut found);
+    assert!(found.len() > 50, "{found:?}");
+    let text = std::fs::read_to_string(doc("plan.md")).unwrap();
+    for member in found {
+        // The settings have a table of their own.
+        let name = member.strip_prefix("iscsi.settings.").unwrap_or(&member);
+        let row = if name == "preset" { "`preset` is ".to_owned() } else { format!("\n| `{name}` |") };
+        assert!(text.contains(&row), "{member} is not in docs/plan.md");
     }
 }

@@ -54,3 +54,36 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
     run.finish();
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// What the console shows of a boot with this command line, and this file of open-iscsi in the initramfs.
+    fn console(cmdline: &str, baked: &str) -> String {
+        let root = tempfile::tempdir().unwrap();
+        for (file, text) in
+            [("proc/cmdline", cmdline), ("etc/iscsi/initiatorname.iscsi", baked), ("dev/kmsg", "")]
+        {
+            let path = root.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let result = main(&mut Parser::from_args([] as [&str; 0]), &Host::fake(root.path()));
+        assert!(matches!(result, Err(Failed::Told)), "{cmdline}");
+        fs::read_to_string(root.path().join("dev/kmsg")).unwrap()
+    }
+
+    #[test]
+    fn a_boot_from_parameters_stops_at_a_shared_name_and_warns_of_secrets() {
+        let disk = "netroot=iscsi:u:hunter2@198.18.0.1::::iqn.a:b rd.luks.key=/k root=/dev/mapper/luks_root1";
+        let shown = console(disk, "InitiatorName=iqn.a:shared\n");
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(lines[0].starts_with("<30>diskless: WARNING: there is a CHAP secret"), "{shown}");
+        assert!(lines[1].starts_with("<30>diskless: input failed [initiator-shared] /etc/iscsi/"), "{shown}");
+        assert_eq!(lines.len(), 2, "{shown}");
+        let shown = console(&disk.replace("rd.luks.key", "rd.luks.kye"), "");
+        assert!(shown.starts_with("<30>diskless: input failed [parameter] rd.luks.kye="), "{shown}");
+    }
+}

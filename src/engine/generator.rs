@@ -1,5 +1,6 @@
 //! Brings the agent into the boot, as a systemd generator (systemd.generator(7)): only on a node whose kernel command
-//! line says where its boot plan is. Any other initramfs with the agent in it boots as if it were not there.
+//! line says where its boot plan is, or describes the boot itself. Any other initramfs with the agent in it boots as if
+//! it were not there.
 
 use std::path::Path;
 
@@ -75,7 +76,13 @@ mod tests {
     fn only_what_the_command_line_asks_for() {
         let unit = "normal/initrd-root-fs.target.requires/diskless.service";
         assert!(generated("root=/dev/vda1").is_empty());
+        assert!(generated("root=/dev/vda1 netroot=nfs:server:/export").is_empty());
         assert_eq!(generated("rd.diskless.plan=/p"), [unit]);
+        assert_eq!(generated("netroot=iscsi rd.iscsi.target.name=iqn.a:b"), [unit]);
+        assert_eq!(
+            generated("netroot=iscsi:10.0.0.1::::iqn.a:b root=/dev/mapper/luks_root1"),
+            [unit, "early/sysroot.mount"]
+        );
         assert_eq!(generated("rd.diskless.plan=/p root=diskless"), [unit, "early/sysroot.mount"]);
     }
 }

@@ -153,7 +153,7 @@ fn system_serial(text: &str) -> Option<String> {
     let text = text.trim_matches(|c: char| c == '\0' || c.is_whitespace());
     let bare: String =
         text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    let one_digit = bare.chars().all(|c| Some(c) == bare.chars().next());
+    let one_digit = bare.bytes().all(|b| bare.bytes().next() == Some(b));
     let plain = text.len() <= 64 && !text.chars().any(char::is_control);
     (plain && !one_digit && !NO_SERIAL.contains(&bare.as_str())).then(|| text.to_owned())
 }
