@@ -107,6 +107,10 @@ impl Boot {
             None => Facts::default(),
         };
         let document = match (document, &config.plan) {
+            (Some(_), Source::Parameters) => {
+                let cause = "the kernel command line describes the boot itself, and names no plan";
+                return Err(Error::new(Code::Parameter, "--plan").because(cause));
+            }
             (Some(file), _) => Some(Document::parse(&read(file)?)?),
             (None, Source::Parameters) => Some(parameters::document(&cmdline)?),
             (None, _) => None,
@@ -252,6 +256,7 @@ iqn.2026-01.node.diskless:52-54-00-00-00-01, with CHAP as node
             ("rd.diskless.plan=/p", Some(PLAN), Some("{\"macs\": []}"), Code::Facts),
             ("rd.diskless.plan=/p", Some(PLAN), Some("{\"uuid\": \"a b\"}"), Code::Facts),
             ("netroot=iscsi:x", None, None, Code::Parameter),
+            (DISK, Some(PLAN), None, Code::Parameter),
         ];
         for (cmdline, plan, facts, code) in cases {
             assert_eq!(boot(cmdline, plan, facts).unwrap_err().code(), code, "{cmdline} {plan:?} {facts:?}");

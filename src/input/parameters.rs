@@ -11,7 +11,7 @@ use super::document::{
 use super::facts::is_uuid;
 use super::netroot::{Netroot, lun_number, portal};
 use super::secret::Secret;
-use super::settings::Settings;
+use super::settings::{SETTINGS, Settings};
 use super::size::Size;
 use super::url::is_url;
 use super::words::{
@@ -117,7 +117,7 @@ fn iscsi(cmdline: &Cmdline) -> Result<Iscsi> {
             ("node.session.auth.chap_algs", None) => {
                 return Err(unusable(ISCSI_PARAM, "node.session.auth.chap_algs without an account"));
             }
-            _ => settings.set(key, value).map_err(|why| unusable(ISCSI_PARAM, why))?,
+            _ => settings.set(key, value).map_err(|_| unusable(ISCSI_PARAM, not_a_setting(key)))?,
         }
     }
     Ok(Iscsi {
@@ -130,6 +130,14 @@ fn iscsi(cmdline: &Cmdline) -> Result<Iscsi> {
         discovery: None,
         settings,
     })
+}
+
+/// Why a setting was refused; not in the table's own words, which quote the value.
+fn not_a_setting(key: &str) -> String {
+    match SETTINGS.iter().find(|setting| setting.key == key) {
+        Some(setting) => format!("{key}: not {}", setting.kind),
+        None => "no setting of iscsid.conf that may be set here; an account is rd.iscsi.username=".into(),
+    }
 }
 
 /// The account in `rd.iscsi.*`.

@@ -93,6 +93,7 @@ fn faults_are_refused_by_name_and_no_secret_is_quoted() {
         ("rd.iscsi.firmware=1", &format!("{DISK} {REST}"), "rd.iscsi.firmware="),
         ("rd.iscsi.param=x", &format!("{DISK} {REST}"), "rd.iscsi.param="),
         ("rd.iscsi.param=node.session.auth.password=hunter2", &format!("{DISK} {REST}"), "rd.iscsi.param="),
+        ("rd.iscsi.param=node.session.cmds_max=hunter2", &format!("{DISK} {REST}"), "cmds_max: not a number"),
         ("rd.iscsi.param=node.session.auth.chap_algs=MD4", &format!("{DISK} {REST}"), "chap_algs"),
         ("rd.overlay=tmpfs", &format!("{DISK} {REST}"), "rd.overlay="),
         ("rd.overlay=zram:size=hunter2", &format!("{DISK} {REST}"), "rd.overlay="),

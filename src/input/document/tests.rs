@@ -165,4 +165,12 @@ proptest::proptest! {
     fn any_bytes_give_a_plan_or_an_error(text: Vec<u8>) {
         let _ = Document::parse(&text);
     }
+
+    #[test]
+    fn a_damaged_plan_gives_a_plan_or_an_error(at in 0usize..400, length in 0usize..9, text in "[ -~]{0,9}") {
+        let mut plan = good().to_string();
+        let at = at.min(plan.len());
+        plan.replace_range(at..(at + length).min(plan.len()), &text);
+        let _ = Document::parse(plan.as_bytes());
+    }
 }
