@@ -158,6 +158,10 @@ codes! {
         "check overlay.mounts in the plan: / must hold an init";
     Handover "handover" Fatal, "a file of the new root could not be written",
         "see the cause; the overlay may be full";
+    HandoverPath "handover-path" Config, "the path is not inside of the new root",
+        "correct handover.files in the plan, or the links on the way to it in the image";
+    HandoverUnit "handover-unit" Config, "the unit cannot be enabled in the image",
+        "correct handover.services in the plan, or install the unit in the image";
 }
 
 /// What went wrong: a [`Code`], the object, and the cause with all of its own causes.

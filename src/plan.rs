@@ -93,7 +93,7 @@ pub fn from_document<'a>(
         name: "handover",
         about: "files and units of the new root".into(),
         limit: INSIDE,
-        work: Box::new(handover::Step::new(handover::files::files(document, initiator))),
+        work: Box::new(handover::Step::new(document, initiator)?),
     });
     Ok(steps)
 }
