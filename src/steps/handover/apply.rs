@@ -72,6 +72,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_of_a_file_is_its_path() {
+        let bytes = b"node.session.auth.password = 0123".to_vec().into();
+        let action = Action::Write { path: "/etc/iscsi/iscsid.conf".into(), mode: 0o600, bytes };
+        assert_eq!(action.to_string(), "write /etc/iscsi/iscsid.conf");
+    }
+
+    #[test]
     fn after_applying_nothing_is_left_to_do() {
         let folder = image();
         let root = folder.path().join("sysroot");

@@ -32,18 +32,20 @@ pub fn plan(files: &[File], seen: &Seen) -> Result<Next<Action>> {
         }
     }
     let files = files.iter().map(|file| file.path.clone());
-    Ok(Next::Done(files.chain(units.into_iter().flatten()).collect::<Vec<_>>().join(" ")))
+    Ok(Next::Done(files.chain(units).collect::<Vec<_>>().join(" ")))
 }
 
-/// What is to be said of a unit once all is done; nothing of one that is not there and need not be.
-fn says(unit: &Unit) -> Result<Option<String>> {
-    let error = |cause| Error::new(Code::HandoverUnit, &unit.name).because(cause);
+/// What is to be said of a unit once all is done.
+fn says(unit: &Unit) -> Result<String> {
+    let error = |cause| Err(Error::new(Code::HandoverUnit, &unit.name).because(cause));
+    let but = |state| Ok(format!("{} ({state})", unit.name));
     match unit.state {
-        State::There { .. } => Ok(Some(unit.name.clone())),
-        State::Masked => Ok(Some(format!("{} (masked in the image: left so)", unit.name))),
-        State::Missing if unit.required => Err(error("the image does not have it")),
-        State::NoInstance if unit.required => Err(error("it is a template: name an instance of it")),
-        State::Missing | State::NoInstance => Ok(None),
+        State::There { .. } => Ok(unit.name.clone()),
+        State::Masked => but("masked in the image: left so"),
+        State::Missing if unit.required => error("the image does not have it"),
+        State::NoInstance if unit.required => error("it is a template: name an instance of it"),
+        State::Missing => but("not in the image"),
+        State::NoInstance => but("a template"),
     }
 }
 
