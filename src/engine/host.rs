@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::sys::{clock, events::KernelEvents};
+use crate::sys::{clock, events::KernelEvents, random};
 
 /// The node a step works on.
 ///
@@ -51,6 +51,16 @@ impl Host {
             Time::Real(_) => clock::since_boot(),
             #[cfg(test)]
             Time::Fake(us) => Duration::from_micros(us.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// A random time from half of `time` to all of it: a thousand nodes that wait for the same thing do not look for it
+    /// in the same moment.
+    pub fn around(&self, time: Duration) -> Duration {
+        match &self.time {
+            Time::Real(_) => random::around(time),
+            #[cfg(test)]
+            Time::Fake(_) => time,
         }
     }
 

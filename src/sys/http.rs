@@ -64,15 +64,19 @@ enum Kind {
 }
 
 impl Failure {
-    /// The error: of code `refused` if the server refused the request, of its own code if its certificate cannot be
-    /// trusted, else of code `failed`.
-    pub fn into_error(self, url: &str, failed: Code, refused: Code) -> Error {
-        let code = match self.kind {
+    /// `refused` if the server refused the request, a code of its own if its certificate cannot be trusted, else
+    /// `failed`.
+    pub fn code(&self, failed: Code, refused: Code) -> Code {
+        match self.kind {
             Kind::Failed => failed,
             Kind::Refused => refused,
             Kind::Known(code) => code,
-        };
-        Error::new(code, shown(url)).because(self.cause)
+        }
+    }
+
+    /// The error, with the code of [`Failure::code`].
+    pub fn into_error(self, url: &str, failed: Code, refused: Code) -> Error {
+        Error::new(self.code(failed, refused), shown(url)).because(self.cause)
     }
 
     fn of(error: ureq::Error) -> Failure {
@@ -99,6 +103,18 @@ impl Failure {
             cause: format!("HTTP status {status}").into(),
             retry_after: retry_after(headers),
         }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.cause)?;
+        let mut cause = self.cause.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
     }
 }
 
