@@ -45,6 +45,12 @@ impl Host {
         self.root.join(absolute.strip_prefix("/").unwrap_or(absolute))
     }
 
+    /// The kernel's random id of this boot; empty if it does not tell.
+    pub fn boot_id(&self) -> String {
+        let boot_id = std::fs::read_to_string(self.path("/proc/sys/kernel/random/boot_id"));
+        boot_id.unwrap_or_default().trim().to_owned()
+    }
+
     /// Time since the node's boot.
     pub fn now(&self) -> Duration {
         match &self.time {

@@ -5,15 +5,10 @@
 
 use std::fs::File;
 use std::io::{IsTerminal, Write};
-use std::time::Duration;
 
 use super::event::Event;
 use crate::engine::host::Host;
 
-/// A wait shorter than this is not worth a line.
-const SHORT: Duration = Duration::from_secs(1);
-/// A wait for the same thing is told again after this.
-const AGAIN: Duration = Duration::from_secs(10);
 /// KERN_INFO (linux/kern_levels.h), facility 3 (daemon): 3 << 3 | 6.
 const PRIORITY: &str = "<30>";
 const INFO: u32 = 6;
@@ -22,15 +17,6 @@ const INFO: u32 = 6;
 pub struct Console {
     screen: Option<File>,
     kmsg: Option<File>,
-    told: Option<Told>,
-}
-
-/// The wait that goes on.
-struct Told {
-    step: String,
-    what: String,
-    since: Duration,
-    last: Option<Duration>,
 }
 
 impl Console {
@@ -47,35 +33,13 @@ impl Console {
         } else {
             write("/dev/console")
         };
-        Console { screen, kmsg, told: None }
+        Console { screen, kmsg }
     }
 
-    /// Tells `event`, which happened `now`. Nobody is told twice of one wait within ten seconds.
-    pub fn tell(&mut self, now: Duration, event: &Event) {
-        if self.is_worth_a_line(now, event) {
+    /// Tells `event`. That something starts is no news in front of a console: what it does, or waits for, is.
+    pub fn tell(&mut self, event: &Event) {
+        if !matches!(event, Event::Run | Event::Started { .. }) {
             self.write(&event.to_string());
-        }
-    }
-
-    fn is_worth_a_line(&mut self, now: Duration, event: &Event) -> bool {
-        let Event::Waiting { step, what, .. } = event else {
-            self.told = None;
-            return true;
-        };
-        match &mut self.told {
-            Some(told) if told.step == *step && told.what == *what => {
-                let last = told.last.map_or(told.since + SHORT, |last| last + AGAIN);
-                if now < last {
-                    return false;
-                }
-                told.last = Some(now);
-                true
-            }
-            _ => {
-                self.told =
-                    Some(Told { step: (*step).to_owned(), what: (*what).to_owned(), since: now, last: None });
-                false
-            }
         }
     }
 
@@ -101,6 +65,7 @@ fn kernel_shows_info(printk: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn console(root: &std::path::Path, printk: &str) -> Console {
         for file in ["dev/kmsg", "dev/console", "proc/sys/kernel/printk"] {
@@ -117,25 +82,10 @@ mod tests {
     fn a_line_is_on_the_console_once() {
         for (printk, on_console) in [("4\t4\t1\t7\n", true), ("7 4 1 7\n", false)] {
             let root = tempfile::tempdir().unwrap();
-            console(root.path(), printk).tell(Duration::ZERO, &DONE);
+            console(root.path(), printk).tell(&DONE);
             let read = |file: &str| std::fs::read_to_string(root.path().join(file)).unwrap();
             assert_eq!(read("dev/kmsg"), "<30>diskless: luks done in 0.000 s: a b\n");
             assert_eq!(!read("dev/console").is_empty(), on_console, "{printk}");
         }
-    }
-
-    #[test]
-    fn a_wait_is_told_after_a_second_and_then_every_ten() {
-        let root = tempfile::tempdir().unwrap();
-        let mut console = console(root.path(), "7");
-        let mut told = Vec::new();
-        for tenth in 0..250u64 {
-            let now = Duration::from_millis(tenth * 100);
-            let event = Event::Waiting { step: "iscsi", what: "disk", left: Duration::ZERO };
-            if console.is_worth_a_line(now, &event) {
-                told.push(now.as_millis());
-            }
-        }
-        assert_eq!(told, [1000, 11000, 21000]);
     }
 }

@@ -124,7 +124,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// A client for one URL. It keeps its connection between requests.
+/// A client for one URL.
 #[derive(Debug)]
 pub struct Client {
     agent: Agent,
@@ -145,6 +145,8 @@ impl Client {
             .http_status_as_error(false)
             .max_redirects(MOST_REDIRECTS)
             .proxy(None)
+            // Between two events a server may close a connection, and the next event would be the one to find out.
+            .max_idle_connections(0)
             .user_agent(concat!("diskless/", env!("CARGO_PKG_VERSION")))
             .build();
         let connector = ().chain(TcpConnector::default()).chain(Tls(tls));
@@ -174,11 +176,8 @@ impl Client {
     /// No answer, or another one than success.
     pub fn post_json(&self, body: &[u8]) -> Result<(), Failure> {
         let request = self.agent.post(&self.url).header("content-type", "application/json");
-        let mut response = request.config().max_redirects(0).build().send(body).map_err(Failure::of)?;
-        check(&response)?;
-        // Read to its end, for the connection to be kept; one with more to say is closed.
-        let _ = response.body_mut().with_config().limit(4096).read_to_vec();
-        Ok(())
+        let response = request.config().max_redirects(0).build().send(body).map_err(Failure::of)?;
+        check(&response)
     }
 }
 
