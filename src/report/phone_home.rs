@@ -14,7 +14,7 @@ use crate::sys::random;
 pub const REQUEST_LIMIT: Duration = Duration::from_secs(3);
 /// The wait after an event that could not be sent; it doubles each time.
 pub const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// The longest such wait.
+/// The longest such wait; a server that asks for more patience does not get it.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// The events of a run, on their way to the report server once it is known.
@@ -126,10 +126,11 @@ fn send(shared: &Shared, client: &Client, url: &str) {
                 }
             }
             Err(_) if last_try => return,
-            Err(_) => {
+            Err(failure) => {
+                let asked = failure.retry_after.unwrap_or_default();
+                let pause = random::around(wait).max(asked).min(LONGEST_WAIT);
                 let open = |queue: &mut Queue| !queue.closing;
-                let waited = shared.changed.wait_timeout_while(queue, random::around(wait), open);
-                drop(waited);
+                drop(shared.changed.wait_timeout_while(queue, pause, open));
                 wait = wait.saturating_mul(2).min(LONGEST_WAIT);
                 continue;
             }

@@ -36,10 +36,10 @@ pub fn answer(status: &str, body: &str) -> Answer {
 impl Server {
     /// Gives each connection one of `answers` in turn, and the last one to all that follow.
     pub fn start(answers: Vec<Answer>) -> Server {
-        Server::with("http", answers, |stream, answer, requests| serve(stream, answer, requests))
+        Server::with("http", answers, serve)
     }
 
-    /// The same over TLS, for the host `name` in the certificate made by `authority`.
+    /// The same over TLS, with the certificate in `config`.
     pub fn tls(answers: Vec<Answer>, config: Arc<rustls::ServerConfig>) -> Server {
         Server::with("https", answers, move |stream, answer, requests| {
             let connection = rustls::ServerConnection::new(config.clone()).unwrap();

@@ -146,3 +146,14 @@ fn no_account_and_no_token_is_shown() {
     assert_eq!(shown("http://me:se@cret@boot"), "http://boot");
     assert_eq!(shown("/plan.json"), "/plan.json");
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_url_is_taken_or_refused(url: String, host in "[a-z@:/?#\\[\\].0-9]{0,30}") {
+        for url in [url, format!("http://{host}"), format!("https://{host}")] {
+            let _ = server(&url);
+            let shown = shown(&url);
+            proptest::prop_assert!(!shown.contains('?') && shown.len() <= url.len());
+        }
+    }
+}
