@@ -19,14 +19,14 @@ pub fn until_document(config: &Config, slot: &fetch::Slot) -> Vec<Step<'static>>
         let servers: Vec<(String, u16)> = urls.iter().filter_map(|url| http::server(url)).collect();
         steps.push(Step {
             name: "network",
-            about: urls.iter().map(|url| http::shown(url)).collect::<Vec<_>>().join(" "),
+            about: fetch::shown(&config.plan),
             limit: config.timeout,
             work: Box::new(network::Step::new("plan server", servers)),
         });
     }
     steps.push(Step {
         name: "plan",
-        about: config.plan.to_string(),
+        about: fetch::shown(&config.plan),
         limit: config.timeout,
         work: Box::new(fetch::Step::new(config.plan.clone(), slot.clone())),
     });
@@ -95,4 +95,19 @@ pub fn from_document<'a>(
         work: Box::new(handover::Step::new(handover::files::files(document, initiator))),
     });
     Ok(steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::cmdline::Cmdline;
+
+    #[test]
+    fn what_steps_are_about_tells_no_token_of_a_url() {
+        let cmdline = Cmdline::parse("rd.diskless.plan=http://me:secret@a/p?token=secret");
+        let config = Config::from_cmdline(&cmdline).unwrap();
+        let abouts: Vec<String> =
+            until_document(&config, &fetch::Slot::default()).into_iter().map(|step| step.about).collect();
+        assert_eq!(abouts, ["http://a/p"; 2]);
+    }
 }

@@ -19,6 +19,8 @@ use crate::error::{Code, Error, Result};
 pub const CA_FILE: &str = "/etc/diskless/ca.pem";
 /// One request, from the first packet to the last byte.
 pub const REQUEST_LIMIT: Duration = Duration::from_secs(15);
+/// A server that does not even take the connection gets less: there may be another URL.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// The longest a name may take to resolve.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(8);
 /// So often a server may send us on to another URL.
@@ -82,6 +84,8 @@ impl Failure {
     fn of(error: ureq::Error) -> Failure {
         let cause: Box<dyn StdError + Send + Sync> = match error {
             ureq::Error::Other(cause) => cause,
+            // Its text would show the URL as it is, account and all.
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => "it is not an HTTP URL".into(),
             ureq::Error::Io(error) if error.get_ref().is_some() => match error.into_inner() {
                 Some(cause) => cause,
                 None => "input or output failed".into(),
@@ -142,6 +146,7 @@ impl Client {
         let tls = if https { Some(tls::trusting(ca)?) } else { None };
         let config = Agent::config_builder()
             .timeout_global(Some(limit))
+            .timeout_connect(Some(CONNECT_LIMIT))
             .http_status_as_error(false)
             .max_redirects(MOST_REDIRECTS)
             .proxy(None)

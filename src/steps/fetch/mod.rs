@@ -6,6 +6,7 @@ mod plan;
 mod turns;
 
 pub use apply::key;
+pub use plan::shown;
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;

@@ -69,7 +69,7 @@ fn first_answer(root: PathBuf, servers: &[(String, u16)]) -> Try {
     let until = Instant::now() + PATIENCE;
     for (server, port) in servers {
         let (root, server, port, tell) = (root.clone(), server.clone(), *port, tell.clone());
-        std::thread::spawn(move || try_server(&root, &server, port, until, &tell));
+        spawn(tell, move |tell| try_server(&root, &server, port, until, tell));
     }
     drop(tell);
     first(&told, until + GRACE)
@@ -93,14 +93,24 @@ fn first(told: &Receiver<Try>, until: Instant) -> Try {
     }
 }
 
+/// Starts a thread; that there can be none is told like any other failure.
+fn spawn(tell: Sender<Try>, work: impl FnOnce(&Sender<Try>) + Send + 'static) {
+    let of_thread = tell.clone();
+    if let Err(error) = std::thread::Builder::new().spawn(move || work(&of_thread)) {
+        let _ = tell.send(Err(format!("no thread: {error}")));
+    }
+}
+
 /// Tells of each address of `server`.
 fn try_server(root: &Path, server: &str, port: u16, until: Instant, tell: &Sender<Try>) {
-    // Nobody listens any more once there is an answer.
+    // Nobody may listen any more: there is an answer.
     match resolve(root, server, until.saturating_duration_since(Instant::now())) {
         Ok(addresses) => {
             for address in addresses.into_iter().take(MOST_ADDRESSES) {
-                let (address, tell) = (SocketAddr::new(address, port), tell.clone());
-                std::thread::spawn(move || tell.send(connect(address, until)));
+                let address = SocketAddr::new(address, port);
+                spawn(tell.clone(), move |tell| {
+                    let _ = tell.send(connect(address, until));
+                });
             }
         }
         Err(error) => {

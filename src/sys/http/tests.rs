@@ -140,6 +140,16 @@ fn servers_of_urls() {
 }
 
 #[test]
+fn what_is_no_url_is_not_repeated() {
+    for url in
+        ["secret", "http://secret:x@/p", "ftp://secret@a/p", "http://secret@a b/", "http://secret@a:x/"]
+    {
+        let error = get(url, 8, Code::PlanFetch, Code::PlanRefused).unwrap_err();
+        assert_eq!(error.to_string().matches("secret").count(), usize::from(url == "secret"), "{error}");
+    }
+}
+
+#[test]
 fn no_account_and_no_token_is_shown() {
     assert_eq!(shown("http://boot:81/p"), "http://boot:81/p");
     assert_eq!(shown("https://me:secret@boot/p@q?token=x#y"), "https://boot/p@q");
