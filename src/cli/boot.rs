@@ -33,7 +33,9 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
         }
         let initiator = identity::initiator(document, &config, &Facts::read(&host.path("/")));
         let initiator = initiator.map_err(|error| run.failed("input", &error)).map_err(|()| Failed::Told)?;
-        run.steps(&plan::from_document(&config, document, &initiator)?).map_err(told)?;
+        let steps = plan::from_document(&config, document, &initiator);
+        let steps = steps.map_err(|error| run.failed("input", &error)).map_err(|()| Failed::Told)?;
+        run.steps(&steps).map_err(told)?;
     }
     run.finish();
     Ok(())
