@@ -109,6 +109,17 @@ codes! {
     Resolve "resolve" Retry, "the name could not be resolved",
         "check /etc/resolv.conf and the name server, or give an address";
 
+    TlsCa "tls-ca" Config, "there is no CA to check the server by",
+        "put the CA's certificate (PEM) into the initramfs as /etc/diskless/ca.pem, or give an http:// URL";
+    TlsUntrusted "tls-untrusted" Config, "the server's certificate is not one that the CA in the initramfs vouches for",
+        "compare /etc/diskless/ca.pem of the initramfs with the CA that signed the server's certificate";
+    TlsName "tls-name" Config, "the server's certificate is for another name",
+        "give the URL with a name that the certificate has, or the server a certificate with the URL's name";
+    TlsExpired "tls-expired" Config, "the server's certificate has expired",
+        "renew it; or, if the time shown is wrong, set the node's clock";
+    TlsClock "tls-clock" Retry, "by this node's clock the server's certificate is not valid yet",
+        "set the node's clock (the firmware shows it); an initramfs built after the certificate was issued helps too";
+
     // iscsi
     IscsiConnect "iscsi-connect" Retry, "the portal does not answer",
         "check that the target service runs, that no firewall is in the way, and the network on the way to it";
@@ -156,6 +167,10 @@ codes! {
         "check overlay.mounts in the plan, and the image; see `dmesg`";
     NotARoot "not-a-root" Config, "the mounted image is not a root file system",
         "check overlay.mounts in the plan: / must hold an init";
+    Report "report" Retry, "the report could not be delivered",
+        "look at the report server and at the network on the way to it; `diskless report up` tries again";
+    NoReport "no-report" Config, "this boot reports to nobody",
+        "name a server in report.url of the plan";
     Handover "handover" Fatal, "a file of the new root could not be written",
         "see the cause; the overlay may be full";
     HandoverPath "handover-path" Config, "the path is not inside of the new root",

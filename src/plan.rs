@@ -15,19 +15,18 @@ const INSIDE: Duration = Duration::from_secs(120);
 /// The steps that lead to the boot plan, which ends up in `slot`.
 pub fn until_document(config: &Config, slot: &fetch::Slot) -> Vec<Step<'static>> {
     let mut steps = Vec::new();
-    if let Source::Urls(urls) = &config.plan
-        && let Some((server, port)) = urls.first().and_then(|url| http::server(url))
-    {
+    if let Source::Urls(urls) = &config.plan {
+        let servers: Vec<(String, u16)> = urls.iter().filter_map(|url| http::server(url)).collect();
         steps.push(Step {
             name: "network",
-            about: format!("plan server {server} port {port}"),
+            about: fetch::shown(&config.plan),
             limit: config.timeout,
-            work: Box::new(network::Step::new("plan server", server, port)),
+            work: Box::new(network::Step::new("plan server", servers)),
         });
     }
     steps.push(Step {
         name: "plan",
-        about: config.plan.to_string(),
+        about: fetch::shown(&config.plan),
         limit: config.timeout,
         work: Box::new(fetch::Step::new(config.plan.clone(), slot.clone())),
     });
@@ -42,14 +41,14 @@ pub fn from_document<'a>(
 ) -> Result<Vec<Step<'a>>> {
     let Document { iscsi, luks, overlay, .. } = document;
     let mut steps = Vec::new();
-    if !matches!(config.plan, Source::Urls(_))
-        && let Some(portal) = iscsi.portals.first()
-    {
+    if !matches!(config.plan, Source::Urls(_)) {
+        let portals = iscsi.portals.iter().map(|portal| (portal.host.clone(), portal.port)).collect();
+        let names: Vec<String> = iscsi.portals.iter().map(ToString::to_string).collect();
         steps.push(Step {
             name: "network",
-            about: format!("portal {portal}"),
+            about: format!("portal {}", names.join(" ")),
             limit: config.timeout,
-            work: Box::new(network::Step::new("portal", portal.host.clone(), portal.port)),
+            work: Box::new(network::Step::new("portal", portals)),
         });
     }
     steps.push(Step {
@@ -96,4 +95,19 @@ pub fn from_document<'a>(
         work: Box::new(handover::Step::new(document, initiator)?),
     });
     Ok(steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::cmdline::Cmdline;
+
+    #[test]
+    fn what_steps_are_about_tells_no_token_of_a_url() {
+        let cmdline = Cmdline::parse("rd.diskless.plan=http://me:secret@a/p?token=secret");
+        let config = Config::from_cmdline(&cmdline).unwrap();
+        let abouts: Vec<String> =
+            until_document(&config, &fetch::Slot::default()).into_iter().map(|step| step.about).collect();
+        assert_eq!(abouts, ["http://a/p"; 2]);
+    }
 }

@@ -28,9 +28,14 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
     let slot = Rc::new(OnceCell::new());
     run.steps(&plan::until_document(&config, &slot)).map_err(told)?;
     if let Some(document) = slot.get() {
+        if let Some(report) = &document.report {
+            run.report_to(report, document.hostname.as_deref());
+        }
         let initiator = identity::initiator(document, &config, &Facts::read(&host.path("/")));
         let initiator = initiator.map_err(|error| run.failed("input", &error)).map_err(|()| Failed::Told)?;
-        run.steps(&plan::from_document(&config, document, &initiator)?).map_err(told)?;
+        let steps = plan::from_document(&config, document, &initiator);
+        let steps = steps.map_err(|error| run.failed("input", &error)).map_err(|()| Failed::Told)?;
+        run.steps(&steps).map_err(told)?;
     }
     run.finish();
     Ok(())
