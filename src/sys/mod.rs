@@ -12,4 +12,5 @@ pub mod iscsi_netlink;
 pub mod keyring;
 pub mod module;
 pub mod mount;
+pub mod random;
 pub mod resolve;

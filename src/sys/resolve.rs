@@ -3,7 +3,7 @@
 //! Not glibc's getaddrinfo: in a static program it loads whatever modules nsswitch.conf names, and modules of
 //! another glibc end the process. A server is asked twice, one after the other, within the caller's time.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,23 @@ pub fn resolve(root: &Path, name: &str, limit: Duration) -> Result<Vec<IpAddr>> 
     // Without systemd-resolved nobody writes resolv.conf from what systemd-networkd learned.
     resolv.push_str(&networkd_servers(&read("run/systemd/netif/state")));
     ask_all(name, &Servers::parse(&resolv), Instant::now() + limit)
+}
+
+/// The addresses of `host`, to connect to on `port`: as [`resolve`] gives them, and link-local ones with their
+/// interface (`fe80::1%eth0`), which is looked up in the `sys` of `root`.
+///
+/// # Errors
+/// As of [`resolve`]; [`Code::Resolve`] too if there is no such interface.
+pub fn socket_addresses(root: &Path, host: &str, port: u16, limit: Duration) -> Result<Vec<SocketAddr>> {
+    if let Some((address, interface)) = host.split_once('%')
+        && let Ok(address) = address.parse::<Ipv6Addr>()
+    {
+        let index = root.join("sys/class/net").join(interface).join("ifindex");
+        let index = std::fs::read_to_string(index).ok().and_then(|index| index.trim().parse().ok());
+        let index = index.ok_or_else(|| failed(host, format!("there is no interface {interface}")))?;
+        return Ok(vec![SocketAddrV6::new(address, port, 0, index).into()]);
+    }
+    Ok(resolve(root, host, limit)?.into_iter().map(|address| SocketAddr::new(address, port)).collect())
 }
 
 fn failed(name: &str, why: impl Into<String>) -> Error {
@@ -241,6 +258,21 @@ mod tests {
         assert_eq!(ask_one("boot.example", server, deadline).unwrap(), [v4("10.1.2.3")]);
         assert!(ask_one("other.example", server, deadline).unwrap().is_empty());
         assert!(ask_one("boot.example", name_server(RCODE::ServerFailure), deadline).is_err());
+    }
+
+    #[test]
+    fn link_local_addresses_have_an_interface() {
+        let root = tempfile::tempdir().unwrap();
+        let eth0 = root.path().join("sys/class/net/eth0");
+        std::fs::create_dir_all(&eth0).unwrap();
+        std::fs::write(eth0.join("ifindex"), "7\n").unwrap();
+        let addresses = |host| socket_addresses(root.path(), host, 3260, Duration::ZERO);
+        let expected = SocketAddrV6::new("fe80::1".parse().unwrap(), 3260, 0, 7);
+        assert_eq!(addresses("fe80::1%eth0").unwrap(), [SocketAddr::from(expected)]);
+        assert_eq!(addresses("10.0.0.1").unwrap(), ["10.0.0.1:3260".parse().unwrap()]);
+        let error = addresses("fe80::1%eth1").unwrap_err();
+        assert_eq!(error.code(), Code::Resolve);
+        assert!(error.to_string().contains("eth1"), "{error}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::engine::host::Host;
 use crate::error::Result;
 use crate::sys::address;
-use crate::sys::resolve::resolve;
+use crate::sys::resolve::socket_addresses;
 
 /// A name or a connection that takes longer than this is tried again.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -55,10 +55,10 @@ fn links(host: &Host, addresses: &BTreeMap<String, Vec<IpAddr>>) -> Vec<Link> {
 
 /// A connection that is closed at once: it proves route, server and port, whatever the protocol is.
 fn connect(host: &Host, server: &str, port: u16) -> Result<(SocketAddr, IpAddr), String> {
-    let addresses = resolve(&host.path("/"), server, PATIENCE).map_err(|error| error.to_string())?;
+    let addresses =
+        socket_addresses(&host.path("/"), server, port, PATIENCE).map_err(|error| error.to_string())?;
     let mut why = String::from("it has no address");
     for address in addresses {
-        let address = SocketAddr::new(address, port);
         match TcpStream::connect_timeout(&address, PATIENCE).and_then(|stream| stream.local_addr()) {
             Ok(ours) => return Ok((address, ours.ip())),
             Err(error) => why = format!("{address}: {error}"),
