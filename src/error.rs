@@ -116,6 +116,8 @@ codes! {
         "report it with the target's product and version";
     IscsiAuth "iscsi-auth" Config, "the target refused the login: authentication failed",
         "compare iscsi.auth in the plan with the account at the target";
+    IscsiDiscoveryAuth "iscsi-discovery-auth" Config, "the portal refused the discovery: authentication failed",
+        "compare iscsi.discovery.auth in the plan with the account for discovery at the target";
     IscsiTargetAuth "iscsi-target-auth" Config, "the target could not prove who it is (mutual CHAP)",
         "compare the mutual secret in the plan with the one at the target";
     IscsiForbidden "iscsi-forbidden" Config, "the target does not allow this initiator",
