@@ -36,8 +36,10 @@ fn wait(deadline: Instant) -> io::Result<()> {
     if left.is_zero() {
         return Err(io::Error::new(io::ErrorKind::TimedOut, "the kernel has no random numbers yet"));
     }
-    let timeout =
-        Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() };
+    let timeout = Timespec {
+        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: left.subsec_nanos().into(),
+    };
     let file = File::open("/dev/random")?;
     match poll(&mut [PollFd::new(&file, PollFlags::IN)], Some(&timeout)) {
         Ok(_) | Err(Errno::INTR) => Ok(()),

@@ -58,8 +58,7 @@ mod tests {
         machine.write("/sys/class/scsi_host/host7/scan", "");
         let iscsi = iscsi();
         let limit = Duration::from_secs(90);
-        let error = converge(&Step::new(&iscsi, INITIATOR), &machine.host(), limit, &mut |_| ())
-            .unwrap_err();
+        let error = converge(&Step::new(&iscsi, INITIATOR), &machine.host(), limit, &mut |_| ()).unwrap_err();
         assert_eq!(error.code(), Code::IscsiNoDisk);
     }
 
@@ -69,8 +68,7 @@ mod tests {
         machine.session(7, "LOGGED_IN");
         machine.disk(7, 1, "sda");
         let iscsi = iscsi();
-        let done =
-            converge(&Step::new(&iscsi, INITIATOR), &machine.host(), Duration::ZERO, &mut |_| ());
+        let done = converge(&Step::new(&iscsi, INITIATOR), &machine.host(), Duration::ZERO, &mut |_| ());
         assert_eq!(done.unwrap(), "sda, 1 MiB, LUN 1 of iqn.2026-01.example:image at 198.18.0.1:3260");
     }
 }

@@ -119,7 +119,9 @@ pub enum Unproved {
 impl fmt::Display for Unproved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unproved::NoAnswer => f.write_str("it does not answer the challenge; it may have no account for that"),
+            Unproved::NoAnswer => {
+                f.write_str("it does not answer the challenge; it may have no account for that")
+            }
             Unproved::Name(name) => write!(f, "it calls itself {name}, unlike mutual.username in the plan"),
             Unproved::Wrong => f.write_str("its answer to the challenge is wrong"),
             Unproved::Reflected => f.write_str("it sent the node's own words back"),
@@ -132,7 +134,13 @@ impl Mutual<'_> {
     ///
     /// # Errors
     /// It is not who it should be.
-    pub fn verify(&self, algorithm: Algorithm, name: &str, answer: &str, ours: &[u8]) -> Result<(), Unproved> {
+    pub fn verify(
+        &self,
+        algorithm: Algorithm,
+        name: &str,
+        answer: &str,
+        ours: &[u8],
+    ) -> Result<(), Unproved> {
         let answer = Zeroizing::new(decode_binary(answer).map_err(|_| Unproved::Wrong)?);
         if bool::from(answer.as_slice().ct_eq(ours)) {
             return Err(Unproved::Reflected);
@@ -261,7 +269,11 @@ mod tests {
                 ("store", "no", Err(Unproved::Wrong)),
                 ("store", &other, Err(Unproved::Reflected)),
             ] {
-                assert_eq!(mutual.verify(algorithm, name, answer, b"other"), result, "{algorithm:?} {answer}");
+                assert_eq!(
+                    mutual.verify(algorithm, name, answer, b"other"),
+                    result,
+                    "{algorithm:?} {answer}"
+                );
             }
         }
     }

@@ -33,7 +33,12 @@ const LOGOUT_LIMIT: Duration = Duration::from_secs(2);
 /// # Errors
 /// [`Code::IscsiNoTarget`]: the target is not listed. [`Code::IscsiDiscoveryAuth`]: the account for discovery is
 /// refused. Else what a login may end with.
-pub fn ask(iscsi: &Iscsi, discovery: &Discovery, initiator: &str, place: Place<'_>) -> Result<Attempt<Vec<Portal>>> {
+pub fn ask(
+    iscsi: &Iscsi,
+    discovery: &Discovery,
+    initiator: &str,
+    place: Place<'_>,
+) -> Result<Attempt<Vec<Portal>>> {
     let object = || format!("discovery at {}", place.name());
     let stream = TcpStream::connect_timeout(&place.address, CONNECT_LIMIT)
         .context(Code::IscsiConnect, format!("portal {}", place.name()))?;
@@ -50,7 +55,7 @@ pub fn ask(iscsi: &Iscsi, discovery: &Discovery, initiator: &str, place: Place<'
         account,
         offer: &offer,
     };
-    let session = match negotiate(&mut socket, parameters, &object).map_err(of_discovery)? {
+    let session = match negotiate(&mut socket, parameters, &object)? {
         Negotiated::Session(session) => session,
         Negotiated::Moved(to) => return Ok(Attempt::Moved(to)),
     };
@@ -58,7 +63,6 @@ pub fn ask(iscsi: &Iscsi, discovery: &Discovery, initiator: &str, place: Place<'
     let list = list(&mut socket, session.expected_stat_sn, &object)?;
     let failed = |failure: Failure| Error::new(failure.code(), object()).because(failure);
     let targets = listing::targets(&list).map_err(|fault| failed(Failure::Text(fault)))?;
-    // What is not listed is refused by its name; what is listed nowhere can be reached is refused too.
     match listing::portals(&targets, &iscsi.target, place.address, place.portal) {
         Some(portals) if portals.is_empty() => {
             let cause = format!("{} is listed without an address that can be used", iscsi.target);
@@ -69,14 +73,6 @@ pub fn ask(iscsi: &Iscsi, discovery: &Discovery, initiator: &str, place: Place<'
             let cause = format!("{} is not listed; {}", iscsi.target, listing::names(&targets));
             Err(Error::new(Code::IscsiNoTarget, object()).because(cause))
         }
-    }
-}
-
-/// The account for discovery is another one than the disk's, and so is the advice.
-fn of_discovery(error: Error) -> Error {
-    match error.code() {
-        Code::IscsiAuth => Error::new(Code::IscsiDiscoveryAuth, "discovery").because(error),
-        _ => error,
     }
 }
 

@@ -85,3 +85,5 @@ impl Converge for Step<'_> {
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod mock;

@@ -271,7 +271,11 @@ pub struct NoDigest {
 
 impl fmt::Display for NoDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the plan has {key} CRC32C alone, and the target does without; offer None too", key = self.key)
+        write!(
+            f,
+            "the plan has {key} CRC32C alone, and the target does without; offer None too",
+            key = self.key
+        )
     }
 }
 

@@ -45,11 +45,7 @@ fn foreign_sessions_do_not_count() {
         let machine = Machine::new();
         machine.session(7, "LOGGED_IN");
         machine.write(&format!("/sys/class/{file}"), text);
-        assert_eq!(
-            sessions(&machine.host(), &iscsi, INITIATOR, &iscsi.portals).unwrap().0,
-            None,
-            "{file}"
-        );
+        assert_eq!(sessions(&machine.host(), &iscsi, INITIATOR, &iscsi.portals).unwrap().0, None, "{file}");
     }
 }
 
@@ -130,7 +126,8 @@ fn a_portal_by_name_is_known_again_without_the_name_server() {
     let machine = Machine::new();
     machine.session(7, "LOGGED_IN");
     let mut iscsi = iscsi();
-    let found = |iscsi: &Iscsi| sessions(&machine.host(), iscsi, INITIATOR, &iscsi.portals).unwrap().0.is_some();
+    let found =
+        |iscsi: &Iscsi| sessions(&machine.host(), iscsi, INITIATOR, &iscsi.portals).unwrap().0.is_some();
     iscsi.portals = vec![Portal::parse("store.example:3260").unwrap()];
     assert!(found(&iscsi));
     iscsi.portals = vec![Portal::parse("store.example:3261").unwrap()];

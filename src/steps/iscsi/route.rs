@@ -86,9 +86,10 @@ impl<T> Route<'_, T> {
     ) -> Result<T> {
         let mut failures = Vec::new();
         for address in addresses.iter().take(MOST_ADDRESSES) {
-            let place =
-                Place { portal, own: chain.first().copied().unwrap_or(*address), address: *address };
-            let moved = |cause: String| Error::new(Code::IscsiMoved, format!("{target} at {}", place.name())).because(cause);
+            let place = Place { portal, own: chain.first().copied().unwrap_or(*address), address: *address };
+            let moved = |cause: String| {
+                Error::new(Code::IscsiMoved, format!("{target} at {}", place.name())).because(cause)
+            };
             let tried = match (self.attempt)(place) {
                 Ok(Attempt::Done(done)) => return Ok(done),
                 Ok(Attempt::Moved(to)) => {
@@ -198,7 +199,10 @@ mod tests {
         for word in ["10.0.0.1:3260", "10.0.0.2:3260", "host name gone"] {
             assert!(error.to_string().contains(word), "{error}");
         }
-        assert_eq!(walk(&["10.0.0.1"], &|_| "down").0.unwrap_err().to_string(), "10.0.0.1:3260: the portal does not answer");
+        assert_eq!(
+            walk(&["10.0.0.1"], &|_| "down").0.unwrap_err().to_string(),
+            "10.0.0.1:3260: the portal does not answer"
+        );
         assert_eq!(walk(&[], &|_| "ok").0.unwrap_err().code(), Code::IscsiConnect);
     }
 

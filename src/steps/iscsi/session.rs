@@ -131,7 +131,14 @@ pub fn negotiate(
             Ok(Next::Send(next)) => request = next,
             Ok(Next::Done(session)) => return Ok(Negotiated::Session(session)),
             Ok(Next::Moved(to)) => return Ok(Negotiated::Moved(to)),
-            Err(failure) => return Err(Error::new(failure.code(), object()).because(failure)),
+            Err(failure) => {
+                let code = match (failure.code(), parameters.session) {
+                    // The account for discovery is another one, and so is the advice.
+                    (Code::IscsiAuth, SessionType::Discovery) => Code::IscsiDiscoveryAuth,
+                    (code, _) => code,
+                };
+                return Err(Error::new(code, object()).because(failure));
+            }
         }
     }
 }

@@ -62,7 +62,10 @@ impl fmt::Display for Failure {
                 f.write_str("it wants authentication, and the plan has no account for that")
             }
             Failure::AuthenticationNotDone(answer) => {
-                write!(f, "the plan has an account, but to CHAP as the plan offers it the target answers {answer}")
+                write!(
+                    f,
+                    "the plan has an account, but to CHAP as the plan offers it the target answers {answer}"
+                )
             }
             Failure::Digest(cause) => cause.fmt(f),
             Failure::Unproved(cause) => cause.fmt(f),
@@ -101,14 +104,49 @@ const STATUSES: &[Status] = &[
     status(0x0200, Code::IscsiRefused, "initiator error", "the target's log may say which"),
     status(0x0201, Code::IscsiAuth, "authentication failure", "name, secret or CHAP algorithm differ"),
     status(0x0202, Code::IscsiForbidden, "authorization failure", "its access list lacks this initiator"),
-    status(0x0203, Code::IscsiNoTarget, "target not found", "it is not exported there, or not to this initiator"),
+    status(
+        0x0203,
+        Code::IscsiNoTarget,
+        "target not found",
+        "it is not exported there, or not to this initiator",
+    ),
     status(0x0204, Code::IscsiNoTarget, "target removed", "it was there, and is to come back nowhere"),
-    status(0x0205, Code::IscsiRefused, "unsupported version", "it does not speak version 0, as RFC 7143 has it"),
-    status(0x0206, Code::IscsiRefused, "too many connections", "end old sessions of this initiator at the target"),
-    status(0x0207, Code::IscsiRefused, "missing parameter", "it wants a key that was not sent; its log may say which"),
-    status(0x0208, Code::IscsiRefused, "cannot include in session", "end old sessions of this initiator at the target"),
-    status(0x0209, Code::IscsiRefused, "session type not supported", "without discovery in the plan it may do"),
-    status(0x020a, Code::IscsiRefused, "session does not exist", "end old sessions of this initiator at the target"),
+    status(
+        0x0205,
+        Code::IscsiRefused,
+        "unsupported version",
+        "it does not speak version 0, as RFC 7143 has it",
+    ),
+    status(
+        0x0206,
+        Code::IscsiRefused,
+        "too many connections",
+        "end old sessions of this initiator at the target",
+    ),
+    status(
+        0x0207,
+        Code::IscsiRefused,
+        "missing parameter",
+        "it wants a key that was not sent; its log may say which",
+    ),
+    status(
+        0x0208,
+        Code::IscsiRefused,
+        "cannot include in session",
+        "end old sessions of this initiator at the target",
+    ),
+    status(
+        0x0209,
+        Code::IscsiRefused,
+        "session type not supported",
+        "without discovery in the plan it may do",
+    ),
+    status(
+        0x020a,
+        Code::IscsiRefused,
+        "session does not exist",
+        "end old sessions of this initiator at the target",
+    ),
     status(0x020b, Code::IscsiRefused, "invalid request during login", "its log may say which"),
     status(0x0300, Code::IscsiBusy, "target error", "its log may say which"),
     status(0x0301, Code::IscsiBusy, "service unavailable", "it may be starting or in maintenance"),

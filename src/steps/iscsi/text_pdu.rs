@@ -104,7 +104,8 @@ impl Answer {
         if u32::from_be_bytes([bhs[16], bhs[17], bhs[18], bhs[19]]) != TASK_TAG {
             return Err(Malformed::TaskTag);
         }
-        let [_, _, _, _, _, _, _, _, lun @ .., _, _, _, _] = *bhs.first_chunk::<20>().ok_or(Malformed::Length)?;
+        let [_, _, _, _, _, _, _, _, lun @ .., _, _, _, _] =
+            *bhs.first_chunk::<20>().ok_or(Malformed::Length)?;
         let transfer_tag = u32::from_be_bytes([bhs[20], bhs[21], bhs[22], bhs[23]]);
         let continued = match (bhs[1] & FINAL != 0, bhs[1] & CONTINUE != 0) {
             (true, true) => return Err(Malformed::Transition),
@@ -124,10 +125,9 @@ mod tests {
     #[test]
     fn requests_are_laid_out_as_the_rfc_says() {
         let continued = Continued { lun: [1, 2, 3, 4, 5, 6, 7, 8], transfer_tag: 0x0a0b_0c0d };
-        for (continued, lun, tag) in [
-            (None, [0; 8], [0xff; 4]),
-            (Some(continued), continued.lun, [0x0a, 0x0b, 0x0c, 0x0d]),
-        ] {
+        for (continued, lun, tag) in
+            [(None, [0; 8], [0xff; 4]), (Some(continued), continued.lun, [0x0a, 0x0b, 0x0c, 0x0d])]
+        {
             let pdu = Request { continued, expected_stat_sn: 7, data: b"A=B\0".to_vec() }.encode();
             let mut expected = [0; BHS];
             expected[0] = 0x44;
