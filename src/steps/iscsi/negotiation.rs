@@ -198,8 +198,10 @@ impl Values {
         };
         let boolean = || text::boolean(value).ok_or_else(bad);
         let must_be = |only: &str| if value == only { Ok(()) } else { Err(bad()) };
+        // Some answer None to whoever wants CRC32C alone: what comes of that is settled at the end.
         let digest = |offered: &str| {
-            if offered.split(',').any(|word| word == value) { Ok(value == CRC32C) } else { Err(bad()) }
+            let offered = value == "None" || offered.split(',').any(|word| word == value);
+            if offered { Ok(value == CRC32C) } else { Err(bad()) }
         };
         if matches!(value, "Irrelevant" | "NotUnderstood" | "Reject")
             && offer.keys().iter().any(|(offered, _)| *offered == key)

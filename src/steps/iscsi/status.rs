@@ -101,8 +101,18 @@ const STATUSES: &[Status] = &[
     status(0x0100, Code::IscsiMoved, "redirection", "it does not say where to"),
     status(0x0101, Code::IscsiMoved, "target moved temporarily", "it does not say where to"),
     status(0x0102, Code::IscsiMoved, "target moved permanently", "it does not say where to"),
-    status(0x0200, Code::IscsiRefused, "initiator error", "the target's log may say which"),
-    status(0x0201, Code::IscsiAuth, "authentication failure", "name, secret or CHAP algorithm differ"),
+    status(
+        0x0200,
+        Code::IscsiRefused,
+        "initiator error",
+        "its log may say which; it may not know the plan's CHAP algorithms",
+    ),
+    status(
+        0x0201,
+        Code::IscsiAuth,
+        "authentication failure",
+        "name, secret or algorithm differ, or it has no account to prove itself with",
+    ),
     status(0x0202, Code::IscsiForbidden, "authorization failure", "its access list lacks this initiator"),
     status(
         0x0203,
