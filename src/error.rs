@@ -64,6 +64,8 @@ codes! {
         "see the cause and `dmesg`; a kernel module may be missing from the initramfs";
     Io "io" Fatal, "a file or device could not be read or written",
         "see the cause and `dmesg`";
+    NoRandom "no-random" Retry, "the kernel has no random numbers yet",
+        "give the machine a source of them: virtio-rng for a virtual one, random.trust_cpu=on for the kernel";
     Locked "locked" Config, "another diskless is at work",
         "wait until it is done, or end it by its pid";
 

@@ -34,7 +34,7 @@ pub fn bytes<const N: usize>() -> io::Result<[u8; N]> {
 fn wait(deadline: Instant) -> io::Result<()> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
-        return Err(io::Error::new(io::ErrorKind::TimedOut, "the kernel has no random numbers yet"));
+        return Err(io::Error::new(io::ErrorKind::TimedOut, "none in ten seconds"));
     }
     let timeout = Timespec {
         tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),

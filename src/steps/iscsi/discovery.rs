@@ -46,8 +46,8 @@ pub fn ask(
     let mut socket = Socket { stream, deadline: Instant::now() + limit, max_recv: MOST_DATA };
     let offer = Offer::for_discovery(&iscsi.settings);
     // Of the random kind (RFC 7143, section 11.12.5): none that a session with a disk has.
-    let [a, b, c] = random::bytes().context(Code::Kernel, object())?;
-    let account = discovery.auth.as_ref().map(Account::of).transpose().context(Code::Kernel, object())?;
+    let [a, b, c] = random::bytes().context(Code::NoRandom, object())?;
+    let account = discovery.auth.as_ref().map(Account::of).transpose().context(Code::NoRandom, object())?;
     let parameters = Parameters {
         initiator,
         session: SessionType::Discovery,

@@ -104,7 +104,7 @@ fn sessions(
             continue;
         };
         let found = class.join(&name);
-        if is_half_made(host, sid, &found) {
+        if is_half_made(host, sid, &found, &iscsi.target) {
             half_made.push(sid);
             continue;
         }
@@ -155,13 +155,16 @@ fn literal(host: &str) -> Option<(IpAddr, Option<&str>)> {
 }
 
 /// Whoever made the session is dead, and did not come to the login: it was killed before it had set what names the
-/// session, which the kernel then shows as `(null)`.
-fn is_half_made(host: &Host, sid: u32, session: &Path) -> bool {
-    let is_set = |folder: &Path, name| attribute(folder, name).is_some_and(|text| text != "(null)");
-    let is_named = ["targetname", "initiatorname"].into_iter().all(|name| is_set(session, name))
-        && is_set(&connection(host, sid), "persistent_address")
-        && attribute(&connection(host, sid), "persistent_port").is_some_and(|port| port != "0");
-    attribute(session, "state").as_deref() == Some("FREE") && !is_named && is_orphaned(host, session)
+/// session. That begins with the target; the kernel shows names that are not set as `(null)`, and a port as 0.
+fn is_half_made(host: &Host, sid: u32, session: &Path, target: &str) -> bool {
+    let shows = |folder: &Path, name, text| attribute(folder, name).as_deref() == Some(text);
+    let connection = connection(host, sid);
+    let is_unnamed = shows(session, "targetname", "(null)")
+        || shows(session, "targetname", target)
+            && (shows(session, "initiatorname", "(null)")
+                || shows(&connection, "persistent_address", "(null)")
+                || shows(&connection, "persistent_port", "0"));
+    is_unnamed && shows(session, "state", "FREE") && is_orphaned(host, session)
 }
 
 /// The process that made the session is no more. Who made it with a second socket is known by no pid, and counts as

@@ -156,13 +156,13 @@ fn what_a_killed_run_left_is_known_and_nothing_else() {
     let session = "iscsi_session/session7";
     let connection = "iscsi_connection/connection7:0";
     let iscsi = iscsi();
-    // What is not there is as if it were "(null)".
     for (changes, half_made) in [
         (vec![(session, "targetname", "(null)")], true),
         (vec![(session, "initiatorname", "(null)")], true),
         (vec![(connection, "persistent_address", "(null)")], true),
         (vec![(connection, "persistent_port", "0")], true),
         (vec![], false),
+        (vec![(session, "targetname", "iqn.x"), (connection, "persistent_address", "(null)")], false),
         (vec![(session, "targetname", "(null)"), (session, "state", "LOGGED_IN")], false),
         (vec![(session, "targetname", "(null)"), (session, "creator", "-4096")], false),
         (vec![(session, "targetname", "(null)"), (session, "creator", "0")], false),

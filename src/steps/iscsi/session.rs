@@ -74,7 +74,7 @@ fn attempt(host: &Host, iscsi: &Iscsi, name: &str, place: Place<'_>) -> Result<A
         .context(Code::IscsiConnect, format!("portal {}", place.name()))?;
     // The kernel's initiator takes the socket as it is: small commands are not to wait for the answers to others.
     stream.set_nodelay(true).context(Code::Kernel, object())?;
-    let account = iscsi.auth.as_ref().map(Account::of).transpose().context(Code::Kernel, object())?;
+    let account = iscsi.auth.as_ref().map(Account::of).transpose().context(Code::NoRandom, object())?;
     load_modules(host)?;
     let mut initiator = open(host)?;
     let mut draft = Draft::create(&mut initiator, iscsi, &stream).context(Code::Kernel, object())?;
