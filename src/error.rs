@@ -64,6 +64,8 @@ codes! {
         "see the cause and `dmesg`; a kernel module may be missing from the initramfs";
     Io "io" Fatal, "a file or device could not be read or written",
         "see the cause and `dmesg`";
+    NoRandom "no-random" Retry, "the kernel has no random numbers yet",
+        "give the machine a source of them: virtio-rng for a virtual one, random.trust_cpu=on for the kernel";
     Locked "locked" Config, "another diskless is at work",
         "wait until it is done, or end it by its pid";
 
@@ -127,6 +129,8 @@ codes! {
         "report it with the target's product and version";
     IscsiAuth "iscsi-auth" Config, "the target refused the login: authentication failed",
         "compare iscsi.auth in the plan with the account at the target";
+    IscsiDiscoveryAuth "iscsi-discovery-auth" Config, "the portal refused the discovery: authentication failed",
+        "compare iscsi.discovery.auth in the plan with the account for discovery at the target";
     IscsiTargetAuth "iscsi-target-auth" Config, "the target could not prove who it is (mutual CHAP)",
         "compare the mutual secret in the plan with the one at the target";
     IscsiForbidden "iscsi-forbidden" Config, "the target does not allow this initiator",

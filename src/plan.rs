@@ -55,7 +55,7 @@ pub fn from_document<'a>(
         name: "iscsi",
         about: format!("LUN {} of {} as {initiator}", iscsi.lun, iscsi.target),
         limit: config.timeout,
-        work: Box::new(iscsi::Step::new(iscsi, initiator)?),
+        work: Box::new(iscsi::Step::new(iscsi, initiator)),
     });
     steps.push(Step {
         name: "luks",

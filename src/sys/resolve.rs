@@ -7,7 +7,7 @@ mod files;
 mod message;
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpStream, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,23 @@ pub fn resolve(root: &Path, name: &str, limit: Duration) -> Result<Vec<IpAddr>> 
     // Without systemd-resolved nobody writes resolv.conf from what systemd-networkd learned.
     resolv.push_str(&networkd_servers(&read("run/systemd/netif/state")));
     ask_all(name, &Servers::parse(&resolv), Instant::now() + limit)
+}
+
+/// The addresses of `host`, to connect to on `port`: as [`resolve`] gives them, and link-local ones with their
+/// interface (`fe80::1%eth0`), which is looked up in the `sys` of `root`.
+///
+/// # Errors
+/// As of [`resolve`]; [`Code::Resolve`] too if there is no such interface.
+pub fn socket_addresses(root: &Path, host: &str, port: u16, limit: Duration) -> Result<Vec<SocketAddr>> {
+    if let Some((address, interface)) = host.split_once('%')
+        && let Ok(address) = address.parse::<Ipv6Addr>()
+    {
+        let index = root.join("sys/class/net").join(interface).join("ifindex");
+        let index = std::fs::read_to_string(index).ok().and_then(|index| index.trim().parse().ok());
+        let index = index.ok_or_else(|| failed(host, format!("there is no interface {interface}")))?;
+        return Ok(vec![SocketAddrV6::new(address, port, 0, index).into()]);
+    }
+    Ok(resolve(root, host, limit)?.into_iter().map(|address| SocketAddr::new(address, port)).collect())
 }
 
 fn failed(name: &str, why: impl Into<String>) -> Error {
@@ -103,7 +120,7 @@ fn over_udp(name: &str, server: SocketAddr, kind: TYPE, until: Instant) -> io::R
     // A connected socket takes answers of this server alone.
     socket.connect(server)?;
     // Not to be guessed by someone who cannot see the query.
-    let id = u16::from_ne_bytes(random::bytes());
+    let id = u16::from_ne_bytes(random::bytes_now());
     socket.send(&message::query(id, name, kind).map_err(io::Error::other)?)?;
     let mut answer = [0u8; 1500];
     loop {
@@ -120,7 +137,7 @@ fn over_udp(name: &str, server: SocketAddr, kind: TYPE, until: Instant) -> io::R
 /// The same over TCP: each message has its length in front, in two bytes (RFC 1035, section 4.2.2).
 fn over_tcp(name: &str, server: SocketAddr, kind: TYPE, until: Instant) -> io::Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&server, left(until)?)?;
-    let id = u16::from_ne_bytes(random::bytes());
+    let id = u16::from_ne_bytes(random::bytes_now());
     let query = message::query(id, name, kind).map_err(io::Error::other)?;
     let length = u16::try_from(query.len()).map_err(io::Error::other)?;
     stream.set_write_timeout(Some(left(until)?))?;
@@ -246,6 +263,21 @@ mod tests {
         let started = Instant::now();
         let error = ask_one("boot", silent.local_addr().unwrap(), started + Duration::from_millis(200));
         assert!(error.is_err() && started.elapsed() < Duration::from_millis(900), "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn link_local_addresses_have_an_interface() {
+        let root = tempfile::tempdir().unwrap();
+        let eth0 = root.path().join("sys/class/net/eth0");
+        std::fs::create_dir_all(&eth0).unwrap();
+        std::fs::write(eth0.join("ifindex"), "7\n").unwrap();
+        let addresses = |host| socket_addresses(root.path(), host, 3260, Duration::ZERO);
+        let expected = SocketAddrV6::new("fe80::1".parse().unwrap(), 3260, 0, 7);
+        assert_eq!(addresses("fe80::1%eth0").unwrap(), [SocketAddr::from(expected)]);
+        assert_eq!(addresses("10.0.0.1").unwrap(), ["10.0.0.1:3260".parse().unwrap()]);
+        let error = addresses("fe80::1%eth1").unwrap_err();
+        assert_eq!(error.code(), Code::Resolve);
+        assert!(error.to_string().contains("eth1"), "{error}");
     }
 
     #[test]

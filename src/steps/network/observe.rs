@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::host::Host;
 use crate::sys::address;
-use crate::sys::resolve::resolve;
+use crate::sys::resolve::socket_addresses;
 
 /// One look: names and connections that take longer are tried again.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -104,10 +104,9 @@ fn spawn(tell: Sender<Try>, work: impl FnOnce(&Sender<Try>) + Send + 'static) {
 /// Tells of each address of `server`.
 fn try_server(root: &Path, server: &str, port: u16, until: Instant, tell: &Sender<Try>) {
     // Nobody may listen any more: there is an answer.
-    match resolve(root, server, until.saturating_duration_since(Instant::now())) {
+    match socket_addresses(root, server, port, until.saturating_duration_since(Instant::now())) {
         Ok(addresses) => {
             for address in addresses.into_iter().take(MOST_ADDRESSES) {
-                let address = SocketAddr::new(address, port);
                 spawn(tell.clone(), move |tell| {
                     let _ = tell.send(connect(address, until));
                 });
