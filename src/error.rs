@@ -64,6 +64,8 @@ codes! {
         "see the cause and `dmesg`; a kernel module may be missing from the initramfs";
     Io "io" Fatal, "a file or device could not be read or written",
         "see the cause and `dmesg`";
+    NoRandom "no-random" Retry, "the kernel has no random numbers yet",
+        "give the machine a source of them: virtio-rng for a virtual one, random.trust_cpu=on for the kernel";
     Locked "locked" Config, "another diskless is at work",
         "wait until it is done, or end it by its pid";
 
@@ -131,6 +133,17 @@ codes! {
     Resolve "resolve" Retry, "the name could not be resolved",
         "check /etc/resolv.conf and the name server, or give an address";
 
+    TlsCa "tls-ca" Config, "there is no CA to check the server by",
+        "put the CA's certificate (PEM) into the initramfs as /etc/diskless/ca.pem, or give an http:// URL";
+    TlsUntrusted "tls-untrusted" Config, "the server's certificate is not one that the CA in the initramfs vouches for",
+        "compare /etc/diskless/ca.pem of the initramfs with the CA that signed the server's certificate";
+    TlsName "tls-name" Config, "the server's certificate is for another name",
+        "give the URL with a name that the certificate has, or the server a certificate with the URL's name";
+    TlsExpired "tls-expired" Config, "the server's certificate has expired",
+        "renew it; or, if the time shown is wrong, set the node's clock";
+    TlsClock "tls-clock" Retry, "by this node's clock the server's certificate is not valid yet",
+        "set the node's clock (the firmware shows it); an initramfs built after the certificate was issued helps too";
+
     // iscsi
     IscsiConnect "iscsi-connect" Retry, "the portal does not answer",
         "check that the target service runs, that no firewall is in the way, and the network on the way to it";
@@ -138,6 +151,8 @@ codes! {
         "report it with the target's product and version";
     IscsiAuth "iscsi-auth" Config, "the target refused the login: authentication failed",
         "compare iscsi.auth in the plan with the account at the target";
+    IscsiDiscoveryAuth "iscsi-discovery-auth" Config, "the portal refused the discovery: authentication failed",
+        "compare iscsi.discovery.auth in the plan with the account for discovery at the target";
     IscsiTargetAuth "iscsi-target-auth" Config, "the target could not prove who it is (mutual CHAP)",
         "compare the mutual secret in the plan with the one at the target";
     IscsiForbidden "iscsi-forbidden" Config, "the target does not allow this initiator",
@@ -178,8 +193,16 @@ codes! {
         "check overlay.mounts in the plan, and the image; see `dmesg`";
     NotARoot "not-a-root" Config, "the mounted image is not a root file system",
         "check overlay.mounts in the plan: / must hold an init";
+    Report "report" Retry, "the report could not be delivered",
+        "look at the report server and at the network on the way to it; `diskless report up` tries again";
+    NoReport "no-report" Config, "this boot reports to nobody",
+        "name a server in report.url of the plan";
     Handover "handover" Fatal, "a file of the new root could not be written",
         "see the cause; the overlay may be full";
+    HandoverPath "handover-path" Config, "the path is not inside of the new root",
+        "correct handover.files in the plan, or the links on the way to it in the image";
+    HandoverUnit "handover-unit" Config, "the unit cannot be enabled in the image",
+        "correct handover.services in the plan, or install the unit in the image";
 }
 
 /// What went wrong: a [`Code`], the object, and the cause with all of its own causes.

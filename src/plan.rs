@@ -19,19 +19,20 @@ pub fn until_document(config: &Config, slot: &fetch::Slot) -> Vec<Step<'static>>
         // They are the plan.
         return steps;
     }
-    if let Source::Urls(urls) = &config.plan
-        && let Some((server, port)) = urls.first().and_then(|url| http::server(url))
-    {
+    if let Source::Urls(urls) = &config.plan {
+        let servers: Vec<(String, u16)> = urls.iter().filter_map(|url| http::server(url)).collect();
+        let names: Vec<String> =
+            servers.iter().map(|(server, port)| format!("{server} port {port}")).collect();
         steps.push(Step {
             name: "network",
-            about: format!("wait until the plan server {server} answers on port {port}"),
+            about: format!("wait until a plan server answers: {}", names.join(", ")),
             limit: config.timeout,
-            work: Box::new(network::Step::new("plan server", server, port)),
+            work: Box::new(network::Step::new("plan server", servers)),
         });
     }
     steps.push(Step {
         name: "plan",
-        about: format!("read the boot plan from {}", config.plan),
+        about: format!("read the boot plan from {}", fetch::shown(&config.plan)),
         limit: config.timeout,
         work: Box::new(fetch::Step::new(config.plan.clone(), slot.clone())),
     });
@@ -46,21 +47,21 @@ pub fn from_document<'a>(
 ) -> Result<Vec<Step<'a>>> {
     let Document { iscsi, luks, overlay, .. } = document;
     let mut steps = Vec::new();
-    if !matches!(config.plan, Source::Urls(_))
-        && let Some(portal) = iscsi.portals.first()
-    {
+    if !matches!(config.plan, Source::Urls(_)) {
+        let portals = iscsi.portals.iter().map(|portal| (portal.host.clone(), portal.port)).collect();
+        let names: Vec<String> = iscsi.portals.iter().map(ToString::to_string).collect();
         steps.push(Step {
             name: "network",
-            about: format!("wait until the portal {portal} answers"),
+            about: format!("wait until a portal answers: {}", names.join(", ")),
             limit: config.timeout,
-            work: Box::new(network::Step::new("portal", portal.host.clone(), portal.port)),
+            work: Box::new(network::Step::new("portal", portals)),
         });
     }
     steps.push(Step {
         name: "iscsi",
         about: about_iscsi(iscsi, initiator),
         limit: config.timeout,
-        work: Box::new(iscsi::Step::new(iscsi, initiator)?),
+        work: Box::new(iscsi::Step::new(iscsi, initiator)),
     });
     steps.push(Step {
         name: "luks",
@@ -98,7 +99,7 @@ pub fn from_document<'a>(
         name: "handover",
         about: about_handover(document),
         limit: INSIDE,
-        work: Box::new(handover::Step::new(handover::files::files(document, initiator))),
+        work: Box::new(handover::Step::new(document, initiator)?),
     });
     Ok(steps)
 }
@@ -114,7 +115,10 @@ fn about_iscsi(iscsi: &Iscsi, initiator: &str) -> String {
 }
 
 fn about_luks(luks: &Luks) -> String {
-    let (KeySource::File(key) | KeySource::Url(key)) = &luks.key;
+    let key = match &luks.key {
+        KeySource::File(path) => path.clone(),
+        KeySource::Url(url) => http::shown(url),
+    };
     let uuid = luks.uuid.as_deref().map_or_else(String::new, |uuid| format!(" of UUID {uuid}"));
     format!("open the disk{uuid} as /dev/mapper/{} with the key in {key}", luks.name)
 }
@@ -132,4 +136,22 @@ fn about_handover(document: &Document) -> String {
     parts.extend(document.handover.files.iter().map(|file| file.path.clone()));
     parts.extend(document.handover.services.iter().map(|service| format!("unit {service}")));
     format!("write into the new root: {}", parts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::cmdline::Cmdline;
+
+    #[test]
+    fn what_steps_are_about_tells_no_token_of_a_url() {
+        let cmdline = Cmdline::parse("rd.diskless.plan=http://me:secret@a/p?token=secret");
+        let config = Config::from_cmdline(&cmdline).unwrap();
+        let abouts: Vec<String> =
+            until_document(&config, &fetch::Slot::default()).into_iter().map(|step| step.about).collect();
+        assert_eq!(
+            abouts,
+            ["wait until a plan server answers: a port 80", "read the boot plan from http://a/p"]
+        );
+    }
 }

@@ -108,6 +108,9 @@ fn every_setting_is_described() {
         let (single, multi) = (value(setting.single_path), value(setting.multipath));
         let lands = match setting.lands {
             Lands::Negotiated(key, attribute) => format!("negotiated as `{key}`; `{attribute}` in sysfs"),
+            Lands::NegotiatedConnection(key, attribute) => {
+                format!("negotiated as `{key}`; `{attribute}` of the connection in sysfs")
+            }
             Lands::Session(attribute) => format!("`{attribute}` of the session in sysfs"),
             Lands::Connection(attribute) => format!("`{attribute}` of the connection in sysfs"),
             Lands::ScsiHost(attribute) => format!("`{attribute}` of the SCSI host in sysfs"),

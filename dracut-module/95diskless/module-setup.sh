@@ -37,6 +37,10 @@ install() {
     # The generator adds the unit to the boot of those nodes whose command line asks for it.
     mkdir -p "$initdir/usr/lib/systemd/system-generators"
     ln -sfn /usr/bin/diskless "$initdir/usr/lib/systemd/system-generators/diskless-generator"
+    # The CAs that https servers are checked by; without them there is no https.
+    if [[ -e /etc/diskless/ca.pem ]]; then
+        inst_simple /etc/diskless/ca.pem
+    fi
     # Put to use by the command line hook; other back ends than systemd-networkd have a default of their own.
     inst_simple "$moddir/zz-diskless.network" /usr/share/diskless/zz-diskless.network
     inst_hook cmdline 30 "$moddir/cmdline.sh"

@@ -10,6 +10,7 @@ use crate::engine::host::Host;
 use crate::engine::lock;
 use crate::engine::run::Run;
 use crate::input::config::{Config, Source};
+use crate::input::document::Report;
 use crate::input::facts::Facts;
 use crate::input::{identity, parameters};
 use crate::plan;
@@ -39,17 +40,20 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
     }
     run.steps(&plan::until_document(&config, &slot)).map_err(told)?;
     if let Some(document) = slot.get() {
+        let report = document.report.clone().or_else(|| config.report.clone().map(|url| Report { url }));
+        if let Some(report) = report {
+            run.report_to(&report, document.hostname.as_deref());
+        }
         let root = host.path("/");
         let baked = identity::baked(&root);
         let initiator = identity::initiator(document, &config, &Facts::read(&root), baked.as_deref());
-        let initiator = initiator.map_err(|error| {
-            run.failed("input", &error);
-            Failed::Told
-        })?;
+        let initiator = initiator.map_err(|error| run.failed("input", &error)).map_err(|()| Failed::Told)?;
         if let Some(warning) = initiator.warning() {
             run.warn(&warning);
         }
-        run.steps(&plan::from_document(&config, document, &initiator.name)?).map_err(told)?;
+        let steps = plan::from_document(&config, document, &initiator.name);
+        let steps = steps.map_err(|error| run.failed("input", &error)).map_err(|()| Failed::Told)?;
+        run.steps(&steps).map_err(told)?;
     }
     run.finish();
     Ok(())
@@ -80,7 +84,7 @@ mod tests {
         let disk = "netroot=iscsi:u:hunter2@198.18.0.1::::iqn.a:b rd.luks.key=/k root=/dev/mapper/luks_root1";
         let shown = console(disk, "InitiatorName=iqn.a:shared\n");
         let lines: Vec<&str> = shown.lines().collect();
-        assert!(lines[0].starts_with("<30>diskless: WARNING: there is a CHAP secret"), "{shown}");
+        assert!(lines[0].starts_with("<30>diskless: WARNING: there is a secret"), "{shown}");
         assert!(lines[1].starts_with("<30>diskless: input failed [initiator-shared] /etc/iscsi/"), "{shown}");
         assert_eq!(lines.len(), 2, "{shown}");
         let shown = console(&disk.replace("rd.luks.key", "rd.luks.kye"), "");

@@ -2,6 +2,7 @@
 
 mod boot;
 mod plan;
+mod report;
 mod status;
 
 use std::ffi::OsString;
@@ -23,6 +24,7 @@ usage: diskless boot             fetch the boot plan and put the new root togeth
        diskless status [--json]  what the last run did, and what it waits for
        diskless plan --cmdline TEXT|@FILE [--plan FILE] [--facts FILE] [--json]
                                  what a boot would do, on any machine; nothing is touched
+       diskless report up        tell the report server that the node is up, and what the boot left unsent
        diskless generator NORMAL EARLY LATE
                                  systemd's own: add the agent to the boot when the kernel command line asks for it
        diskless --help | --version
@@ -34,8 +36,13 @@ Exit codes: 0 done, 1 failed, 2 usage.
 /// A verb: its name, and what it does with its arguments.
 type Verb = (&'static str, fn(&mut Parser, &Host) -> Result<(), Failed>);
 
-const VERBS: &[Verb] =
-    &[("boot", boot::main), ("plan", plan::main), ("status", status::main), ("generator", generate)];
+const VERBS: &[Verb] = &[
+    ("boot", boot::main),
+    ("plan", plan::main),
+    ("status", status::main),
+    ("report", report::main),
+    ("generator", generate),
+];
 
 /// Runs the verb that `args` ask for; the first of them is the name of the program.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -138,8 +145,13 @@ mod tests {
 
     #[test]
     fn verbs() {
-        let good =
-            ["diskless status", "diskless status --json", "diskless-generator /n /e /l", "diskless --help"];
+        let good = [
+            "diskless status",
+            "diskless status --json",
+            "diskless report up",
+            "diskless-generator /n /e /l",
+            "diskless --help",
+        ];
         for words in good {
             assert!(!usage(words), "{words}");
         }
@@ -153,6 +165,8 @@ mod tests {
             "diskless plan --cmdline x y",
             "diskless generator /n",
             "diskless reboot",
+            "diskless report",
+            "diskless report down",
         ];
         for words in bad {
             assert!(usage(words), "{words}");

@@ -23,6 +23,7 @@ use crate::input::document::Document;
 use crate::input::facts::Facts;
 use crate::input::{identity, parameters};
 use crate::plan;
+use crate::steps::fetch;
 
 const HELP: &str = "\
 usage: diskless plan --cmdline TEXT|@FILE [--plan FILE] [--facts FILE] [--json]
@@ -117,7 +118,7 @@ impl Boot {
         };
         let until = plan::until_document(&config, &Rc::new(OnceCell::new()));
         let mut boot = Boot {
-            source: config.plan.to_string(),
+            source: fetch::shown(&config.plan),
             initiator: None,
             initiator_from: None,
             hostname: None,
@@ -231,7 +232,7 @@ plan       /p
 initiator  iqn.2026-01.node.diskless:52-54-00-00-00-01, from the address of eth0
 hostname   node1
  1 plan        60 s  read the boot plan from /p
- 2 network     60 s  wait until the portal 198.18.0.1:3260 answers
+ 2 network     60 s  wait until a portal answers: 198.18.0.1:3260
  3 iscsi       60 s  LUN 1 of iqn.2026-01.org.example:image at 198.18.0.1:3260 for \
 iqn.2026-01.node.diskless:52-54-00-00-00-01, with CHAP as node
  4 luks       120 s  open the disk as /dev/mapper/luks_root with the key in /etc/diskless/image.key
@@ -242,7 +243,7 @@ iqn.2026-01.node.diskless:52-54-00-00-00-01, with CHAP as node
 ";
         assert_eq!(text, expected);
         let text = boot(DISK, None, None).unwrap().describe();
-        assert!(text.contains("\nWARNING    there is a CHAP secret on the kernel command line"), "{text}");
+        assert!(text.contains("\nWARNING    there is a secret on the kernel command line"), "{text}");
         assert!(text.contains("\ninitiator  iqn.c:d, from rd.iscsi.initiator=\n"), "{text}");
     }
 

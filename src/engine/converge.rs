@@ -66,7 +66,7 @@ const MOST_ACTIONS: u32 = 1000;
 /// Drives `step` until it is done, which gives what it found, or for at most `limit`.
 ///
 /// Between two looks it sleeps until the kernel tells of a change ([`Host::wait_for_change`]), or for a time
-/// that doubles up to two seconds. Each wait is told to `waiting`.
+/// that doubles up to two seconds, a random part of it off. Each wait is told to `waiting`.
 ///
 /// # Errors
 /// The step's own error, at once unless it is of class [`Class::Retry`]; else after `limit` the last such error,
@@ -108,7 +108,7 @@ pub fn converge<C: Converge>(
             return stalled.give_up(limit);
         }
         waiting(&Waiting { what: stalled.what(), left });
-        host.wait_for_change(pause.min(left));
+        host.wait_for_change(host.around(pause).min(left));
         pause = pause.saturating_mul(2).min(LONGEST_WAIT);
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::sys::{clock, events::KernelEvents};
+use crate::sys::{clock, events::KernelEvents, random};
 
 /// The node a step works on.
 ///
@@ -45,12 +45,28 @@ impl Host {
         self.root.join(absolute.strip_prefix("/").unwrap_or(absolute))
     }
 
+    /// The kernel's random id of this boot; empty if it does not tell.
+    pub fn boot_id(&self) -> String {
+        let boot_id = std::fs::read_to_string(self.path("/proc/sys/kernel/random/boot_id"));
+        boot_id.unwrap_or_default().trim().to_owned()
+    }
+
     /// Time since the node's boot.
     pub fn now(&self) -> Duration {
         match &self.time {
             Time::Real(_) => clock::since_boot(),
             #[cfg(test)]
             Time::Fake(us) => Duration::from_micros(us.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// A random time from half of `time` to all of it: a thousand nodes that wait for the same thing do not look for it
+    /// in the same moment.
+    pub fn around(&self, time: Duration) -> Duration {
+        match &self.time {
+            Time::Real(_) => random::around(time),
+            #[cfg(test)]
+            Time::Fake(_) => time,
         }
     }
 

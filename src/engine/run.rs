@@ -7,8 +7,20 @@ use super::converge::{Converge, Waiting, converge};
 use super::host::Host;
 use super::state::{self, Failure, State, Status, StepState};
 use crate::error::{Error, Result};
-use crate::report::{console::Console, event::Event};
-use crate::sys::clock;
+use crate::input::document::Report;
+use crate::report::after_pivot::{self, Destination};
+use crate::report::console::Console;
+use crate::report::event::Event;
+use crate::report::pace::Pace;
+use crate::report::phone_home::PhoneHome;
+use crate::report::record::Record;
+use crate::report::spool;
+use crate::sys::{clock, http};
+
+/// How long the new root waits for the last events to be sent. What is left then is sent by the booted system.
+const LAST_EVENTS: Duration = Duration::from_secs(1);
+/// The same of a boot that failed: it waits for a person anyway.
+const LAST_EVENTS_OF_FAILURE: Duration = Duration::from_secs(5);
 
 /// A step of the boot: what it is called, what it is about, how long it may take, and what it does.
 pub struct Step<'a> {
@@ -43,6 +55,9 @@ pub struct Run<'a> {
     state: State,
     file: PathBuf,
     console: Console,
+    pace: Pace,
+    reports: PhoneHome,
+    report_to: Option<Destination>,
     started: Duration,
     own_before: Duration,
 }
@@ -51,18 +66,38 @@ impl<'a> Run<'a> {
     /// Starts a run. The journal of a former run of this boot is replaced, and counted.
     pub fn start(host: &'a Host) -> Run<'a> {
         let file = host.path(state::FILE);
-        let boot_id = std::fs::read_to_string(host.path("/proc/sys/kernel/random/boot_id"));
-        let boot_id = boot_id.unwrap_or_default().trim().to_owned();
+        let boot_id = host.boot_id();
         // A journal that cannot be read is no reason not to boot.
         let before = State::read(&file).ok().flatten().filter(|state| state.boot_id == boot_id);
         let run = before.map_or(1, |state| state.run.saturating_add(1));
-        Run {
+        let reports = PhoneHome::open(host.path(spool::FILE), &boot_id, run);
+        let mut run = Run {
             host,
             state: State { version: 1, boot_id, run, status: Status::Running, steps: Vec::new() },
             file,
             console: Console::open(host),
+            pace: Pace::default(),
+            reports,
+            report_to: None,
             started: host.now(),
             own_before: own_work(host),
+        };
+        run.tell(&Event::Run);
+        run
+    }
+
+    /// From here on events are sent as `report` says, those that happened before too; `hostname` is the node's name.
+    pub fn report_to(&mut self, report: &Report, hostname: Option<&str>) {
+        let sent = self.reports.send_to(&report.url, &self.host.path(http::CA_FILE), hostname);
+        warn(sent);
+        self.report_to = Some(Destination { url: report.url.clone(), hostname: hostname.map(str::to_owned) });
+    }
+
+    fn tell(&mut self, event: &Event) {
+        let now = self.host.now();
+        if self.pace.lets(now, event) {
+            self.console.tell(event);
+            self.reports.tell(Record::of(event, now));
         }
     }
 
@@ -86,10 +121,12 @@ impl<'a> Run<'a> {
             state.status = Status::Running;
             state.started_ms = Some(millis(started));
         });
+        self.tell(&Event::Started { step: step.name, about: &step.about });
         let result = step.work.drive(self.host, step.limit, &mut |waiting| self.wait(at, step.name, waiting));
         let took = self.host.now().saturating_sub(started);
         let own = own_work(self.host).saturating_sub(own);
         self.note(at, |state| {
+            state.ended_ms = Some(millis(started.saturating_add(took)));
             state.took_ms = Some(millis(took));
             state.own_us = Some(u64::try_from(own.as_micros()).unwrap_or(u64::MAX));
             state.waiting_for = None;
@@ -107,7 +144,7 @@ impl<'a> Run<'a> {
         match result {
             Ok(detail) => {
                 let event = Event::Done { step: step.name, took, detail: &detail };
-                self.console.tell(self.host.now(), &event);
+                self.tell(&event);
                 Ok(())
             }
             Err(error) => {
@@ -119,7 +156,7 @@ impl<'a> Run<'a> {
 
     fn wait(&mut self, at: usize, step: &str, waiting: &Waiting) {
         let event = Event::Waiting { step, what: &waiting.what, left: waiting.left };
-        self.console.tell(self.host.now(), &event);
+        self.tell(&event);
         let told = self.state.steps.get(at).and_then(|state| state.waiting_for.as_ref());
         if told != Some(&waiting.what) {
             self.note(at, |state| state.waiting_for = Some(waiting.what.clone()));
@@ -128,10 +165,10 @@ impl<'a> Run<'a> {
 
     /// Tells what somebody must know although the boot goes on.
     pub fn warn(&mut self, what: &str) {
-        self.console.tell(self.host.now(), &Event::Warning(what));
+        self.tell(&Event::Warning(what));
     }
 
-    /// All steps are done.
+    /// All steps are done. The booted system gets what it needs to go on with the reports.
     pub fn finish(&mut self) {
         self.state.status = Status::Done;
         self.save();
@@ -140,14 +177,20 @@ impl<'a> Run<'a> {
             took: now.saturating_sub(self.started),
             own: own_work(self.host).saturating_sub(self.own_before),
         };
-        self.console.tell(now, &event);
+        self.tell(&event);
+        if let Some(destination) = &self.report_to {
+            warn(after_pivot::prepare(self.host, destination));
+            warn(self.reports.finish(LAST_EVENTS));
+        }
     }
 
     /// The run ends with `error`, of `step`.
     pub fn failed(&mut self, step: &str, error: &Error) {
         self.state.status = Status::Failed;
         self.save();
-        self.console.tell(self.host.now(), &Event::Failed { step, error });
+        self.tell(&Event::Failed { step, error });
+        // The next run sends what this one could not, even if it is the first to know where to.
+        warn(self.reports.finish(LAST_EVENTS_OF_FAILURE));
     }
 
     fn note(&mut self, at: usize, change: impl FnOnce(&mut StepState)) {
@@ -158,10 +201,14 @@ impl<'a> Run<'a> {
     }
 
     fn save(&self) {
-        // The boot matters more than its journal; without one, the console still tells.
-        if let Err(error) = self.state.write(&self.file) {
-            log::warn!("{error}");
-        }
+        warn(self.state.write(&self.file));
+    }
+}
+
+/// The boot matters more than its journal and its reports; without them, the console still tells.
+fn warn(result: Result<()>) {
+    if let Err(error) = result {
+        log::warn!("{error}; {}", error.advice());
     }
 }
 
@@ -187,6 +234,8 @@ mod tests {
     use super::*;
     use crate::engine::converge::Next;
     use crate::error::Code;
+    use crate::report::record::Kind;
+    use crate::sys::http::fixture::{Answer, Server, answer};
 
     /// Done at once, or never.
     struct Fixed(Option<Code>);
@@ -216,6 +265,49 @@ mod tests {
     }
 
     #[test]
+    fn the_report_server_gets_what_the_console_gets_across_runs() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::fake(root.path());
+        for (path, text) in [("/proc/sys/kernel/random/boot_id", "b7c2\n"), ("/proc/self/exe", "agent")] {
+            std::fs::create_dir_all(host.path(path).parent().unwrap()).unwrap();
+            std::fs::write(host.path(path), text).unwrap();
+        }
+        // The first run fails before it knows whom to tell.
+        assert!(Run::start(&host).steps(&[step("network", Some(Code::Network))]).is_err());
+        let server = Server::start(vec![answer("200 OK", "")]);
+        let mut run = Run::start(&host);
+        run.steps(&[step("plan", None)]).unwrap();
+        run.report_to(&Report { url: server.url.clone() }, Some("node1"));
+        run.finish();
+        let told: Vec<Record> = server
+            .requests()
+            .iter()
+            .map(|request| serde_json::from_str(request.split_once("\n\n").unwrap().1).unwrap())
+            .collect();
+        let told: Vec<_> = told.iter().map(|record| (record.run, record.seq, record.event)).collect();
+        let first = [(1, 1, Kind::Run), (1, 2, Kind::Start), (1, 3, Kind::Waiting), (1, 4, Kind::Failed)];
+        let second = [(2, 5, Kind::Run), (2, 6, Kind::Start), (2, 7, Kind::Done), (2, 8, Kind::Ready)];
+        assert_eq!(told, [first, second].concat());
+        assert!(host.path("/run/systemd/system/diskless-report.service").exists());
+    }
+
+    #[test]
+    fn a_report_server_that_is_silent_costs_a_second() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::fake(root.path());
+        let server = Server::start(vec![Answer::Silence]);
+        let started = std::time::Instant::now();
+        let mut run = Run::start(&host);
+        run.report_to(&Report { url: server.url.clone() }, None);
+        let steps: Vec<Step> = ["a", "b", "c"].map(|name| step(name, None)).into();
+        run.steps(&steps).unwrap();
+        run.finish();
+        assert!(started.elapsed() < LAST_EVENTS + Duration::from_millis(500), "{:?}", started.elapsed());
+        let left = std::fs::read_to_string(host.path(spool::FILE)).unwrap();
+        assert!(left.contains("\"event\":\"run\"") && left.contains("\"event\":\"ready\""), "{left}");
+    }
+
+    #[test]
     fn the_journal_tells_what_was_done_what_failed_and_what_is_left() {
         let root = tempfile::tempdir().unwrap();
         let host = Host::fake(root.path());
@@ -227,6 +319,7 @@ mod tests {
         let of_steps: Vec<_> = state.steps.iter().map(|step| (step.name.as_str(), step.status)).collect();
         assert_eq!(of_steps, [("a", Status::Done), ("b", Status::Failed), ("c", Status::Pending)]);
         assert_eq!(state.steps[1].took_ms, Some(5000));
+        assert_eq!((state.steps[1].started_ms, state.steps[1].ended_ms), (Some(0), Some(5000)));
         assert_eq!(state.steps[1].error.as_ref().unwrap().code, "network");
 
         let mut run = Run::start(&host);

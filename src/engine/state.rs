@@ -50,6 +50,9 @@ pub struct StepState {
     /// When it started, in milliseconds since boot (CLOCK_BOOTTIME).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_ms: Option<u64>,
+    /// When it ended, done or failed, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_ms: Option<u64>,
     /// How long it took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub took_ms: Option<u64>,
@@ -86,6 +89,7 @@ impl StepState {
             name: name.to_owned(),
             status: Status::Pending,
             started_ms: None,
+            ended_ms: None,
             took_ms: None,
             own_us: None,
             waiting_for: None,

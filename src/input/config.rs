@@ -110,9 +110,7 @@ fn source(plans: &[&str]) -> Result<Source> {
         }
         _ => Err(unusable(
             PLAN,
-            format!(
-                "neither one absolute path nor 1 to {MOST_URLS} http:// or https:// URLs without a password"
-            ),
+            format!("neither one absolute path nor 1 to {MOST_URLS} http:// or https:// URLs"),
         )),
     }
 }

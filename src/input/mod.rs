@@ -1,10 +1,12 @@
 //! READ: kernel command line, boot plan, facts of the node, secrets. Text in, types out; nothing here acts.
 
+pub mod account_settings;
 pub mod cmdline;
 pub mod config;
 pub mod document;
 pub mod facts;
 pub mod identity;
+pub mod multipath_settings;
 pub mod netroot;
 pub mod parameters;
 pub mod portal;

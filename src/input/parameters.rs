@@ -13,11 +13,11 @@ use super::netroot::{Netroot, lun_number, portal};
 use super::secret::Secret;
 use super::settings::{SETTINGS, Settings};
 use super::size::Size;
-use super::url::is_url;
+use super::url::{has_account, is_url};
 use super::words::{
     HOSTNAME, ISCSI_PARAM, LUKS_KEY, LUKS_NAME, LUKS_OPTIONS, LUKS_UUID, LUN, MOUNT, NETROOT, OVERLAY,
-    PARAMETERS, PASSWORD, PASSWORD_IN, REPORT, ROOT, ROOT_FS, TARGET_IP, TARGET_NAME, TARGET_PORT, USERNAME,
-    USERNAME_IN,
+    PARAMETERS, PASSWORD, PASSWORD_IN, PLAN, REPORT, ROOT, ROOT_FS, TARGET_IP, TARGET_NAME, TARGET_PORT,
+    USERNAME, USERNAME_IN,
 };
 use crate::error::{Code, Error, Result};
 use crate::input::cmdline::normal;
@@ -68,10 +68,13 @@ pub fn warning(cmdline: &Cmdline) -> Option<&'static str> {
             .is_some_and(|(account, rest)| account != "iscsi:" && rest.matches(':').count() >= 4)
     };
     let secret = cmdline.all(NETROOT).any(account)
-        || [PASSWORD, PASSWORD_IN].iter().any(|name| cmdline.last(name).is_some());
+        || [PASSWORD, PASSWORD_IN].iter().any(|name| cmdline.last(name).is_some())
+        || [PLAN, REPORT, LUKS_KEY]
+            .iter()
+            .any(|name| cmdline.all(name).flat_map(|urls| urls.split(',')).any(has_account));
     secret.then_some(
-        "there is a CHAP secret on the kernel command line: every process of this node can read it; \
-         put it into a boot plan",
+        "there is a secret on the kernel command line (CHAP, or an account in a URL): every process of this node can \
+         read it; a boot plan hides it",
     )
 }
 

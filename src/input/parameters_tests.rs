@@ -124,6 +124,9 @@ fn secrets_on_the_command_line_are_warned_of() {
     assert!(warned("netroot=iscsi:u:p@10.0.0.1::::iqn.a:b"));
     assert!(warned("rd.diskless.plan=/p rd.iscsi.password=x"));
     assert!(warned("rd.iscsi.in.password=x"));
+    assert!(warned("rd.luks.key=4c4c4544-0042-3510-8058-b7c04f4a3233=https://u:p@k/key"));
+    assert!(warned("rd.diskless.plan=http://a/p,http://u:p@b/p"));
+    assert!(!warned("rd.diskless.plan=http://a/p@2"));
     assert!(!warned("netroot=iscsi:10.0.0.1::::iqn.a:b@c rd.iscsi.username=u"));
     assert!(!warned("netroot=iscsi:@10.0.0.1::::iqn.a:b@c"));
 }

@@ -28,6 +28,8 @@ pub struct Setting {
 pub enum Kind {
     /// A decimal number, from and to.
     Number(u32, u32),
+    /// A nice value, -20 (first) to 19 (setpriority(2)).
+    Nice,
     /// `Yes` or `No`.
     YesNo,
     /// One of these words.
@@ -39,16 +41,18 @@ pub enum Kind {
 /// Where a value shows on the booted node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lands {
-    /// Offered to the target under this key (RFC 7143, section 13); the result is this attribute of the connection or
-    /// session in sysfs.
+    /// Offered to the target under this key (RFC 7143, section 13); the result is this attribute of the session in
+    /// sysfs, /sys/class/iscsi_session/sessionN.
     Negotiated(&'static str, &'static str),
-    /// This attribute of the session in sysfs.
+    /// The same, and the result is this attribute of the connection.
+    NegotiatedConnection(&'static str, &'static str),
+    /// This attribute of the session in sysfs (the kernel's drivers/scsi/scsi_transport_iscsi.c).
     Session(&'static str),
-    /// This attribute of the connection in sysfs.
+    /// This attribute of the connection in sysfs, /sys/class/iscsi_connection/connectionN:0.
     Connection(&'static str),
-    /// This attribute of the SCSI host in sysfs.
+    /// This attribute of the SCSI host in sysfs, /sys/class/scsi_host/hostN.
     ScsiHost(&'static str),
-    /// This attribute of the SCSI device in sysfs.
+    /// This attribute of the SCSI device in sysfs, /sys/block/sdX/device.
     ScsiDevice(&'static str),
     /// The agent itself goes by it; says how.
     Agent(&'static str),
@@ -139,14 +143,18 @@ pub const SETTINGS: &[Setting] = &[
         "8",
         Lands::Image("the agent tries again until the time of its step is over"),
     ),
-    both("node.session.cmds_max", Kind::Number(2, 2048), "128", Lands::ScsiHost("can_queue")),
+    // The kernel rounds it down to a power of two, and keeps 15 of them for itself (libiscsi's ISCSI_MGMT_CMDS_MAX);
+    // with less than 16 it makes no session.
+    both("node.session.cmds_max", Kind::Number(16, 2048), "128", Lands::ScsiHost("can_queue")),
     both("node.session.queue_depth", Kind::Number(1, 1024), "32", Lands::ScsiDevice("queue_depth")),
     both(
         "node.session.xmit_thread_priority",
-        // A nice value; its sign makes it no number of ours.
-        Kind::Text,
+        Kind::Nice,
         "-20",
-        Lands::Image("it is the priority of a thread that kernels since 5.x do not have"),
+        Lands::Image(
+            "iscsid gives it to a thread called iscsi_q_HOST, if the kernel has one: that of a work queue, which since \
+             2.6.36 only helps out when memory is short, and in newer kernels has another name",
+        ),
     ),
     both("node.session.iscsi.InitialR2T", Kind::YesNo, "No", Lands::Negotiated("InitialR2T", "initial_r2t")),
     both(
@@ -171,7 +179,7 @@ pub const SETTINGS: &[Setting] = &[
         "node.conn[0].iscsi.MaxRecvDataSegmentLength",
         LENGTH,
         "262144",
-        Lands::Negotiated("MaxRecvDataSegmentLength", "max_recv_dlength"),
+        Lands::NegotiatedConnection("MaxRecvDataSegmentLength", "max_recv_dlength"),
     ),
     both(
         "node.conn[0].iscsi.MaxXmitDataSegmentLength",
@@ -190,7 +198,7 @@ pub const SETTINGS: &[Setting] = &[
         "node.conn[0].iscsi.HeaderDigest",
         DIGEST,
         "None",
-        Lands::Negotiated("HeaderDigest", "header_digest"),
+        Lands::NegotiatedConnection("HeaderDigest", "header_digest"),
     ),
     Setting {
         key: "node.conn[0].iscsi.DataDigest",
@@ -198,7 +206,7 @@ pub const SETTINGS: &[Setting] = &[
         multipath: None,
         single_path: None,
         otherwise: Some("None"),
-        lands: Lands::Negotiated("DataDigest", "data_digest"),
+        lands: Lands::NegotiatedConnection("DataDigest", "data_digest"),
     },
     both(
         "node.session.nr_sessions",
@@ -284,6 +292,9 @@ impl Kind {
                 value.bytes().all(|b| b.is_ascii_digit())
                     && value.parse::<u32>().is_ok_and(|number| (least..=most).contains(&number))
             }
+            Kind::Nice => {
+                value.parse::<i32>().is_ok_and(|nice| (-20..=19).contains(&nice) && nice.to_string() == value)
+            }
             Kind::YesNo => matches!(value, "Yes" | "No"),
             Kind::Word(words) => words.contains(&value),
             Kind::Text => !value.is_empty() && value.len() <= 255 && !value.chars().any(char::is_control),
@@ -295,6 +306,7 @@ impl std::fmt::Display for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Kind::Number(least, most) => write!(f, "a number from {least} to {most}"),
+            Kind::Nice => f.write_str("a number from -20 to 19"),
             Kind::YesNo => f.write_str("Yes or No"),
             Kind::Word(words) => f.write_str(&words.join(" or ")),
             Kind::Text => f.write_str("a line of text"),
@@ -308,7 +320,7 @@ impl<'de> Deserialize<'de> for Settings {
         #[serde(untagged)]
         enum Value {
             Text(String),
-            Number(u32),
+            Number(i64),
         }
         let mut settings = Settings::default();
         for (key, value) in BTreeMap::<String, Value>::deserialize(deserializer)? {
@@ -347,10 +359,12 @@ mod tests {
     #[test]
     fn a_plan_has_a_preset_and_its_own() {
         let settings: Settings = serde_json::from_value(serde_json::json!({
-            "preset": "multipath", "node.session.cmds_max": 64, "node.session.iscsi.InitialR2T": "Yes"
+            "preset": "multipath", "node.session.cmds_max": 64, "node.session.iscsi.InitialR2T": "Yes",
+            "node.session.xmit_thread_priority": -5
         }))
         .unwrap();
         assert_eq!(settings.number("node.session.cmds_max"), 64);
+        assert_eq!(settings.get("node.session.xmit_thread_priority"), Some("-5"));
         assert_eq!(settings.number("node.session.timeo.replacement_timeout"), 15);
         assert!(settings.flag("node.session.iscsi.InitialR2T"));
         assert_eq!(settings.get("node.conn[0].timeo.noop_out_interval"), None);
@@ -359,6 +373,9 @@ mod tests {
         for bad in [
             serde_json::json!({"preset": "fast"}),
             serde_json::json!({"node.session.cmds_max": 0}),
+            serde_json::json!({"node.session.cmds_max": -64}),
+            serde_json::json!({"node.session.xmit_thread_priority": "20"}),
+            serde_json::json!({"node.session.xmit_thread_priority": "+1"}),
             serde_json::json!({"node.session.cmds": 1}),
             serde_json::json!({"node.session.iscsi.InitialR2T": "yes"}),
         ] {

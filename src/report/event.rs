@@ -8,6 +8,15 @@ use crate::error::Error;
 /// Something that happened in a boot.
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// The agent was started.
+    Run,
+    /// A step was.
+    Started {
+        /// The step.
+        step: &'a str,
+        /// What it is to bring about.
+        about: &'a str,
+    },
     /// A step waits.
     Waiting {
         /// The step.
@@ -47,6 +56,8 @@ pub enum Event<'a> {
 impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Event::Run => f.write_str(concat!("diskless ", env!("CARGO_PKG_VERSION"), " starts")),
+            Event::Started { step, about } => write!(f, "{step} starts: {about}"),
             Event::Waiting { step, what, left } => {
                 write!(f, "{step} waiting for {what} ({} s left)", left.as_secs())
             }
@@ -76,6 +87,7 @@ mod tests {
     fn one_line_each() {
         let error = Error::new(Code::IscsiAuth, "target iqn.x").because("status 02/01");
         let lines = [
+            (Event::Started { step: "luks", about: "luks_root" }, "luks starts: luks_root"),
             (
                 Event::Waiting { step: "iscsi", what: "disk of LUN 1", left: Duration::from_millis(28_900) },
                 "iscsi waiting for disk of LUN 1 (28 s left)",

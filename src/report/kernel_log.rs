@@ -1,20 +1,18 @@
-//! What libraries log, warnings and errors, goes to the kernel's log.
+//! What is wrong and stops nothing, ours and what libraries log, goes to the kernel's log and the console.
 
-use std::fs::File;
-use std::io::Write;
 use std::sync::Mutex;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use super::console::Console;
 use crate::engine::host::Host;
 
-struct KernelLog(Mutex<File>);
+struct KernelLog(Mutex<Console>);
 
-/// Sends the `log` crate's records to /dev/kmsg; without that file, nowhere.
+/// Sends the `log` crate's records there.
 pub fn install(host: &Host) {
-    let Ok(kmsg) = File::options().write(true).open(host.path("/dev/kmsg")) else { return };
     // It is only ever installed once, and a second one would be no loss.
-    if log::set_boxed_logger(Box::new(KernelLog(Mutex::new(kmsg)))).is_ok() {
+    if log::set_boxed_logger(Box::new(KernelLog(Mutex::new(Console::open(host))))).is_ok() {
         log::set_max_level(LevelFilter::Warn);
     }
 }
@@ -25,9 +23,8 @@ impl Log for KernelLog {
     }
 
     fn log(&self, record: &Record) {
-        if let (true, Ok(mut kmsg)) = (self.enabled(record.metadata()), self.0.lock()) {
-            // <28>: facility daemon, level warning.
-            let _ = kmsg.write_all(format!("<28>diskless: {}\n", record.args()).as_bytes());
+        if let (true, Ok(mut console)) = (self.enabled(record.metadata()), self.0.lock()) {
+            console.warn(&record.args().to_string());
         }
     }
 

@@ -1,5 +1,12 @@
-//! TELL: what happens, to the console and to the kernel's log.
+//! TELL: what happens, to the console, to the kernel's log and to the report server.
 
+pub mod after_pivot;
 pub mod console;
 pub mod event;
 pub mod kernel_log;
+pub mod pace;
+pub mod phone_home;
+mod private_file;
+pub mod record;
+pub mod spool;
+pub mod up;

@@ -1,54 +1,219 @@
-//! HTTP GET, bounded in time and size.
+//! HTTP and HTTPS, bounded in time and size.
 
+use std::error::Error as StdError;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use ureq::http::Uri;
+use ureq::http::{HeaderMap, Uri};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::unversioned::transport::{Connector, NextTimeout, TcpConnector};
+use ureq::{Agent, Body};
 use zeroize::Zeroizing;
 
 use super::resolve::resolve;
+use super::tls::{self, Tls};
 use crate::error::{Code, Error, Result};
 
+/// Where the initramfs has the certificates of the CAs that servers are checked by, in PEM form.
+pub const CA_FILE: &str = "/etc/diskless/ca.pem";
 /// One request, from the first packet to the last byte.
-const REQUEST_LIMIT: Duration = Duration::from_secs(15);
+pub const REQUEST_LIMIT: Duration = Duration::from_secs(15);
+/// A server that does not even take the connection gets less: there may be another URL.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// The longest a name may take to resolve.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(8);
+/// So often a server may send us on to another URL.
+const MOST_REDIRECTS: u32 = 4;
 
 /// The server and port of `url`; none if it is not a URL with a host.
 pub fn server(url: &str) -> Option<(String, u16)> {
     let uri: Uri = url.parse().ok()?;
-    let port = uri.port_u16().unwrap_or(80);
-    Some((uri.host()?.to_owned(), port))
+    let usual = if is_https(&uri) { 443 } else { 80 };
+    Some((uri.host()?.to_owned(), uri.port_u16().unwrap_or(usual)))
+}
+
+fn is_https(uri: &Uri) -> bool {
+    uri.scheme_str() == Some("https")
+}
+
+/// `url` as people and reports may see it: without an account, and without the query, where tokens are.
+pub fn shown(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
+}
+
+/// Why a request brought nothing.
+#[derive(Debug)]
+pub struct Failure {
+    kind: Kind,
+    cause: Box<dyn StdError + Send + Sync>,
+    /// How long the server wants to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Kind {
+    /// May go away by itself.
+    Failed,
+    /// The server says that a further try would not change it.
+    Refused,
+    /// What is known by its own code.
+    Known(Code),
+}
+
+impl Failure {
+    /// `refused` if the server refused the request, a code of its own if its certificate cannot be trusted, else
+    /// `failed`.
+    pub fn code(&self, failed: Code, refused: Code) -> Code {
+        match self.kind {
+            Kind::Failed => failed,
+            Kind::Refused => refused,
+            Kind::Known(code) => code,
+        }
+    }
+
+    /// The error, with the code of [`Failure::code`].
+    pub fn into_error(self, url: &str, failed: Code, refused: Code) -> Error {
+        Error::new(self.code(failed, refused), shown(url)).because(self.cause)
+    }
+
+    fn of(error: ureq::Error) -> Failure {
+        let cause: Box<dyn StdError + Send + Sync> = match error {
+            ureq::Error::Other(cause) => cause,
+            // Its text would show the URL as it is, account and all.
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => "it is not an HTTP URL".into(),
+            ureq::Error::Io(error) if error.get_ref().is_some() => match error.into_inner() {
+                Some(cause) => cause,
+                None => "input or output failed".into(),
+            },
+            other => other.into(),
+        };
+        match tls::refused(cause.as_ref()) {
+            Some((code, why)) => Failure { kind: Kind::Known(code), cause: why.into(), retry_after: None },
+            None => Failure { kind: Kind::Failed, cause, retry_after: None },
+        }
+    }
+
+    /// Of an answer with a status that is no success.
+    fn of_answer(status: u16, headers: &HeaderMap) -> Failure {
+        // Request Timeout, Too Early, Too Many Requests: the next time it may be another answer.
+        let refused = (400..500).contains(&status) && ![408, 425, 429].contains(&status);
+        Failure {
+            kind: if refused { Kind::Refused } else { Kind::Failed },
+            cause: format!("HTTP status {status}").into(),
+            retry_after: retry_after(headers),
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.cause)?;
+        let mut cause = self.cause.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// `Retry-After` (RFC 9110, section 10.2.3) in seconds. A date is no use to a node without a trusted clock.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get("retry-after")?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// A client for one URL.
+#[derive(Debug)]
+pub struct Client {
+    agent: Agent,
+    url: String,
+}
+
+impl Client {
+    /// For `url`, each request to it limited to `limit`; its server is checked by the CAs in the file `ca` if it is an
+    /// `https` URL.
+    ///
+    /// # Errors
+    /// [`Code::TlsCa`]: for an `https` URL, there is no CA in `ca`.
+    pub fn new(url: &str, limit: Duration, ca: &Path) -> Result<Client> {
+        let https = url.parse::<Uri>().is_ok_and(|uri| is_https(&uri));
+        let tls = if https { Some(tls::trusting(ca)?) } else { None };
+        let config = Agent::config_builder()
+            .timeout_global(Some(limit))
+            .timeout_connect(Some(CONNECT_LIMIT))
+            .http_status_as_error(false)
+            .max_redirects(MOST_REDIRECTS)
+            .proxy(None)
+            // Between two events a server may close a connection, and the next event would be the one to find out.
+            .max_idle_connections(0)
+            .user_agent(concat!("diskless/", env!("CARGO_PKG_VERSION")))
+            .build();
+        let connector = ().chain(TcpConnector::default()).chain(Tls(tls));
+        Ok(Client { agent: Agent::with_parts(config, connector, Names { https }), url: url.to_owned() })
+    }
+
+    /// Fetches the body, at most `most` bytes of it, sending `headers` too. The bytes are wiped when dropped: there may
+    /// be secrets in them. Redirects are followed, though not from `https` to `http` or back.
+    ///
+    /// # Errors
+    /// No answer, another answer than success, or a body that is cut, too long or encoded.
+    pub fn get(&self, headers: &[(&str, &str)], most: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let mut request = self.agent.get(&self.url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response = request.call().map_err(Failure::of)?;
+        check(&response)?;
+        let body = response.body_mut().with_config().limit(most).read_to_vec();
+        body.map(Zeroizing::new).map_err(Failure::of)
+    }
+
+    /// Posts the JSON text `body`. What the server answers does not matter, only that it is a success. Redirects are
+    /// not followed.
+    ///
+    /// # Errors
+    /// No answer, or another one than success.
+    pub fn post_json(&self, body: &[u8]) -> Result<(), Failure> {
+        let request = self.agent.post(&self.url).header("content-type", "application/json");
+        let response = request.config().max_redirects(0).build().send(body).map_err(Failure::of)?;
+        check(&response)
+    }
+}
+
+fn check(response: &ureq::http::Response<Body>) -> Result<(), Failure> {
+    let failed = |cause: &str| Failure { kind: Kind::Failed, cause: cause.into(), retry_after: None };
+    if !response.status().is_success() {
+        return Err(Failure::of_answer(response.status().as_u16(), response.headers()));
+    }
+    match response.headers().get("content-encoding") {
+        Some(encoding) if encoding != "identity" => {
+            Err(failed("the body is encoded, which was not asked for"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Fetches `url`, at most `most` bytes of it. The bytes are wiped when dropped: there may be secrets in them.
 ///
 /// # Errors
-/// `refused` if the server answers with a status of 400 to 499, which a further try would not change, else
-/// `failed`.
+/// `refused` if the server answers with a status that a further try would not change, a code of its own if its
+/// certificate cannot be trusted, else `failed`.
 pub fn get(url: &str, most: u64, failed: Code, refused: Code) -> Result<Zeroizing<Vec<u8>>> {
-    let config = ureq::Agent::config_builder()
-        .timeout_global(Some(REQUEST_LIMIT))
-        .http_status_as_error(false)
-        .user_agent(concat!("diskless/", env!("CARGO_PKG_VERSION")))
-        .build();
-    let agent = ureq::Agent::with_parts(config, DefaultConnector::default(), Names);
-    let mut response = agent.get(url).call().map_err(|error| Error::new(failed, url).because(error))?;
-    let status = response.status();
-    if !status.is_success() {
-        let code = if status.is_client_error() { refused } else { failed };
-        return Err(Error::new(code, url).because(format!("HTTP status {status}")));
-    }
-    let body = response.body_mut().with_config().limit(most).read_to_vec();
-    body.map(Zeroizing::new).map_err(|error| Error::new(failed, url).because(error))
+    let client = Client::new(url, REQUEST_LIMIT, Path::new(CA_FILE))?;
+    client.get(&[], most).map_err(|failure| failure.into_error(url, failed, refused))
 }
 
-/// ureq's way to names: ours.
+/// ureq's way to names: ours. It is asked once more for each redirect, and so keeps them to one scheme.
 #[derive(Debug)]
-struct Names;
+struct Names {
+    https: bool,
+}
 
 impl Resolver for Names {
     fn resolve(
@@ -57,6 +222,10 @@ impl Resolver for Names {
         _: &ureq::config::Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        if is_https(uri) != self.https {
+            let why = format!("redirected from https to http or back: {}", shown(&uri.to_string()));
+            return Err(ureq::Error::Other(why.into()));
+        }
         let (name, port) = server(&uri.to_string()).ok_or(ureq::Error::HostNotFound)?;
         let limit = RESOLVE_LIMIT.min(*timeout.after);
         let addresses =
@@ -70,50 +239,6 @@ impl Resolver for Names {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::{BufRead, BufReader, Write};
-    use std::net::TcpListener;
-
-    /// A server that gives one `answer` and then goes away.
-    fn answering(answer: &'static str) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/plan", listener.local_addr().unwrap());
-        std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut request = BufReader::new(stream.try_clone().unwrap()).lines();
-            while request.next().is_some_and(|line| !line.unwrap().is_empty()) {}
-            stream.write_all(answer.as_bytes()).unwrap();
-        });
-        url
-    }
-
-    fn fetch(answer: &'static str) -> Result<Vec<u8>> {
-        get(&answering(answer), 8, Code::PlanFetch, Code::PlanRefused).map(|body| body.to_vec())
-    }
-
-    #[test]
-    fn a_body_or_the_reason() {
-        assert_eq!(fetch("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").unwrap(), b"hi");
-        let cases = [
-            ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", Code::PlanRefused, "404"),
-            ("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", Code::PlanFetch, "503"),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123456789", Code::PlanFetch, "limit"),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhi", Code::PlanFetch, ""),
-            ("SSH-2.0-x\r\n", Code::PlanFetch, ""),
-        ];
-        for (answer, code, says) in cases {
-            let error = fetch(answer).unwrap_err();
-            assert_eq!(error.code(), code, "{answer}: {error}");
-            assert!(error.to_string().contains(says), "{answer}: {error}");
-        }
-    }
-
-    #[test]
-    fn servers_of_urls() {
-        assert_eq!(server("http://10.0.0.1:8080/p"), Some(("10.0.0.1".into(), 8080)));
-        assert_eq!(server("http://boot/p?x=1"), Some(("boot".into(), 80)));
-        assert_eq!(server("http://[::1]:81/"), Some(("[::1]".into(), 81)));
-        assert_eq!(server("/p"), None);
-    }
-}
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;

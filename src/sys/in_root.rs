@@ -1,234 +1,332 @@
 //! Files of another root: links in it lead where they lead once it is the root, and never out of it.
 
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::ffi::OsStr;
+use std::io::{Error, ErrorKind, Read, Result, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path};
 
 use rustix::fs::{
-    AtFlags, Mode, OFlags, ResolveFlags, fchmod, mkdirat, openat, openat2, renameat, statat, symlinkat,
-    unlinkat,
+    AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid, XattrFlags, fchmod, fchown, fgetxattr, fsetxattr,
+    lsetxattr, mkdirat, openat, readlinkat, renameat, statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
+use rustix::process::{getegid, geteuid};
 use zeroize::Zeroizing;
 
 /// A root folder.
+///
+/// Paths in it are walked here, part by part, and not by openat2(2): that came with Linux 5.6, keeps a link that climbs
+/// above the root inside without a word, and there is to be one behaviour on all kernels.
 pub struct Root {
     folder: OwnedFd,
-    resolve: Resolve,
 }
 
-/// How folders are found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Resolve {
-    /// openat2(2), from Linux 5.6 on: the kernel keeps links inside.
-    Kernel,
-    /// Before that: part by part, and a link on the way is refused.
-    Walk,
+/// A regular file, as it is.
+pub struct Found {
+    /// Its content.
+    pub bytes: Zeroizing<Vec<u8>>,
+    /// Its permissions, 0 to 0o7777.
+    pub mode: u32,
+    /// Its user and group are those of this process.
+    pub owned: bool,
 }
 
-const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+/// To read or label what is known to be a regular file or a folder. A FIFO that came in between must not hold us.
+const READ: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+/// What a file is called until it is whole.
+const UNFINISHED: &str = ".diskless.new";
+/// So many links on one way lead nowhere; the kernel's own limit (path_resolution(7)).
+const MOST_LINKS: u32 = 40;
+/// SELinux's label, and its longest (the kernel's INITCONTEXTLEN).
+const LABEL: &str = "security.selinux";
+const LONGEST_LABEL: usize = 256;
 
 impl Root {
     /// The root at `path`.
     ///
     /// # Errors
     /// It cannot be opened.
-    pub fn open(path: &Path) -> Result<Root, Errno> {
-        let folder = openat(rustix::fs::CWD, path, FOLDER, Mode::empty())?;
-        let resolve = match openat2(&folder, ".", FOLDER, Mode::empty(), ResolveFlags::IN_ROOT) {
-            Err(Errno::NOSYS) => Resolve::Walk,
-            _ => Resolve::Kernel,
-        };
-        Ok(Root { folder, resolve })
+    pub fn open(path: &Path) -> Result<Root> {
+        let folder = openat(rustix::fs::CWD, path, FOLDER.difference(OFlags::NOFOLLOW), Mode::empty())?;
+        Ok(Root { folder })
     }
 
-    /// The bytes of a regular file, at most `most` of them, and its permissions; none if there is no such file, or
-    /// something else is there.
+    /// The regular file that `path` leads to, links followed; none if there is nothing, or something else.
     ///
     /// # Errors
-    /// It is there and cannot be read, or is longer.
-    pub fn read(&self, path: &str, most: u64) -> std::io::Result<Option<(Zeroizing<Vec<u8>>, u32)>> {
-        let parts = parts(path)?;
-        let Some((name, folders)) = parts.split_last() else { return Ok(None) };
-        let folder = match self.folder(folders, false) {
-            Ok(folder) => folder,
-            Err(Errno::NOENT) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        // NONBLOCK: a FIFO that nobody writes to must not hold us.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = match openat(&folder, *name, flags, Mode::empty()) {
-            Ok(file) => std::fs::File::from(file),
-            Err(Errno::NOENT | Errno::LOOP) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Ok(None);
+    /// [`ErrorKind::InvalidInput`] for a path that leads out of the root, [`ErrorKind::FileTooLarge`] for a file of more
+    /// than `most` bytes; it cannot be read.
+    pub fn read(&self, path: &str, most: u64) -> Result<Option<Found>> {
+        let Some((mut walk, mut name)) = self.place(path, false)? else { return Ok(None) };
+        loop {
+            let Some(stat) = stat(walk.here(), &name)? else { return Ok(None) };
+            match FileType::from_raw_mode(stat.st_mode) {
+                FileType::RegularFile => break,
+                FileType::Symlink => {
+                    let target = walk.read_link(&name)?;
+                    match walk.up_to_last(&target, false) {
+                        Ok(Some(last)) => name = last.to_owned(),
+                        Ok(None) => return Ok(None),
+                        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                        Err(error) => return Err(error),
+                    }
+                }
+                _ => return Ok(None),
+            }
         }
-        let mut bytes = Zeroizing::new(Vec::new());
+        let file = std::fs::File::from(openat(walk.here(), &name, READ, Mode::empty())?);
+        let metadata = file.metadata()?;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(metadata.len().min(most) as usize + 1));
         file.take(most + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > most {
-            return Err(std::io::Error::other(format!("longer than {most} bytes")));
+            return Err(Error::new(ErrorKind::FileTooLarge, format!("longer than {most} bytes")));
         }
-        Ok(Some((bytes, std::os::unix::fs::MetadataExt::mode(&metadata) & 0o7777)))
+        let owned = (metadata.uid(), metadata.gid()) == (geteuid().as_raw(), getegid().as_raw());
+        Ok(Some(Found { bytes, mode: metadata.mode() & 0o7777, owned }))
     }
 
-    /// Puts a file there, whole or not at all, with the permissions `mode`. A link at its place is replaced, not
-    /// followed; missing folders are made.
+    /// Puts a file there, whole or not at all, that belongs to this process's user, with the permissions `mode` and the
+    /// SELinux label of the file it replaces, or else of its folder. A link at its place is replaced, not followed;
+    /// missing folders are made, with 0755 and the labels of theirs.
     ///
     /// # Errors
-    /// A folder or the file cannot be made.
-    pub fn write(&self, path: &str, bytes: &[u8], mode: u32) -> std::io::Result<()> {
-        let parts = parts(path)?;
-        let Some((name, folders)) = parts.split_last() else {
-            return Err(Errno::ISDIR.into());
+    /// [`ErrorKind::InvalidInput`] for a path that leads out of the root; a folder or the file cannot be made.
+    pub fn write(&self, path: &str, bytes: &[u8], mode: u32) -> Result<()> {
+        let (walk, name) = self.place(path, true)?.ok_or(Errno::ISDIR)?;
+        let folder = walk.here();
+        let label = match stat(folder, &name)? {
+            Some(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
+                label(openat(folder, &name, READ, Mode::empty())?)?
+            }
+            _ => None,
         };
-        let folder = self.folder(folders, true)?;
-        let new = format!(".{name}.diskless");
-        match unlinkat(&folder, &new, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => (), // a killed run may have left one
-            Err(error) => return Err(error.into()),
-        }
+        let label = match label {
+            None => label_of_folder(folder)?,
+            label => label,
+        };
+        unlink(folder, OsStr::new(UNFINISHED))?; // a killed run may have left one
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = std::fs::File::from(openat(&folder, &new, flags, Mode::RUSR | Mode::WUSR)?);
-        file.write_all(bytes)?;
-        fchmod(&file, Mode::from_raw_mode(mode))?;
-        renameat(&folder, &new, &folder, *name)?;
+        let file = openat(folder, UNFINISHED, flags, Mode::RUSR | Mode::WUSR)?;
+        let done = fill(file, bytes, mode, label.as_deref())
+            .and_then(|()| Ok(renameat(folder, UNFINISHED, folder, &name)?));
+        if done.is_err() {
+            // The error counts; there may be a secret in what was written so far.
+            let _ = unlink(folder, OsStr::new(UNFINISHED));
+        }
+        done
+    }
+
+    /// Makes a symbolic link to `target` there, with the SELinux label of its folder; missing folders are made.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for a path that leads out of the root; a folder or the link cannot be made, or
+    /// something is there.
+    pub fn link(&self, path: &str, target: &str) -> Result<()> {
+        let (walk, name) = self.place(path, true)?.ok_or(Errno::EXIST)?;
+        symlinkat(target, walk.here(), &name)?;
+        if let Some(label) = label_of_folder(walk.here())? {
+            // No descriptor of a link takes attributes.
+            let link = Path::new("/proc/self/fd").join(walk.here().as_raw_fd().to_string()).join(&name);
+            lsetxattr(link, LABEL, &label, XattrFlags::empty())?;
+        }
         Ok(())
     }
 
-    /// Makes a symbolic link to `target` there; missing folders are made.
+    /// Removes a file or link; done if there is none.
     ///
     /// # Errors
-    /// A folder or the link cannot be made, or something is there.
-    pub fn link(&self, path: &str, target: &str) -> std::io::Result<()> {
-        let parts = parts(path)?;
-        let Some((name, folders)) = parts.split_last() else {
-            return Err(Errno::ISDIR.into());
-        };
-        Ok(symlinkat(target, self.folder(folders, true)?, *name)?)
+    /// [`ErrorKind::InvalidInput`] for a path that leads out of the root; it cannot be removed.
+    pub fn remove(&self, path: &str) -> Result<()> {
+        match self.place(path, false)? {
+            Some((walk, name)) => unlink(walk.here(), &name),
+            None => Ok(()),
+        }
     }
 
     /// Whether there is anything: a file, a folder, or a link, wherever it leads.
     ///
     /// # Errors
-    /// The way to it cannot be followed.
-    pub fn is_there(&self, path: &str) -> std::io::Result<bool> {
-        let parts = parts(path)?;
-        let Some((name, folders)) = parts.split_last() else { return Ok(true) };
-        let found =
-            self.folder(folders, false).and_then(|folder| statat(folder, *name, AtFlags::SYMLINK_NOFOLLOW));
-        match found {
-            Ok(_) => Ok(true),
-            Err(Errno::NOENT) => Ok(false),
+    /// [`ErrorKind::InvalidInput`] for a path that leads out of the root; the way to it cannot be followed.
+    pub fn is_there(&self, path: &str) -> Result<bool> {
+        match self.place(path, false)? {
+            Some((walk, name)) => Ok(stat(walk.here(), &name)?.is_some()),
+            None => Ok(false),
+        }
+    }
+
+    /// Where the link at `path` itself leads, as it is written there; none if there is no link.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for a path that leads out of the root, or a target that is not UTF-8; the way to it
+    /// cannot be followed.
+    pub fn link_target(&self, path: &str) -> Result<Option<String>> {
+        let Some((walk, name)) = self.place(path, false)? else { return Ok(None) };
+        match readlinkat(walk.here(), &name, Vec::new()) {
+            Ok(target) => {
+                target.into_string().map(Some).map_err(|_| refused("the link's target is not UTF-8"))
+            }
+            Err(Errno::NOENT | Errno::INVAL) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// The folder that `parts` lead to; missing ones are made if `make` says so.
-    fn folder(&self, parts: &[&str], make: bool) -> Result<OwnedFd, Errno> {
-        let mut folder = openat(&self.folder, ".", FOLDER, Mode::empty())?;
-        for end in 1..=parts.len() {
-            let so_far = parts.get(..end).unwrap_or_default();
-            let name = so_far.last().copied().unwrap_or(".");
-            folder = match self.step(&folder, name, so_far) {
-                Err(Errno::NOENT) if make => {
-                    match mkdirat(&folder, name, Mode::from_raw_mode(0o755)) {
-                        Ok(()) | Err(Errno::EXIST) => (),
-                        Err(error) => return Err(error),
-                    }
-                    self.step(&folder, name, so_far)?
-                }
-                step => step?,
-            };
+    /// The folder of an absolute path, and the name in it; none for the root itself, and for a folder that is missing
+    /// and not to be made.
+    fn place(&self, path: &str, make: bool) -> Result<Option<(Walk<'_>, std::ffi::OsString)>> {
+        let plain = |part| matches!(part, Component::RootDir | Component::Normal(_));
+        if !path.starts_with('/') || !Path::new(path).components().all(plain) {
+            return Err(refused("not a plain absolute path"));
         }
-        Ok(folder)
-    }
-
-    /// From `folder` on into `name`; `so_far` is the same place, from the root.
-    fn step(&self, folder: &OwnedFd, name: &str, so_far: &[&str]) -> Result<OwnedFd, Errno> {
-        match self.resolve {
-            // Always from the root: links are resolved against the folder given.
-            Resolve::Kernel => {
-                openat2(&self.folder, so_far.join("/"), FOLDER, Mode::empty(), ResolveFlags::IN_ROOT)
-            }
-            Resolve::Walk => openat(folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()),
+        let mut walk = Walk { root: &self.folder, folders: Vec::new(), links: 0 };
+        match walk.up_to_last(OsStr::new(path), make) {
+            Ok(name) => Ok(name.map(|name| (walk, name.to_owned()))),
+            Err(error) if error.kind() == ErrorKind::NotFound && !make => Ok(None),
+            Err(error) => Err(error),
         }
     }
 }
 
-/// The parts of an absolute path.
-fn parts(path: &str) -> std::io::Result<Vec<&str>> {
-    Path::new(path)
-        .components()
-        .filter(|part| *part != Component::RootDir)
-        .map(|part| match part {
-            Component::Normal(name) => name.to_str().ok_or_else(|| Errno::INVAL.into()),
-            _ => Err(Errno::INVAL.into()),
-        })
-        .collect()
+/// A way through the folders of a root.
+struct Walk<'a> {
+    root: &'a OwnedFd,
+    /// The folders entered, one in the other; none: at the root.
+    folders: Vec<OwnedFd>,
+    /// The links followed so far.
+    links: u32,
+}
+
+impl Walk<'_> {
+    fn here(&self) -> BorrowedFd<'_> {
+        self.folders.last().unwrap_or(self.root).as_fd()
+    }
+
+    /// Goes along all of `path` but its last part, which is given back; none if it ends in a folder's own name.
+    fn up_to_last<'p>(&mut self, path: &'p OsStr, make: bool) -> Result<Option<&'p OsStr>> {
+        if path.as_bytes().starts_with(b"/") {
+            self.folders.clear();
+        }
+        let mut parts: Vec<&OsStr> =
+            path.as_bytes().split(|byte| *byte == b'/').map(OsStr::from_bytes).collect();
+        let last = parts.pop().filter(|last| !matches!(last.as_bytes(), b"" | b"." | b".."));
+        for part in parts {
+            self.enter(part, make)?;
+        }
+        Ok(last)
+    }
+
+    /// Enters a folder; makes it if it is missing and `make` says so.
+    fn enter(&mut self, name: &OsStr, make: bool) -> Result<()> {
+        match name.as_bytes() {
+            b"" | b"." => return Ok(()),
+            b".." => {
+                return self
+                    .folders
+                    .pop()
+                    .map(|_| ())
+                    .ok_or_else(|| refused("a link on the way leads out of the root"));
+            }
+            _ => (),
+        }
+        match openat(self.here(), name, FOLDER, Mode::empty()) {
+            Ok(folder) => self.folders.push(folder),
+            Err(Errno::NOENT) if make => self.folders.push(make_folder(self.here(), name)?),
+            // A link, or a file: what a folder is wanted of is not followed.
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                let target = self.read_link(name)?;
+                if let Some(last) = self.up_to_last(&target, make)? {
+                    return self.enter(last, make);
+                }
+                if target.as_bytes().ends_with(b"..") {
+                    return self.enter(OsStr::new(".."), make);
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Reads a link that is to be followed.
+    fn read_link(&mut self, name: &OsStr) -> Result<std::ffi::OsString> {
+        self.links += 1;
+        if self.links > MOST_LINKS {
+            return Err(refused("too many links on the way"));
+        }
+        match readlinkat(self.here(), name, Vec::new()) {
+            Ok(target) => Ok(OsStr::from_bytes(target.as_bytes()).to_owned()),
+            Err(Errno::INVAL) => Err(Errno::NOTDIR.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn refused(why: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidInput, why)
+}
+
+/// What `name` is, a link not followed; none if there is nothing.
+fn stat(folder: BorrowedFd<'_>, name: &OsStr) -> Result<Option<Stat>> {
+    match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn unlink(folder: BorrowedFd<'_>, name: &OsStr) -> Result<()> {
+    match unlinkat(folder, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn make_folder(parent: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd> {
+    match mkdirat(parent, name, Mode::from_raw_mode(0o755)) {
+        Ok(()) => {
+            let folder = openat(parent, name, READ, Mode::empty())?;
+            // What the umask took.
+            fchmod(&folder, Mode::from_raw_mode(0o755))?;
+            if let Some(label) = label_of_folder(parent)? {
+                fsetxattr(&folder, LABEL, &label, XattrFlags::empty())?;
+            }
+        }
+        Err(Errno::EXIST) => (),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(openat(parent, name, FOLDER, Mode::empty())?)
+}
+
+fn fill(file: OwnedFd, bytes: &[u8], mode: u32, label: Option<&[u8]>) -> Result<()> {
+    let mut file = std::fs::File::from(file);
+    file.write_all(bytes)?;
+    // A folder may give its group to what is made in it.
+    fchown(&file, Some(Uid::from_raw(geteuid().as_raw())), Some(Gid::from_raw(getegid().as_raw())))?;
+    fchmod(&file, Mode::from_raw_mode(mode))?;
+    if let Some(label) = label {
+        fsetxattr(&file, LABEL, label, XattrFlags::empty())?;
+    }
+    Ok(())
+}
+
+fn label_of_folder(folder: BorrowedFd<'_>) -> Result<Option<Vec<u8>>> {
+    label(openat(folder, ".", READ, Mode::empty())?)
+}
+
+/// The SELinux label of a file or folder; none where there are no labels.
+fn label(file: OwnedFd) -> Result<Option<Vec<u8>>> {
+    let mut label = vec![0; LONGEST_LABEL];
+    match fgetxattr(&file, LABEL, &mut label[..]) {
+        Ok(length) => {
+            label.truncate(length);
+            Ok(Some(label))
+        }
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::{MetadataExt, symlink};
-
-    /// A root with links in it, beside a folder that must stay empty.
-    fn fixture() -> (tempfile::TempDir, [Root; 2]) {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("root");
-        std::fs::create_dir_all(root.join("usr/etc")).unwrap();
-        std::fs::create_dir(folder.path().join("outside")).unwrap();
-        symlink("/outside", root.join("absolute")).unwrap();
-        symlink("../../outside", root.join("relative")).unwrap();
-        symlink("usr/etc", root.join("link")).unwrap();
-        symlink("/outside/secret", root.join("file")).unwrap();
-        let roots =
-            [Resolve::Kernel, Resolve::Walk].map(|resolve| Root { resolve, ..Root::open(&root).unwrap() });
-        (folder, roots)
-    }
-
-    #[test]
-    fn writes_and_reads_with_both_ways_of_finding_folders() {
-        let (folder, roots) = fixture();
-        for root in roots {
-            root.write("/etc/iscsi/name", b"one", 0o600).unwrap();
-            root.write("/etc/iscsi/name", b"two", 0o640).unwrap();
-            let (bytes, mode) = root.read("/etc/iscsi/name", 10).unwrap().unwrap();
-            assert_eq!((bytes.as_slice(), mode), (&b"two"[..], 0o640));
-            assert!(root.read("/etc/iscsi/name", 2).is_err());
-            assert!(root.read("/no/such", 10).unwrap().is_none());
-            assert!(root.read("/etc/iscsi", 10).unwrap().is_none());
-            assert!(!root.is_there("/etc/x/link").unwrap());
-            root.link("/etc/x/link", "/nowhere").unwrap();
-            assert!(root.is_there("/etc/x/link").unwrap());
-            assert!(root.link("/etc/x/link", "/nowhere").is_err());
-            std::fs::remove_file(folder.path().join("root/etc/x/link")).unwrap();
-            let left: Vec<_> = std::fs::read_dir(folder.path().join("root/etc/iscsi")).unwrap().collect();
-            assert_eq!(left.len(), 1);
-        }
-    }
-
-    #[test]
-    fn no_link_leads_out() {
-        let (folder, roots) = fixture();
-        for root in &roots {
-            let _ = root.write("/absolute/a", b"x", 0o600);
-            let _ = root.write("/relative/a", b"x", 0o600);
-            assert!(root.write("/../outside/a", b"x", 0o600).is_err());
-            root.write("/file", b"x", 0o600).unwrap();
-            assert!(folder.path().join("root/file").symlink_metadata().unwrap().is_file());
-        }
-        assert_eq!(std::fs::read_dir(folder.path().join("outside")).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn links_inside_are_followed_where_the_kernel_can() {
-        let (folder, [kernel, walk]) = fixture();
-        kernel.write("/link/a", b"x", 0o600).unwrap();
-        assert_eq!(folder.path().join("root/usr/etc/a").metadata().unwrap().mode() & 0o777, 0o600);
-        assert!(walk.write("/link/b", b"x", 0o600).is_err());
-    }
-}
+#[path = "in_root_tests.rs"]
+mod tests;

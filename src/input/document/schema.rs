@@ -17,6 +17,10 @@ pub fn settings(_: &mut SchemaGenerator) -> Schema {
                 { "type": "integer", "minimum": least, "maximum": most },
                 { "type": "string", "pattern": "^[0-9]+$" }
             ] }),
+            Kind::Nice => json!({ "anyOf": [
+                { "type": "integer", "minimum": -20, "maximum": 19 },
+                { "type": "string", "pattern": "^-?[0-9]+$" }
+            ] }),
             Kind::YesNo => json!({ "enum": ["Yes", "No"] }),
             Kind::Word(words) => json!({ "enum": words }),
             Kind::Text => json!({ "type": "string" }),

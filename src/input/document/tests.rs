@@ -71,7 +71,7 @@ fn faults() -> Vec<(&'static str, Value, Code, &'static str)> {
         ("/luks/key", json!({ "file": "k" }), Code::PlanKey, "luks.key.file"),
         ("/luks/key", json!({ "file": "/../k" }), Code::PlanKey, "luks.key.file"),
         ("/luks/key", json!({ "url": "ftp://k" }), Code::PlanKey, "luks.key.url"),
-        ("/luks/key", json!({ "url": "http://u:p@k/" }), Code::PlanKey, "luks.key.url"),
+        ("/luks/key", json!({ "url": "http://u:p@/" }), Code::PlanKey, "luks.key.url"),
         ("/luks/header", json!({ "file": "/h/" }), Code::PlanKey, "luks.header.file"),
         ("/luks/header", json!({ "url": "/h" }), Code::PlanKey, "luks.header.url"),
         ("/luks/key_size", json!(0), Code::PlanKey, "luks.key_size"),

@@ -6,12 +6,15 @@ use std::io::Read;
 use zeroize::Zeroizing;
 
 use super::Slot;
+use super::plan::shown;
+use super::turns::{Turns, Why};
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Error, Result};
 use crate::input::config::Source;
-use crate::input::document::{Document, KeySource};
+use crate::input::document::{Document, KeySource, VERSIONS};
 use crate::input::secret::Secret;
-use crate::sys::http;
+use crate::sys::http::{self, Client};
+use crate::sys::random;
 
 /// No plan is longer.
 const LONGEST_PLAN: u64 = 1 << 20;
@@ -24,23 +27,42 @@ pub struct Fetch(pub Source);
 
 impl fmt::Display for Fetch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "fetch the boot plan from {}", self.0)
+        write!(f, "fetch the boot plan from {}", shown(&self.0))
     }
 }
 
-pub fn apply(host: &Host, Fetch(source): Fetch, slot: &Slot) -> Result<()> {
-    let text = match &source {
-        Source::File(path) => read(host, path, LONGEST_PLAN, Code::PlanMissing)?,
-        Source::Urls(urls) => {
-            let url = urls.first().ok_or_else(|| Error::new(Code::NoPlan, "rd.diskless.plan"))?;
-            http::get(url, LONGEST_PLAN, Code::PlanFetch, Code::PlanRefused)?
-        }
+pub fn apply(host: &Host, Fetch(source): Fetch, slot: &Slot, turns: &mut Turns) -> Result<()> {
+    let document = match &source {
+        Source::File(path) => Document::parse(&read(host, path, LONGEST_PLAN, Code::PlanMissing)?)?,
+        Source::Urls(_) => round(host, turns)?,
         Source::Parameters => return Err(Error::new(Code::NoPlan, "kernel command line")),
     };
-    let document = Document::parse(&text)?;
     // It was empty, or the step would be done.
     let _ = slot.set(document);
     Ok(())
+}
+
+/// Asks each URL whose turn it is, until one has a plan.
+fn round(host: &Host, turns: &mut Turns) -> Result<Document> {
+    for (number, url) in turns.due(host.now()) {
+        match from_url(host, &url) {
+            Ok(document) => return Ok(document),
+            Err(why) => turns.failed(number, why, host.now(), random::around),
+        }
+    }
+    Err(turns.error())
+}
+
+fn from_url(host: &Host, url: &str) -> Result<Document, Why> {
+    let plain = |error: Error| Why { code: error.code(), cause: error.to_string(), retry_after: None };
+    let client = Client::new(url, http::REQUEST_LIMIT, &host.path(http::CA_FILE)).map_err(plain)?;
+    let headers = [("accept", "application/json"), ("diskless-plan-versions", &VERSIONS.join(", "))];
+    let text = client.get(&headers, LONGEST_PLAN).map_err(|failure| Why {
+        code: failure.code(Code::PlanFetch, Code::PlanRefused),
+        cause: failure.to_string(),
+        retry_after: failure.retry_after,
+    })?;
+    Document::parse(&text).map_err(plain)
 }
 
 /// The key that a plan names; its bytes as they are.
@@ -76,7 +98,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let host = Host::fake(root.path());
         let source = |path: &str| Source::File(path.into());
-        let error = apply(&host, Fetch(source("/plan.json")), &Slot::default()).unwrap_err();
+        let error =
+            apply(&host, Fetch(source("/plan.json")), &Slot::default(), &mut Turns::default()).unwrap_err();
         assert_eq!(error.code(), Code::PlanMissing);
         std::fs::write(root.path().join("key"), b"k\n").unwrap();
         let bytes = key(&host, &KeySource::File("/key".into())).ok().unwrap();

@@ -1,12 +1,14 @@
-//! The boot plan: fetch it from its file or URL, once, and check it.
+//! The boot plan: fetch it from its file, or from the first of its URLs that has it, once, and check it.
 
 mod apply;
 mod observe;
 mod plan;
+mod turns;
 
 pub use apply::key;
+pub use plan::shown;
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use crate::engine::converge::{Converge, Next};
@@ -14,6 +16,7 @@ use crate::engine::host::Host;
 use crate::error::Result;
 use crate::input::config::Source;
 use crate::input::document::Document;
+use turns::Turns;
 
 /// Where the fetched plan is put, for whoever drives the steps.
 pub type Slot = Rc<OnceCell<Document>>;
@@ -22,12 +25,17 @@ pub type Slot = Rc<OnceCell<Document>>;
 pub struct Step {
     source: Source,
     slot: Slot,
+    turns: RefCell<Turns>,
 }
 
 impl Step {
     /// Fetches the plan from `source` into `slot`.
     pub fn new(source: Source, slot: Slot) -> Step {
-        Step { source, slot }
+        let turns = match &source {
+            Source::Urls(urls) => Turns::of(urls),
+            Source::File(_) | Source::Parameters => Turns::default(),
+        };
+        Step { source, slot, turns: RefCell::new(turns) }
     }
 }
 
@@ -35,15 +43,18 @@ impl Converge for Step {
     type Seen = observe::Seen;
     type Action = apply::Fetch;
 
-    fn observe(&self, _: &Host) -> Result<observe::Seen> {
-        Ok(observe::observe(&self.slot))
+    fn observe(&self, host: &Host) -> Result<observe::Seen> {
+        Ok(observe::observe(&self.slot, &self.turns.borrow(), host.now()))
     }
 
     fn plan(&self, seen: &observe::Seen) -> Result<Next<apply::Fetch>> {
-        Ok(plan::plan(&self.source, seen))
+        plan::plan(&self.source, seen)
     }
 
     fn apply(&self, host: &Host, action: apply::Fetch) -> Result<()> {
-        apply::apply(host, action, &self.slot)
+        apply::apply(host, action, &self.slot, &mut self.turns.borrow_mut())
     }
 }
+
+#[cfg(test)]
+mod tests;

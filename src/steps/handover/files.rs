@@ -2,13 +2,15 @@
 
 use zeroize::Zeroizing;
 
+use crate::error::Result;
 use crate::input::document::Document;
 use crate::input::secret::Secret;
+use crate::input::{account_settings, multipath_settings};
 
 /// A file of the new root.
 pub struct File {
     /// Absolute, in the new root.
-    pub path: &'static str,
+    pub path: String,
     /// Its permissions.
     pub mode: u32,
     /// What is to be in it.
@@ -18,33 +20,46 @@ pub struct File {
 /// What is to be in a file.
 pub enum Content {
     /// This, whatever the image has there.
-    Whole(String),
-    /// What the image has there, with these lines `key = value` in place of its own of the same keys.
-    Settings(Vec<(&'static str, Secret)>),
+    Whole(Secret),
+    /// The name that the kernel has for the node; without one, the image keeps its own.
+    HostName,
+    /// What the image has there, with these lines `key = value` in place of its own of the same keys; none as the
+    /// value: with no line of that key.
+    Settings(Vec<(&'static str, Option<Secret>)>),
 }
 
-/// The files that `document` asks for, on the node that is called `initiator` by its targets.
-pub fn files(document: &Document, initiator: &str) -> Vec<File> {
-    let hostname = document.hostname.as_ref().map(|hostname| File {
-        path: "/etc/hostname",
-        mode: 0o644,
-        content: Content::Whole(format!("{hostname}\n")),
-    });
-    let mut files = vec![
-        File {
-            path: "/etc/iscsi/initiatorname.iscsi",
-            mode: 0o600,
-            content: Content::Whole(format!("InitiatorName={initiator}\n")),
-        },
-        File { path: "/etc/iscsi/iscsid.conf", mode: 0o600, content: Content::Settings(iscsid(document)) },
-        File {
-            path: "/etc/systemd/system/open-iscsi.service.d/50-diskless.conf",
-            mode: 0o644,
-            content: Content::Whole(KEEP_SESSIONS.into()),
-        },
+/// The files that `document` asks for, on the node that is called `initiator` by its targets. A file of the plan's own
+/// goes before what the agent would write at the same path.
+///
+/// # Errors
+/// [`crate::error::Code::PlanInvalid`]: the plan has a line for multipath.conf that cannot be written.
+pub fn files(document: &Document, initiator: &str) -> Result<Vec<File>> {
+    let whole = |text: &str| Content::Whole(Secret::new(text.into()));
+    let hostname = match &document.hostname {
+        Some(hostname) => whole(&format!("{hostname}\n")),
+        None => Content::HostName,
+    };
+    let initiator = whole(&format!("InitiatorName={initiator}\n"));
+    let mut ours = vec![
+        ("/etc/hostname", 0o644, hostname),
+        ("/etc/iscsi/initiatorname.iscsi", 0o600, initiator),
+        ("/etc/iscsi/iscsid.conf", 0o600, Content::Settings(iscsid(document))),
+        ("/etc/systemd/system/open-iscsi.service.d/50-diskless.conf", 0o644, whole(KEEP_SESSIONS)),
     ];
-    files.extend(hostname);
-    files
+    if let Some(multipath) = &document.multipath {
+        ours.push(("/etc/multipath.conf", 0o644, whole(&multipath_settings::file(multipath)?)));
+    }
+    let of_plan = &document.handover.files;
+    let ours = ours
+        .into_iter()
+        .filter(|(path, ..)| !of_plan.iter().any(|file| file.path == *path))
+        .map(|(path, mode, content)| File { path: path.into(), mode, content });
+    let of_plan = of_plan.iter().map(|file| File {
+        path: file.path.clone(),
+        mode: file.mode.0,
+        content: Content::Whole(file.content.clone()),
+    });
+    Ok(ours.chain(of_plan).collect())
 }
 
 /// Debian's unit unmounts and logs out at its stop whatever it does not recognise as the root, and does not see the root
@@ -55,40 +70,40 @@ const KEEP_SESSIONS: &str = "\
 ExecStop=
 ";
 
-/// Settings of iscsid for a root disk with one path: nothing is gained by giving it up early, so lost connections
-/// are waited for as long as the original procedure did, and the connection is not probed.
-fn iscsid(document: &Document) -> Vec<(&'static str, Secret)> {
-    let text = |text: &str| Secret::new(text.as_bytes().to_vec());
-    let mut settings = vec![
-        ("node.session.timeo.replacement_timeout", text("600")),
-        ("node.conn[0].timeo.noop_out_interval", text("0")),
-        ("node.conn[0].timeo.noop_out_timeout", text("0")),
-    ];
-    if let Some(auth) = &document.iscsi.auth {
-        settings.push(("node.session.auth.authmethod", text("CHAP")));
-        settings.push(("node.session.auth.username", text(&auth.username)));
-        settings.push(("node.session.auth.password", auth.secret.clone()));
-    }
-    settings
+fn iscsid(document: &Document) -> Vec<(&'static str, Option<Secret>)> {
+    let settings = document.iscsi.settings.lines();
+    let settings = settings.map(|(key, value)| (key, Some(Secret::new(value.into()))));
+    settings.chain(account_settings::lines(&document.iscsi)).collect()
 }
 
 impl Content {
-    /// The file's bytes, where the image has `current`.
-    pub fn bytes(&self, current: &[u8]) -> Zeroizing<Vec<u8>> {
+    /// The file's bytes, where the image has `current`, on a node that the kernel calls `hostname`; none: the file is to
+    /// stay as it is.
+    pub fn bytes(&self, current: &[u8], hostname: Option<&str>) -> Option<Zeroizing<Vec<u8>>> {
         match self {
-            Content::Whole(text) => Zeroizing::new(text.clone().into_bytes()),
-            Content::Settings(settings) => with_settings(current, settings),
+            Content::Whole(text) => Some(Zeroizing::new(text.expose().to_vec())),
+            Content::HostName => hostname.map(|name| Zeroizing::new(format!("{name}\n").into_bytes())),
+            Content::Settings(settings) => Some(with_settings(current, settings)),
+        }
+    }
+
+    /// The bytes of a file that the plan gives as a whole; 0 for others.
+    pub fn length(&self) -> u64 {
+        match self {
+            Content::Whole(text) => text.expose().len() as u64,
+            Content::HostName | Content::Settings(_) => 0,
         }
     }
 }
 
-/// `current` without its lines of the keys in `settings`, and then those.
-fn with_settings(current: &[u8], settings: &[(&'static str, Secret)]) -> Zeroizing<Vec<u8>> {
+/// `current` without its lines of the keys in `settings`, and then those that have a value.
+fn with_settings(current: &[u8], settings: &[(&'static str, Option<Secret>)]) -> Zeroizing<Vec<u8>> {
     let is_replaced = |line: &[u8]| {
         let key = line.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
         settings.iter().any(|(name, _)| name.as_bytes() == key)
     };
-    let length = settings.iter().map(|(key, value)| key.len() + value.expose().len() + 4).sum::<usize>();
+    let lines = || settings.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
+    let length = lines().map(|(key, value)| key.len() + value.expose().len() + 4).sum::<usize>();
     // Large enough from the start: what a growing buffer leaves behind is not wiped.
     let mut bytes = Zeroizing::new(Vec::with_capacity(current.len() + 1 + length));
     for line in current.split_inclusive(|byte| *byte == b'\n').filter(|line| !is_replaced(line)) {
@@ -97,7 +112,7 @@ fn with_settings(current: &[u8], settings: &[(&'static str, Secret)]) -> Zeroizi
     if bytes.last().is_some_and(|byte| *byte != b'\n') {
         bytes.push(b'\n');
     }
-    for (key, value) in settings {
+    for (key, value) in lines() {
         for part in [key.as_bytes(), b" = ", value.expose(), b"\n"] {
             bytes.extend_from_slice(part);
         }
@@ -108,19 +123,69 @@ fn with_settings(current: &[u8], settings: &[(&'static str, Secret)]) -> Zeroizi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::steps::handover::fixture::document;
 
     #[test]
     fn settings_replace_their_own_lines_alone() {
-        let settings = [("a.b", Secret::new(b"1".to_vec())), ("c", Secret::new(b"2".to_vec()))];
+        let secret = |text: &[u8]| Some(Secret::new(text.to_vec()));
+        let settings = [("a.b", secret(b"1")), ("gone", None), ("c", secret(b"2"))];
         let cases = [
             ("", "a.b = 1\nc = 2\n"),
             ("# a.b = 9\nx = 1\na.b = 9\na.bc=3", "# a.b = 9\nx = 1\na.bc=3\na.b = 1\nc = 2\n"),
             ("a.b=7\nc =8\n", "a.b = 1\nc = 2\n"),
+            ("gone = 1\n#gone = 1\n", "#gone = 1\na.b = 1\nc = 2\n"),
         ];
         for (current, expected) in cases {
             let bytes = with_settings(current.as_bytes(), &settings);
             assert_eq!(String::from_utf8_lossy(&bytes), expected);
             assert_eq!(*with_settings(&bytes, &settings), *bytes, "a second time changes nothing");
+        }
+    }
+
+    /// The files as `path mode: text`.
+    fn text(change: serde_json::Value) -> Vec<String> {
+        let files = files(&document(change), "iqn.2026-01.a:node1").unwrap();
+        let text = |file: &File| {
+            let bytes = file.content.bytes(b"", Some("kernels-name")).unwrap();
+            format!("{} {:o}: {}", file.path, file.mode, String::from_utf8_lossy(&bytes))
+        };
+        files.iter().map(text).collect()
+    }
+
+    #[test]
+    fn the_plan_decides_what_is_written() {
+        let files = text(serde_json::json!({}));
+        assert_eq!(files.len(), 4);
+        assert_eq!(files[0], "/etc/hostname 644: node1\n");
+        assert_eq!(files[1], "/etc/iscsi/initiatorname.iscsi 600: InitiatorName=iqn.2026-01.a:node1\n");
+        assert!(files[2].starts_with("/etc/iscsi/iscsid.conf 600: iscsid.startup = "), "{}", files[2]);
+        assert!(files[2].contains("\nnode.session.timeo.replacement_timeout = 600\n"), "{}", files[2]);
+        assert!(files[2].ends_with(
+            "\nnode.session.auth.username = node\nnode.session.auth.password = 0123456789abcdef\n"
+        ));
+        assert!(text(serde_json::json!({"hostname": null}))[0].ends_with("kernels-name\n"));
+        let multipath = text(serde_json::json!({"multipath": {}}));
+        assert!(multipath[4].starts_with("/etc/multipath.conf 644: "), "{}", multipath[4]);
+    }
+
+    #[test]
+    fn a_file_of_the_plan_goes_before_ours() {
+        let files = text(serde_json::json!({"handover": {"files": [
+            {"path": "/etc/hostname", "content": "other\n"},
+            {"path": "/etc/site/key", "mode": "0400", "content": "0123"}
+        ]}}));
+        assert_eq!(files.len(), 5);
+        assert_eq!(files.iter().filter(|file| file.starts_with("/etc/hostname")).count(), 1);
+        assert_eq!(files[3..], ["/etc/hostname 644: other\n", "/etc/site/key 400: 0123"]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_file_gets_its_settings_once(current: Vec<u8>) {
+            let settings = [("a.b", Some(Secret::new(b"1".to_vec()))), ("gone", None)];
+            let bytes = with_settings(&current, &settings);
+            proptest::prop_assert!(bytes.ends_with(b"a.b = 1\n"));
+            proptest::prop_assert_eq!(&*with_settings(&bytes, &settings), &*bytes);
         }
     }
 }

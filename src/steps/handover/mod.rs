@@ -1,28 +1,39 @@
-//! What the new root must know to carry on: its name, and how the image's iscsid is to keep the session it inherits.
+//! What the new root must know to carry on: its name, how the image's iscsid and multipathd are to keep the sessions
+//! and maps they inherit, and what else the plan has for it.
 
 mod apply;
-pub mod files;
+mod files;
 mod install;
 mod observe;
 mod plan;
+mod units;
+
+#[cfg(test)]
+mod fixture;
 
 use crate::engine::converge::{Converge, Next};
 use crate::engine::host::Host;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
+use crate::input::document::Document;
 use files::File;
+use units::Wanted;
 
-/// The image's units that take over from the agent, enabled where the image has them.
-const UNITS: [&str; 1] = ["iscsid.service"];
+/// Asks systemd to label the whole file system at the next boot, on which it then restarts: a node would never be up.
+const AUTORELABEL: &str = "/.autorelabel";
 
 /// Writes files into the new root and enables the units that take over.
 pub struct Step {
     files: Vec<File>,
+    units: Vec<Wanted>,
 }
 
 impl Step {
-    /// Writes `files`.
-    pub fn new(files: Vec<File>) -> Step {
-        Step { files }
+    /// The step for a node that is called `initiator` by its targets.
+    ///
+    /// # Errors
+    /// [`Code::PlanInvalid`]: the plan has a line for multipath.conf that cannot be written.
+    pub fn new(document: &Document, initiator: &str) -> Result<Step> {
+        Ok(Step { files: files::files(document, initiator)?, units: units::wanted(document) })
     }
 }
 
@@ -31,14 +42,25 @@ impl Converge for Step {
     type Action = apply::Action;
 
     fn observe(&self, host: &Host) -> Result<observe::Seen> {
-        observe::observe(host, &self.files, &UNITS)
+        observe::observe(host, &self.files, &self.units)
     }
 
     fn plan(&self, seen: &observe::Seen) -> Result<Next<apply::Action>> {
-        Ok(plan::plan(&self.files, seen))
+        plan::plan(&self.files, seen)
     }
 
     fn apply(&self, host: &Host, action: apply::Action) -> Result<()> {
         apply::apply(host, action)
+    }
+}
+
+/// The error of something that was to be done at `path` of the new root.
+fn failed(path: &str) -> impl Fn(std::io::Error) -> Error {
+    move |cause| {
+        let code = match cause.kind() {
+            std::io::ErrorKind::InvalidInput => Code::HandoverPath,
+            _ => Code::Handover,
+        };
+        Error::new(code, path).because(cause)
     }
 }

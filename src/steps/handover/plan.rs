@@ -1,62 +1,127 @@
 //! Decides what is not yet as it is to be.
 
+use super::AUTORELABEL;
 use super::apply::Action;
 use super::files::File;
 use super::observe::Seen;
+use super::units::{State, Unit};
 use crate::engine::converge::Next;
+use crate::error::{Code, Error, Result};
 
-pub fn plan(files: &[File], seen: &Seen) -> Next<Action> {
+pub fn plan(files: &[File], seen: &Seen) -> Result<Next<Action>> {
+    // First of all: an error in the plan is to be told before anything is written.
+    let units = seen.units.iter().map(says).collect::<Result<Vec<_>>>()?;
     for (file, current) in files.iter().zip(&seen.files) {
-        let (bytes, mode) = match current {
-            Some((bytes, mode)) => (bytes.as_slice(), Some(*mode)),
-            None => (&[][..], None),
-        };
-        let wanted = file.content.bytes(bytes);
-        if wanted.as_slice() != bytes || mode != Some(file.mode) {
-            return Next::Do(Action::Write { path: file.path, mode: file.mode, bytes: wanted });
+        let bytes = current.as_ref().map_or(&[][..], |found| found.bytes.as_slice());
+        let Some(wanted) = file.content.bytes(bytes, seen.hostname.as_deref()) else { continue };
+        let is_so = current
+            .as_ref()
+            .is_some_and(|found| *found.bytes == *wanted && found.mode == file.mode && found.owned);
+        if !is_so {
+            return Ok(Next::Do(Action::Write { path: file.path.clone(), mode: file.mode, bytes: wanted }));
         }
+    }
+    if seen.autorelabel {
+        return Ok(Next::Do(Action::Remove { path: AUTORELABEL }));
     }
     for unit in &seen.units {
-        if let Some(link) = unit.missing.first() {
-            return Next::Do(Action::Link { path: link.clone(), to: unit.path.clone() });
+        if let State::There { path, missing } = &unit.state
+            && let Some(link) = missing.first()
+        {
+            return Ok(Next::Do(Action::Link { path: link.clone(), to: path.clone() }));
         }
     }
-    let units = seen.units.iter().map(|unit| unit.path.rsplit('/').next().unwrap_or_default());
-    Next::Done(files.iter().map(|file| file.path).chain(units).collect::<Vec<_>>().join(" "))
+    let files = files.iter().map(|file| file.path.clone());
+    Ok(Next::Done(files.chain(units).collect::<Vec<_>>().join(" ")))
+}
+
+/// What is to be said of a unit once all is done.
+fn says(unit: &Unit) -> Result<String> {
+    let error = |cause| Err(Error::new(Code::HandoverUnit, &unit.name).because(cause));
+    let but = |state| Ok(format!("{} ({state})", unit.name));
+    match unit.state {
+        State::There { .. } => Ok(unit.name.clone()),
+        State::Masked => but("masked in the image: left so"),
+        State::Missing if unit.required => error("the image does not have it"),
+        State::NoInstance if unit.required => error("it is a template: name an instance of it"),
+        State::Missing => but("not in the image"),
+        State::NoInstance => but("a template"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::secret::Secret;
     use crate::steps::handover::files::Content;
-    use crate::steps::handover::observe::Unit;
+    use crate::sys::in_root::Found;
+
+    fn seen(files: Vec<Option<Found>>, units: Vec<Unit>) -> Seen {
+        Seen { hostname: None, files, autorelabel: false, units }
+    }
+
+    fn found(bytes: &[u8], mode: u32, owned: bool) -> Option<Found> {
+        Some(Found { bytes: bytes.to_vec().into(), mode, owned })
+    }
+
+    fn unit(state: State) -> Unit {
+        Unit { name: "a.service".into(), required: true, state }
+    }
 
     #[test]
-    fn a_file_is_written_until_content_and_mode_are_right() {
-        let files = [File { path: "/etc/hostname", mode: 0o644, content: Content::Whole("node1\n".into()) }];
-        let there = |bytes: &[u8], mode| vec![Some((bytes.to_vec().into(), mode))];
+    fn a_file_is_written_until_content_mode_and_owner_are_right() {
+        let content = Content::Whole(Secret::new(b"node1\n".to_vec()));
+        let files = [File { path: "/etc/hostname".into(), mode: 0o644, content }];
         for (current, done) in [
-            (vec![None], false),
-            (there(b"vm\n", 0o644), false),
-            (there(b"node1\n", 0o600), false),
-            (there(b"node1\n", 0o644), true),
+            (None, false),
+            (found(b"vm\n", 0o644, true), false),
+            (found(b"node1\n", 0o600, true), false),
+            (found(b"node1\n", 0o644, false), false),
+            (found(b"node1\n", 0o644, true), true),
         ] {
-            let seen = Seen { files: current, units: Vec::new() };
-            assert_eq!(matches!(plan(&files, &seen), Next::Done(_)), done);
+            let next = plan(&files, &seen(vec![current], Vec::new())).unwrap();
+            assert_eq!(matches!(next, Next::Done(_)), done);
         }
     }
 
     #[test]
+    fn without_a_name_the_image_keeps_its_own() {
+        let files = [File { path: "/etc/hostname".into(), mode: 0o644, content: Content::HostName }];
+        let mut seen = seen(vec![found(b"vm\n", 0o644, true)], Vec::new());
+        assert!(matches!(plan(&files, &seen), Ok(Next::Done(_))));
+        seen.hostname = Some("node1".into());
+        assert!(
+            matches!(plan(&files, &seen), Ok(Next::Do(Action::Write { bytes, .. })) if *bytes == b"node1\n")
+        );
+    }
+
+    #[test]
     fn a_unit_is_linked_until_no_link_is_missing() {
-        let unit = |missing: &[&str]| Unit {
-            path: "/usr/lib/systemd/system/iscsid.service".into(),
+        let there = |missing: &[&str]| State::There {
+            path: "/usr/lib/systemd/system/a.service".into(),
             missing: missing.iter().map(|link| (*link).to_owned()).collect(),
         };
-        let seen = |unit| Seen { files: Vec::new(), units: vec![unit] };
-        let Next::Do(Action::Link { path, to }) = plan(&[], &seen(unit(&["/a", "/b"]))) else {
-            panic!("no link");
-        };
-        assert_eq!((path.as_str(), to.as_str()), ("/a", "/usr/lib/systemd/system/iscsid.service"));
-        assert!(matches!(plan(&[], &seen(unit(&[]))), Next::Done(what) if what == "iscsid.service"));
+        let next = plan(&[], &seen(Vec::new(), vec![unit(there(&["/a", "/b"]))])).unwrap();
+        let Next::Do(Action::Link { path, to }) = next else { panic!("no link") };
+        assert_eq!((path.as_str(), to.as_str()), ("/a", "/usr/lib/systemd/system/a.service"));
+        for (state, says) in
+            [(there(&[]), "a.service"), (State::Masked, "a.service (masked in the image: left so)")]
+        {
+            let next = plan(&[], &seen(Vec::new(), vec![unit(state)])).unwrap();
+            assert!(matches!(next, Next::Done(what) if what == says));
+        }
+    }
+
+    #[test]
+    fn a_unit_of_the_plan_must_be_there_before_anything_is_written() {
+        let files = [File { path: "/etc/hostname".into(), mode: 0o644, content: Content::HostName }];
+        for state in [State::Missing, State::NoInstance] {
+            let mut seen = Seen { hostname: Some("node1".into()), ..seen(vec![None], vec![unit(state)]) };
+            let error = plan(&files, &seen).err().unwrap();
+            assert_eq!(error.code(), Code::HandoverUnit);
+            assert!(error.to_string().starts_with("a.service: "), "{error}");
+            seen.units[0].required = false;
+            assert!(plan(&files, &seen).is_ok());
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::sys::module;
 
 pub fn apply(step: &Step<'_>, host: &Host, action: Action) -> Result<()> {
     match action {
-        Action::Login { .. } => session::log_in(host, step.iscsi, &step.initiator, step.portal).map(|_| ()),
+        Action::Login { .. } => session::log_in(host, step.iscsi, &step.initiator, step.portals).map(|_| ()),
         Action::Drop { sid } => session::discard(host, sid),
         Action::Scan { sid, host: number, lun } => {
             // It makes disks of SCSI devices.
@@ -39,7 +39,7 @@ mod tests {
         machine.write("/sys/module/sd_mod/initstate", "live");
         machine.write("/sys/class/scsi_host/host7/scan", "");
         let iscsi = iscsi();
-        let step = Step::new(&iscsi, INITIATOR).unwrap();
+        let step = Step::new(&iscsi, INITIATOR);
         let host = machine.host();
         let Next::Do(scan) = step.plan(&step.observe(&host).unwrap()).unwrap() else {
             panic!("no scan");
@@ -58,8 +58,7 @@ mod tests {
         machine.write("/sys/class/scsi_host/host7/scan", "");
         let iscsi = iscsi();
         let limit = Duration::from_secs(90);
-        let error = converge(&Step::new(&iscsi, INITIATOR).unwrap(), &machine.host(), limit, &mut |_| ())
-            .unwrap_err();
+        let error = converge(&Step::new(&iscsi, INITIATOR), &machine.host(), limit, &mut |_| ()).unwrap_err();
         assert_eq!(error.code(), Code::IscsiNoDisk);
     }
 
@@ -69,8 +68,7 @@ mod tests {
         machine.session(7, "LOGGED_IN");
         machine.disk(7, 1, "sda");
         let iscsi = iscsi();
-        let done =
-            converge(&Step::new(&iscsi, INITIATOR).unwrap(), &machine.host(), Duration::ZERO, &mut |_| ());
+        let done = converge(&Step::new(&iscsi, INITIATOR), &machine.host(), Duration::ZERO, &mut |_| ());
         assert_eq!(done.unwrap(), "sda, 1 MiB, LUN 1 of iqn.2026-01.example:image at 198.18.0.1:3260");
     }
 }

@@ -1,44 +1,160 @@
-//! CHAP, the side that proves who it is (RFC 1994; RFC 7143, section 12.1).
+//! CHAP: who proves what to whom (RFC 1994; RFC 7143, section 12.1).
 
 use std::fmt;
+use std::io;
 
 use base64ct::{Base64Unpadded, Encoding};
 use md5::{Digest, Md5};
+use sha1::Sha1;
+use sha2::Sha256;
+use sha3::Sha3_256;
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use crate::input::document::{Algorithm, Chap};
 use crate::input::secret::Secret;
+use crate::sys::random;
 
 /// The longest binary value (RFC 7143, section 12.1.3).
 const LONGEST_CHALLENGE: usize = 1024;
-
-/// A hash function of CHAP.
-///
-/// Only MD5 means the same to all targets: 7 is SHA-256 by IANA, and SHA1 for tgt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Algorithm {
-    /// MD5, which every target must know.
-    Md5,
-}
+/// Bytes of the challenge to a target: as many as every one takes.
+const CHALLENGE: usize = 16;
 
 impl Algorithm {
     /// The number in CHAP_A (IANA, "PPP Authentication Algorithms").
     pub fn number(self) -> u8 {
         match self {
             Algorithm::Md5 => 5,
+            Algorithm::Sha1 => 6,
+            Algorithm::Sha256 => 7,
+            Algorithm::Sha3_256 => 8,
         }
     }
 
     /// The answer to `challenge`: H(identifier | secret | challenge) (RFC 1994, section 4.1).
     pub fn respond(self, identifier: u8, secret: &Secret, challenge: &[u8]) -> Zeroizing<Vec<u8>> {
         match self {
-            Algorithm::Md5 => {
-                let mut hash = Md5::new();
-                hash.update([identifier]);
-                hash.update(secret.expose());
-                hash.update(challenge);
-                Zeroizing::new(hash.finalize().to_vec())
-            }
+            Algorithm::Md5 => hash::<Md5>(identifier, secret, challenge),
+            Algorithm::Sha1 => hash::<Sha1>(identifier, secret, challenge),
+            Algorithm::Sha256 => hash::<Sha256>(identifier, secret, challenge),
+            Algorithm::Sha3_256 => hash::<Sha3_256>(identifier, secret, challenge),
         }
+    }
+}
+
+fn hash<D: Digest>(identifier: u8, secret: &Secret, challenge: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut hash = D::new();
+    hash.update([identifier]);
+    hash.update(secret.expose());
+    hash.update(challenge);
+    Zeroizing::new(hash.finalize().to_vec())
+}
+
+/// What the initiator proves who it is with, and what it asks of the target.
+#[derive(Clone, Copy)]
+pub struct Account<'a> {
+    /// CHAP_N.
+    pub name: &'a str,
+    /// The secret.
+    pub secret: &'a Secret,
+    /// What is offered in CHAP_A, the most wanted first.
+    pub algorithms: &'a [Algorithm],
+    /// What the target has to prove; none: it is taken at its word.
+    pub mutual: Option<Mutual<'a>>,
+}
+
+/// The target's account, and this login's challenge to it.
+#[derive(Clone, Copy)]
+pub struct Mutual<'a> {
+    /// The target's CHAP_N.
+    pub name: &'a str,
+    /// Its secret.
+    pub secret: &'a Secret,
+    /// CHAP_I of the challenge.
+    pub identifier: u8,
+    /// CHAP_C.
+    pub challenge: [u8; CHALLENGE],
+}
+
+impl<'a> Account<'a> {
+    /// The plan's account, with a new challenge if the target has to prove something.
+    ///
+    /// # Errors
+    /// The kernel has no random bytes for it.
+    pub fn of(chap: &'a Chap) -> io::Result<Account<'a>> {
+        let mut mutual = None;
+        if let Some(target) = &chap.mutual {
+            let [identifier] = random::bytes()?;
+            let challenge = random::bytes()?;
+            mutual = Some(Mutual { name: &target.username, secret: &target.secret, identifier, challenge });
+        }
+        Ok(Account { name: &chap.username, secret: &chap.secret, algorithms: &chap.algorithms, mutual })
+    }
+
+    /// CHAP_A as it is offered: `7,5`.
+    pub fn offer(&self) -> String {
+        let numbers: Vec<String> = self.algorithms.iter().map(|known| known.number().to_string()).collect();
+        numbers.join(",")
+    }
+
+    /// The algorithm that the target chose, if it was offered.
+    pub fn chosen(&self, number: u32) -> Option<Algorithm> {
+        self.algorithms.iter().copied().find(|known| u32::from(known.number()) == number)
+    }
+}
+
+/// Why the target did not prove who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unproved {
+    /// It went on without an answer.
+    NoAnswer,
+    /// It has this name.
+    Name(String),
+    /// The answer cannot be read, or is not what its secret makes of the challenge.
+    Wrong,
+    /// It sent back what it was sent, as somebody does who does not know the secret.
+    Reflected,
+}
+
+impl fmt::Display for Unproved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unproved::NoAnswer => {
+                f.write_str("it does not answer the challenge; it may have no account for that")
+            }
+            Unproved::Name(name) => write!(f, "it calls itself {name}, unlike mutual.username in the plan"),
+            Unproved::Wrong => f.write_str("its answer to the challenge is wrong"),
+            Unproved::Reflected => f.write_str("it sent the node's own words back"),
+        }
+    }
+}
+
+impl Mutual<'_> {
+    /// Holds the target's CHAP_N and CHAP_R against the account. `ours` is the initiator's own answer.
+    ///
+    /// # Errors
+    /// It is not who it should be.
+    pub fn verify(
+        &self,
+        algorithm: Algorithm,
+        name: &str,
+        answer: &str,
+        ours: &[u8],
+    ) -> Result<(), Unproved> {
+        let answer = Zeroizing::new(decode_binary(answer).map_err(|_| Unproved::Wrong)?);
+        if bool::from(answer.as_slice().ct_eq(ours)) {
+            return Err(Unproved::Reflected);
+        }
+        let expected = algorithm.respond(self.identifier, self.secret, &self.challenge);
+        // Slices of different lengths are never equal.
+        if !bool::from(answer.as_slice().ct_eq(&expected)) {
+            return Err(Unproved::Wrong);
+        }
+        // Last, so that a name is told only of who knows the secret.
+        if name != self.name {
+            return Err(Unproved::Name(super::text::quote(name)));
+        }
+        Ok(())
     }
 }
 
@@ -103,15 +219,73 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// printf '\001secret-of-node\020\021\022\023' | md5sum, sha1sum, sha256sum, openssl dgst -sha3-256
+    const ANSWERS: [(Algorithm, u8, &str); 4] = [
+        (Algorithm::Md5, 5, "0xc8a534ebdee4c8504c6c703eab44da33"),
+        (Algorithm::Sha1, 6, "0xbf039e219d3d7ee01292f54f9de6b40f14004173"),
+        (Algorithm::Sha256, 7, "0xe45be9f6cff19d21a58760a5faa3a2f84fd3a553123e889d8fde74a4675710f8"),
+        (Algorithm::Sha3_256, 8, "0xc1d1884514df68fc3a55e1f5acaeeae5e3631c4bd1b46191c21496c02ebc4f8a"),
+    ];
+
+    fn secret() -> Secret {
+        Secret::new(b"secret-of-node".to_vec())
+    }
+
     #[test]
     fn the_answer_is_the_hash_of_identifier_secret_and_challenge() {
-        // printf '\001secret-of-node\020\021\022\023' | md5sum
-        let secret = Secret::new(b"secret-of-node".to_vec());
-        let answer = Algorithm::Md5.respond(1, &secret, &[16, 17, 18, 19]);
-        assert_eq!(*encode_binary(&answer), "0xc8a534ebdee4c8504c6c703eab44da33");
+        for (algorithm, number, answer) in ANSWERS {
+            assert_eq!(algorithm.number(), number);
+            assert_eq!(*encode_binary(&algorithm.respond(1, &secret(), &[16, 17, 18, 19])), answer);
+        }
         // The same bytes as the third vector of RFC 1321, A.5: "abc".
         let answer = Algorithm::Md5.respond(b'a', &Secret::new(b"b".to_vec()), b"c");
         assert_eq!(*encode_binary(&answer), "0x900150983cd24fb0d6963f7d28e17f72");
+    }
+
+    #[test]
+    fn only_what_was_offered_is_taken() {
+        let secret = secret();
+        let algorithms = [Algorithm::Sha3_256, Algorithm::Md5];
+        let account = Account { name: "node", secret: &secret, algorithms: &algorithms, mutual: None };
+        assert_eq!(account.offer(), "8,5");
+        assert_eq!(account.chosen(5), Some(Algorithm::Md5));
+        assert_eq!(account.chosen(8), Some(Algorithm::Sha3_256));
+        assert_eq!((account.chosen(6), account.chosen(7), account.chosen(261)), (None, None, None));
+    }
+
+    #[test]
+    fn a_target_proves_itself_by_name_and_answer() {
+        let secret = secret();
+        let mutual = Mutual { name: "store", secret: &secret, identifier: 9, challenge: [7; CHALLENGE] };
+        for (algorithm, _, _) in ANSWERS {
+            let right = algorithm.respond(9, &secret, &[7; CHALLENGE]);
+            let right = encode_binary(&right);
+            let short = right.get(..right.len() - 2).unwrap();
+            let other = encode_binary(b"other");
+            for (name, answer, result) in [
+                ("store", right.as_str(), Ok(())),
+                ("Store", &right, Err(Unproved::Name("Store".into()))),
+                ("store", short, Err(Unproved::Wrong)),
+                ("store", "no", Err(Unproved::Wrong)),
+                ("store", &other, Err(Unproved::Reflected)),
+            ] {
+                assert_eq!(
+                    mutual.verify(algorithm, name, answer, b"other"),
+                    result,
+                    "{algorithm:?} {answer}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn each_login_has_a_challenge_of_its_own() {
+        let mut iscsi = super::super::fixture::iscsi();
+        let chap = iscsi.auth.as_mut().unwrap();
+        assert!(Account::of(chap).unwrap().mutual.is_none());
+        chap.mutual = Some(super::super::fixture::mutual());
+        let challenge = || Account::of(chap).unwrap().mutual.unwrap().challenge;
+        assert_ne!(challenge(), challenge());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use tempfile::TempDir;
 
 use crate::engine::host::Host;
-use crate::input::document::{Algorithm, Chap, Iscsi};
+use crate::input::document::{Algorithm, Chap, Iscsi, Mutual};
 use crate::input::portal::Portal;
 use crate::input::secret::Secret;
 use crate::input::settings::Settings;
@@ -85,4 +85,9 @@ pub fn iscsi() -> Iscsi {
         discovery: None,
         settings: Settings::default(),
     }
+}
+
+/// The target's account, for plans that want it.
+pub fn mutual() -> Mutual {
+    Mutual { username: "store".into(), secret: Secret::new(b"secret-of-store".to_vec()) }
 }

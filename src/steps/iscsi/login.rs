@@ -1,42 +1,45 @@
 //! The login as a state machine without input and output: responses in, requests out (RFC 7143, section 6.3).
 //!
 //! With an account the security stage comes first, with CHAP as the only offer: without it nobody is asked to
-//! prove anything, and the offer is `None`. Then the operational stage, then the session is there.
+//! prove anything, and the offer is `None`. Then the operational stage, then the session is there: one with a disk,
+//! or one that can only be asked where targets are.
 
 use zeroize::Zeroizing;
 
-use super::chap::{self, Algorithm};
-use super::negotiation::{self, Meaning, Values};
+use super::chap::{self, Account, Unproved};
+use super::negotiation::{BadValue, Meaning, Offer, Values};
 use super::pdu::{Pdu, Request, Response, Stage};
 use super::status::Failure;
-use super::text::{self, Writer};
-use crate::input::secret::Secret;
+use super::text::{self, Writer, quote};
+use crate::input::document::Algorithm;
 
 /// So many responses, and no session yet: there will be none. A login with CHAP takes four.
 const MOST_RESPONSES: u32 = 24;
 /// The longest text that comes in parts.
 const LONGEST_TEXT: usize = 32 * 1024;
 
+/// What the session is for (RFC 7143, section 13.21).
+#[derive(Clone, Copy)]
+pub enum SessionType<'a> {
+    /// A disk of the target with this name.
+    Normal(&'a str),
+    /// To ask where targets are.
+    Discovery,
+}
+
 /// Who logs in where.
 #[derive(Clone, Copy)]
 pub struct Parameters<'a> {
     /// The initiator's name.
     pub initiator: &'a str,
-    /// The target's name.
-    pub target: &'a str,
+    /// What for.
+    pub session: SessionType<'a>,
     /// The initiator's part of the session identifier.
     pub isid: [u8; 6],
     /// The account at the target; none: no authentication.
     pub account: Option<Account<'a>>,
-}
-
-/// What the initiator proves who it is with.
-#[derive(Clone, Copy)]
-pub struct Account<'a> {
-    /// CHAP_N.
-    pub name: &'a str,
-    /// The secret.
-    pub secret: &'a Secret,
+    /// The operational offer.
+    pub offer: &'a Offer,
 }
 
 /// What comes after a response.
@@ -61,13 +64,13 @@ pub struct Session {
 }
 
 /// What the response is to bring.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Expects {
     AuthMethod,
     Challenge,
+    /// The target's answer to this side's challenge. What the initiator answered itself must not come back.
+    Proof(Algorithm, Zeroizing<Vec<u8>>),
     /// The step to the operational stage, with nothing left to say.
-    Operational,
-    FullFeature,
+    Transition,
 }
 
 /// One login of one connection.
@@ -97,8 +100,13 @@ impl<'a> Login<'a> {
         };
         let mut keys = Writer::new();
         keys.put("InitiatorName", parameters.initiator);
-        keys.put("TargetName", parameters.target);
-        keys.put("SessionType", "Normal");
+        match parameters.session {
+            SessionType::Normal(target) => {
+                keys.put("TargetName", target);
+                keys.put("SessionType", "Normal");
+            }
+            SessionType::Discovery => keys.put("SessionType", "Discovery"),
+        }
         let next = if parameters.account.is_some() {
             keys.put("AuthMethod", "CHAP");
             None
@@ -143,79 +151,94 @@ impl<'a> Login<'a> {
 
     fn security(&mut self, keys: &[(&str, &str)], response: Response) -> Result<Next, Failure> {
         let find = |wanted| keys.iter().find(|(key, _)| *key == wanted).map(|(_, value)| *value);
-        let mut answers = Writer::new();
-        for (key, value) in keys {
-            if matches!(*key, "AuthMethod" | "CHAP_A" | "CHAP_I" | "CHAP_C") {
-                continue;
-            }
-            if let Meaning::Answer(word) = self.values.take(key, value).map_err(Failure::Key)? {
-                answers.put(key, word);
-            }
-        }
-        match (self.expects, self.parameters.account) {
-            (Expects::AuthMethod, Some(_)) => {
-                match find("AuthMethod").ok_or(Failure::Missing("AuthMethod"))? {
+        let needed = |wanted| find(wanted).ok_or(Failure::Missing(wanted));
+        let mut answers = self.take(keys, |key| key == "AuthMethod" || key.starts_with("CHAP_"))?;
+        match (std::mem::replace(&mut self.expects, Expects::Transition), self.parameters.account) {
+            (Expects::AuthMethod, Some(account)) => {
+                match needed("AuthMethod")? {
                     "CHAP" => (),
                     other => return Err(Failure::AuthenticationNotDone(quoted("AuthMethod", other))),
                 }
-                answers.put("CHAP_A", &Algorithm::Md5.number().to_string());
+                answers.put("CHAP_A", &account.offer());
                 self.expects = Expects::Challenge;
                 Ok(self.ask(Stage::Security, None, answers))
             }
             (Expects::Challenge, Some(account)) => {
-                let algorithm = find("CHAP_A").ok_or(Failure::Missing("CHAP_A"))?;
-                if text::number(algorithm) != Some(Algorithm::Md5.number().into()) {
-                    return Err(Failure::AuthenticationNotDone(quoted("CHAP_A", algorithm)));
-                }
-                let identifier = find("CHAP_I").ok_or(Failure::Missing("CHAP_I"))?;
-                let identifier = text::number(identifier)
-                    .and_then(|number| u8::try_from(number).ok())
-                    .ok_or_else(|| {
-                        Failure::Key(negotiation::BadValue { key: "CHAP_I".into(), value: quote(identifier) })
-                    })?;
-                let challenge = find("CHAP_C").ok_or(Failure::Missing("CHAP_C"))?;
-                let challenge = chap::decode_binary(challenge).map_err(Failure::Challenge)?;
-                let answer = Algorithm::Md5.respond(identifier, account.secret, &challenge);
+                let number = needed("CHAP_A")?;
+                let algorithm = text::number(number)
+                    .and_then(|number| account.chosen(number))
+                    .ok_or_else(|| Failure::AuthenticationNotDone(quoted("CHAP_A", number)))?;
+                let identifier = needed("CHAP_I")?;
+                let bad = || Failure::Key(BadValue { key: "CHAP_I".into(), value: quote(identifier) });
+                let identifier =
+                    text::number(identifier).and_then(|number| u8::try_from(number).ok()).ok_or_else(bad)?;
+                let challenge = chap::decode_binary(needed("CHAP_C")?).map_err(Failure::Challenge)?;
+                let answer = algorithm.respond(identifier, account.secret, &challenge);
                 answers.put("CHAP_N", account.name);
                 answers.put("CHAP_R", &chap::encode_binary(&answer));
-                self.expects = Expects::Operational;
+                if let Some(mutual) = &account.mutual {
+                    // Who could have one answered by the other side would need no secret.
+                    if mutual.challenge == *challenge {
+                        return Err(Failure::Unproved(Unproved::Reflected));
+                    }
+                    answers.put("CHAP_I", &mutual.identifier.to_string());
+                    answers.put("CHAP_C", &chap::encode_binary(&mutual.challenge));
+                    self.expects = Expects::Proof(algorithm, answer);
+                }
                 Ok(self.ask(Stage::Security, Some(Stage::Operational), answers))
             }
+            (Expects::Proof(algorithm, ours), Some(Account { mutual: Some(mutual), .. })) => {
+                match (find("CHAP_N"), find("CHAP_R")) {
+                    (Some(name), Some(answer)) => {
+                        mutual.verify(algorithm, name, answer, &ours).map_err(Failure::Unproved)?;
+                    }
+                    _ => return Err(Failure::Unproved(Unproved::NoAnswer)),
+                }
+                Ok(self.leave_security(response, answers))
+            }
             // No account, or it was proved: the target is asked to go on, and does, or has more to say first.
-            _ => {
-                if self.parameters.account.is_none()
-                    && find("AuthMethod").is_some_and(|method| method != "None")
-                {
+            (_, account) => {
+                if account.is_none() && find("AuthMethod").is_some_and(|method| method != "None") {
                     return Err(Failure::AuthenticationWanted);
                 }
-                self.expects = Expects::Operational;
-                if response.next.is_none() {
-                    return Ok(self.ask(Stage::Security, Some(Stage::Operational), answers));
-                }
-                self.expects = Expects::FullFeature;
-                let mut offers = Writer::new();
-                negotiation::offer(&mut offers);
-                Ok(self.ask(Stage::Operational, Some(Stage::FullFeature), offers))
+                Ok(self.leave_security(response, answers))
             }
         }
     }
 
-    fn operational(&mut self, keys: &[(&str, &str)], response: Response) -> Result<Next, Failure> {
-        let mut answers = Writer::new();
-        for (key, value) in keys {
-            if let Meaning::Answer(word) = self.values.take(key, value).map_err(Failure::Key)? {
-                answers.put(key, word);
-            }
+    /// Goes on to the operational stage, as soon as the target does.
+    fn leave_security(&mut self, response: Response, answers: Writer) -> Next {
+        if response.next.is_none() {
+            return self.ask(Stage::Security, Some(Stage::Operational), answers);
         }
+        let mut offers = Writer::new();
+        self.parameters.offer.put(&mut offers);
+        self.ask(Stage::Operational, Some(Stage::FullFeature), offers)
+    }
+
+    fn operational(&mut self, keys: &[(&str, &str)], response: Response) -> Result<Next, Failure> {
+        let answers = self.take(keys, |_| false)?;
         if response.next.is_none() {
             return Ok(self.ask(Stage::Operational, Some(Stage::FullFeature), answers));
         }
         // A key that came with the last response can no longer be answered; the session stands without it.
         Ok(Next::Done(Session {
-            values: self.values.settled(),
+            values: self.values.settled(self.parameters.offer).map_err(Failure::Digest)?,
             expected_stat_sn: self.expected_stat_sn,
             tsih: response.tsih,
         }))
+    }
+
+    /// Takes all operational keys into the values; gives what is to be answered to them.
+    fn take(&mut self, keys: &[(&str, &str)], is_other: impl Fn(&str) -> bool) -> Result<Writer, Failure> {
+        let mut answers = Writer::new();
+        for (key, value) in keys.iter().filter(|(key, _)| !is_other(key)) {
+            let meaning = self.values.take(self.parameters.offer, key, value).map_err(Failure::Key)?;
+            if let Meaning::Answer(word) = meaning {
+                answers.put(key, word);
+            }
+        }
+        Ok(answers)
     }
 
     fn ask(&mut self, stage: Stage, next: Option<Stage>, keys: Writer) -> Next {
@@ -237,11 +260,6 @@ fn refused(status: u16, pdu: &Pdu) -> Result<Next, Failure> {
         }
     }
     Err(Failure::Status(status))
-}
-
-/// What the target wrote, fit for a message: short, and without control characters.
-fn quote(value: &str) -> String {
-    value.chars().take(40).flat_map(char::escape_default).collect()
 }
 
 fn quoted(key: &str, value: &str) -> String {

@@ -1,25 +1,27 @@
 //! The iSCSI disk: a session of the kernel's initiator, and the disk of one LUN in it.
 //!
-//! Reading order: `plan` (what is to be done), `session` (how a session is made), `login` (what is said to the
-//! target), `sys::iscsi_netlink` (how the kernel is told).
+//! Reading order: `plan` (what is to be done), `session` (how a session is made), `route` (at which addresses),
+//! `login` (what is said to the target), `sys::iscsi_netlink` (how the kernel is told), `discovery` (where the target
+//! is, if the plan leaves that open).
 
 mod apply;
 mod chap;
+mod discovery;
+mod listing;
 mod login;
 mod negotiation;
 mod observe;
 mod pdu;
 mod plan;
+mod route;
 mod session;
-// Only a discovery would need it outside of tests.
-#[cfg(test)]
 mod socket;
 mod status;
 mod text;
+mod text_pdu;
 mod transport;
 
 use std::cell::Cell;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use observe::{Device, Seen, Session, disk};
@@ -27,14 +29,15 @@ pub use plan::Action;
 
 use crate::engine::converge::{Converge, Next};
 use crate::engine::host::Host;
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::input::document::Iscsi;
+use crate::input::portal::Portal;
 
 /// The iSCSI step. Done when the disk of the plan's LUN is there and can be read.
 pub struct Step<'a> {
     iscsi: &'a Iscsi,
     initiator: String,
-    portal: SocketAddr,
+    portals: &'a [Portal],
     scanned: Cell<Option<Scanned>>,
 }
 
@@ -47,30 +50,19 @@ struct Scanned {
 
 impl<'a> Step<'a> {
     /// The step for this part of a checked plan, for a node that is called `initiator`.
-    ///
-    /// # Errors
-    /// [`Code::PlanPortals`]: not exactly one portal.
-    pub fn new(iscsi: &'a Iscsi, initiator: impl Into<String>) -> Result<Step<'a>> {
-        Ok(Step { iscsi, initiator: initiator.into(), portal: portal(iscsi)?, scanned: Cell::new(None) })
+    pub fn new(iscsi: &'a Iscsi, initiator: impl Into<String>) -> Step<'a> {
+        Step { iscsi, initiator: initiator.into(), portals: &iscsi.portals, scanned: Cell::new(None) }
+    }
+
+    /// `iqn... at 198.18.0.1:3260`.
+    fn target(&self) -> String {
+        let portals: Vec<String> = self.portals.iter().map(ToString::to_string).collect();
+        format!("{} at {}", self.iscsi.target, portals.join(" or "))
     }
 
     /// `LUN 1 of iqn... at 198.18.0.1:3260`.
     fn lun(&self) -> String {
-        format!("LUN {} of {} at {}", self.iscsi.lun, self.iscsi.target, self.portal)
-    }
-}
-
-/// The one portal of the plan.
-fn portal(iscsi: &Iscsi) -> Result<SocketAddr> {
-    match iscsi.portals.as_slice() {
-        [portal] => match portal.host.parse() {
-            Ok(address) => Ok(SocketAddr::new(address, portal.port)),
-            Err(_) => {
-                Err(Error::new(Code::PlanPortals, portal.to_string()).because("names are not resolved yet"))
-            }
-        },
-        portals => Err(Error::new(Code::PlanPortals, "iscsi.portals")
-            .because(format!("{} portals; exactly one is possible so far", portals.len()))),
+        format!("LUN {} of {}", self.iscsi.lun, self.target())
     }
 }
 
@@ -93,3 +85,5 @@ impl Converge for Step<'_> {
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod mock;

@@ -3,13 +3,8 @@
 use std::fmt;
 
 use super::text::{self, Writer};
+use crate::input::settings::Settings;
 
-/// MaxRecvDataSegmentLength declared to the target, in bytes.
-const MAX_RECV: u32 = 262_144;
-/// MaxBurstLength offered, in bytes.
-const MAX_BURST: u32 = 16_776_192;
-/// FirstBurstLength offered, in bytes.
-const FIRST_BURST: u32 = 262_144;
 /// MaxOutstandingR2T offered.
 const MAX_R2T: u32 = 1;
 /// DefaultTime2Wait offered, in seconds.
@@ -18,15 +13,115 @@ const TIME_TO_WAIT: u32 = 2;
 const TIME_TO_RETAIN: u32 = 0;
 /// Data segment lengths and burst lengths (RFC 7143, sections 13.12 to 13.14).
 const LENGTHS: (u32, u32) = (512, 0x00ff_ffff);
+/// The one digest there is.
+const CRC32C: &str = "CRC32C";
 /// Seconds of the two time keys (RFC 7143, sections 13.15 and 13.16).
 const SECONDS: (u32, u32) = (0, 3600);
+
+/// What the initiator offers. The rest of the keys is the same for all plans.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// HeaderDigest: `None`, `CRC32C`, or both, the more wanted first.
+    pub header_digest: String,
+    /// DataDigest, in the same words.
+    pub data_digest: String,
+    /// MaxRecvDataSegmentLength, in bytes.
+    pub max_recv: u32,
+    /// What a session with a disk has on top; none for a discovery, where these keys are irrelevant.
+    pub disk: Option<DiskOffer>,
+}
+
+/// What is offered for a session with a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskOffer {
+    /// InitialR2T.
+    pub initial_r2t: bool,
+    /// ImmediateData.
+    pub immediate_data: bool,
+    /// MaxBurstLength, in bytes.
+    pub max_burst: u32,
+    /// FirstBurstLength, in bytes.
+    pub first_burst: u32,
+    /// The largest segment that is sent even if the target takes larger ones, in bytes; none: what it takes.
+    pub max_xmit: Option<u32>,
+}
+
+impl Offer {
+    /// For a session with a disk, by the plan's settings.
+    pub fn for_disk(settings: &Settings) -> Offer {
+        let max_burst = settings.number("node.session.iscsi.MaxBurstLength");
+        let max_xmit = settings.number("node.conn[0].iscsi.MaxXmitDataSegmentLength");
+        Offer {
+            header_digest: settings.effective("node.conn[0].iscsi.HeaderDigest").to_owned(),
+            data_digest: settings.effective("node.conn[0].iscsi.DataDigest").to_owned(),
+            max_recv: settings.number("node.conn[0].iscsi.MaxRecvDataSegmentLength"),
+            disk: Some(DiskOffer {
+                initial_r2t: settings.flag("node.session.iscsi.InitialR2T"),
+                immediate_data: settings.flag("node.session.iscsi.ImmediateData"),
+                max_burst,
+                // More than MaxBurstLength must not be offered (RFC 7143, section 13.14).
+                first_burst: settings.number("node.session.iscsi.FirstBurstLength").min(max_burst),
+                max_xmit: (max_xmit > 0).then_some(max_xmit),
+            }),
+        }
+    }
+
+    /// For a discovery, by the plan's settings. Without digests: a few texts over TCP need none.
+    pub fn for_discovery(settings: &Settings) -> Offer {
+        Offer {
+            header_digest: "None".into(),
+            data_digest: "None".into(),
+            max_recv: settings.number("discovery.sendtargets.iscsi.MaxRecvDataSegmentLength"),
+            disk: None,
+        }
+    }
+
+    /// The keys and their values.
+    fn keys(&self) -> Vec<(&'static str, String)> {
+        let yes_no = |value: bool| if value { "Yes" } else { "No" }.to_owned();
+        let mut keys = vec![
+            ("HeaderDigest", self.header_digest.clone()),
+            ("DataDigest", self.data_digest.clone()),
+            ("ErrorRecoveryLevel", "0".into()),
+        ];
+        if let Some(disk) = &self.disk {
+            keys.extend([
+                ("InitialR2T", yes_no(disk.initial_r2t)),
+                ("ImmediateData", yes_no(disk.immediate_data)),
+                ("MaxBurstLength", disk.max_burst.to_string()),
+                ("FirstBurstLength", disk.first_burst.to_string()),
+                ("MaxOutstandingR2T", MAX_R2T.to_string()),
+                ("MaxConnections", "1".into()),
+                ("DataPDUInOrder", yes_no(true)),
+                ("DataSequenceInOrder", yes_no(true)),
+            ]);
+        }
+        keys.extend([
+            ("DefaultTime2Wait", TIME_TO_WAIT.to_string()),
+            ("DefaultTime2Retain", TIME_TO_RETAIN.to_string()),
+            ("MaxRecvDataSegmentLength", self.max_recv.to_string()),
+        ]);
+        keys
+    }
+
+    /// Puts all of them.
+    pub fn put(&self, keys: &mut Writer) {
+        for (key, value) in self.keys() {
+            keys.put(key, &value);
+        }
+    }
+}
 
 /// The operational values of a session. [`Values::default`] is what holds for each key that nobody negotiates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Values {
+    /// Headers carry a CRC32C.
+    pub header_digest: bool,
+    /// So do data.
+    pub data_digest: bool,
     /// The largest data segment this side takes, in bytes.
     pub max_recv: u32,
-    /// The largest data segment the target takes, in bytes.
+    /// The largest data segment that is sent to the target, in bytes.
     pub max_xmit: u32,
     /// Each write waits for the target's R2T.
     pub initial_r2t: bool,
@@ -49,6 +144,8 @@ pub struct Values {
 impl Default for Values {
     fn default() -> Values {
         Values {
+            header_digest: false,
+            data_digest: false,
             max_recv: 8192,
             max_xmit: 8192,
             initial_r2t: true,
@@ -78,25 +175,6 @@ impl fmt::Display for BadValue {
     }
 }
 
-/// Puts all offers.
-pub fn offer(keys: &mut Writer) {
-    // No digests: TCP and Ethernet have their own, and each costs processor time for every byte.
-    keys.put("HeaderDigest", "None");
-    keys.put("DataDigest", "None");
-    keys.put("ErrorRecoveryLevel", "0");
-    keys.put("InitialR2T", "No");
-    keys.put("ImmediateData", "Yes");
-    keys.put("MaxBurstLength", &MAX_BURST.to_string());
-    keys.put("FirstBurstLength", &FIRST_BURST.to_string());
-    keys.put("MaxOutstandingR2T", &MAX_R2T.to_string());
-    keys.put("MaxConnections", "1");
-    keys.put("DataPDUInOrder", "Yes");
-    keys.put("DataSequenceInOrder", "Yes");
-    keys.put("DefaultTime2Wait", &TIME_TO_WAIT.to_string());
-    keys.put("DefaultTime2Retain", &TIME_TO_RETAIN.to_string());
-    keys.put("MaxRecvDataSegmentLength", &MAX_RECV.to_string());
-}
-
 /// What a key of the target is to the initiator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {
@@ -113,29 +191,34 @@ impl Values {
     ///
     /// # Errors
     /// The value is none for this key.
-    pub fn take(&mut self, key: &str, value: &str) -> Result<Meaning, BadValue> {
-        let bad = || BadValue {
-            key: key.into(),
-            value: value.chars().take(40).flat_map(char::escape_default).collect(),
-        };
+    pub fn take(&mut self, offer: &Offer, key: &str, value: &str) -> Result<Meaning, BadValue> {
+        let bad = || BadValue { key: key.into(), value: text::quote(value) };
         let within = |(least, most): (u32, u32)| {
             text::number(value).filter(|number| (least..=most).contains(number)).ok_or_else(bad)
         };
         let boolean = || text::boolean(value).ok_or_else(bad);
         let must_be = |only: &str| if value == only { Ok(()) } else { Err(bad()) };
-        if OFFERED.contains(&key) && matches!(value, "Irrelevant" | "NotUnderstood" | "Reject") {
+        // Some answer None to whoever wants CRC32C alone: what comes of that is settled at the end.
+        let digest = |offered: &str| {
+            let offered = value == "None" || offered.split(',').any(|word| word == value);
+            if offered { Ok(value == CRC32C) } else { Err(bad()) }
+        };
+        if matches!(value, "Irrelevant" | "NotUnderstood" | "Reject")
+            && offer.keys().iter().any(|(offered, _)| *offered == key)
+        {
             return Ok(Meaning::Taken);
         }
         match key {
-            "HeaderDigest" | "DataDigest" => must_be("None")?,
+            "HeaderDigest" => self.header_digest = digest(&offer.header_digest)?,
+            "DataDigest" => self.data_digest = digest(&offer.data_digest)?,
             "ErrorRecoveryLevel" => must_be("0")?,
             "MaxConnections" => must_be("1")?,
             "InitialR2T" => self.initial_r2t = boolean()?,
             "ImmediateData" => self.immediate_data = boolean()?,
             // Either side's Yes is the result, and ours is.
             "DataPDUInOrder" | "DataSequenceInOrder" => boolean().map(|_| ())?,
-            "MaxBurstLength" => self.max_burst = within(LENGTHS)?.min(MAX_BURST),
-            "FirstBurstLength" => self.first_burst = within(LENGTHS)?.min(FIRST_BURST),
+            "MaxBurstLength" => self.max_burst = within(LENGTHS)?,
+            "FirstBurstLength" => self.first_burst = within(LENGTHS)?,
             "MaxOutstandingR2T" => self.max_r2t = within((1, 0xffff))?.min(MAX_R2T),
             // Whoever logs in again has timers of its own.
             "DefaultTime2Wait" | "DefaultTime2Retain" => within(SECONDS).map(|_| ())?,
@@ -153,125 +236,51 @@ impl Values {
         Ok(Meaning::Taken)
     }
 
-    /// The values that hold at the end: with what was declared to the target, and consistent with each other.
-    pub fn settled(mut self) -> Values {
-        self.max_recv = MAX_RECV;
+    /// The values that hold at the end: with what was offered and declared to the target, and consistent with each
+    /// other.
+    ///
+    /// # Errors
+    /// The plan wants a digest without a choice, and the target does not do it.
+    pub fn settled(mut self, offer: &Offer) -> Result<Values, NoDigest> {
+        for (key, offered, done) in [
+            ("HeaderDigest", &offer.header_digest, self.header_digest),
+            ("DataDigest", &offer.data_digest, self.data_digest),
+        ] {
+            if offered == CRC32C && !done {
+                return Err(NoDigest { key });
+            }
+        }
+        self.max_recv = offer.max_recv;
+        if let Some(disk) = &offer.disk {
+            // Either side's Yes, either side's No, the smaller of both: also for keys that the target left out.
+            self.initial_r2t |= disk.initial_r2t;
+            self.immediate_data &= disk.immediate_data;
+            self.max_burst = self.max_burst.min(disk.max_burst);
+            self.first_burst = self.first_burst.min(disk.first_burst);
+            self.max_xmit = self.max_xmit.min(disk.max_xmit.unwrap_or(u32::MAX));
+        }
         // The kernel refuses to start a connection otherwise, and a target may leave one of them at its default.
         self.first_burst = self.first_burst.min(self.max_burst);
-        self
+        Ok(self)
     }
 }
 
-/// The keys of [`offer`].
-const OFFERED: [&str; 14] = [
-    "HeaderDigest",
-    "DataDigest",
-    "ErrorRecoveryLevel",
-    "InitialR2T",
-    "ImmediateData",
-    "MaxBurstLength",
-    "FirstBurstLength",
-    "MaxOutstandingR2T",
-    "MaxConnections",
-    "DataPDUInOrder",
-    "DataSequenceInOrder",
-    "DefaultTime2Wait",
-    "DefaultTime2Retain",
-    "MaxRecvDataSegmentLength",
-];
+/// The target does not do the digest that the plan insists on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoDigest {
+    key: &'static str,
+}
+
+impl fmt::Display for NoDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the plan has {key} CRC32C alone, and the target does without; offer None too",
+            key = self.key
+        )
+    }
+}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn after(keys: &[(&str, &str)]) -> Values {
-        let mut values = Values::default();
-        for (key, value) in keys {
-            assert_eq!(values.take(key, value), Ok(Meaning::Taken), "{key}={value}");
-        }
-        values.settled()
-    }
-
-    #[test]
-    fn what_is_offered_and_what_counts_as_offered_is_the_same() {
-        let mut keys = Writer::new();
-        offer(&mut keys);
-        let keys = keys.finish();
-        let offered: Vec<&str> = text::parse(&keys).unwrap().into_iter().map(|(key, _)| key).collect();
-        assert_eq!(offered, OFFERED);
-    }
-
-    #[test]
-    fn numbers_come_out_as_the_smaller_of_both() {
-        let values = after(&[
-            ("MaxBurstLength", "0x40000"),
-            ("FirstBurstLength", "16777215"),
-            ("MaxOutstandingR2T", "8"),
-            ("DefaultTime2Wait", "5"),
-            ("DefaultTime2Retain", "20"),
-            ("MaxRecvDataSegmentLength", "65536"),
-            ("InitialR2T", "No"),
-            ("ImmediateData", "No"),
-            ("TargetPortalGroupTag", "3"),
-        ]);
-        assert_eq!(
-            values,
-            Values {
-                max_recv: MAX_RECV,
-                max_xmit: 65536,
-                initial_r2t: false,
-                immediate_data: false,
-                max_burst: 262_144,
-                first_burst: 262_144,
-                portal_group: Some(3),
-                ..Values::default()
-            }
-        );
-    }
-
-    #[test]
-    fn the_first_burst_never_exceeds_the_burst() {
-        assert_eq!(after(&[("MaxBurstLength", "4096")]).first_burst, 4096);
-    }
-
-    #[test]
-    fn refused_offers_leave_the_default() {
-        let values = after(&[
-            ("FirstBurstLength", "Irrelevant"),
-            ("MaxBurstLength", "Reject"),
-            ("HeaderDigest", "NotUnderstood"),
-        ]);
-        assert_eq!(values, Values::default().settled());
-    }
-
-    #[test]
-    fn foreign_keys_are_answered() {
-        for (key, value, meaning) in [
-            ("X-com.example.fast", "Yes", Meaning::Answer("NotUnderstood")),
-            ("X-com.example.fast", "NotUnderstood", Meaning::Taken),
-            ("IFMarker", "No", Meaning::Answer("Reject")),
-            ("TargetAlias", "store", Meaning::Taken),
-        ] {
-            assert_eq!(Values::default().take(key, value), Ok(meaning), "{key}={value}");
-        }
-    }
-
-    #[test]
-    fn values_out_of_range_are_named() {
-        for (key, value) in [
-            ("HeaderDigest", "CRC32C"),
-            ("ErrorRecoveryLevel", "1"),
-            ("MaxConnections", "2"),
-            ("InitialR2T", "yes"),
-            ("MaxBurstLength", "511"),
-            ("MaxBurstLength", "16777216"),
-            ("MaxOutstandingR2T", "0"),
-            ("DefaultTime2Wait", "3601"),
-            ("TargetPortalGroupTag", "65536"),
-            ("MaxRecvDataSegmentLength", "many"),
-        ] {
-            let error = Values::default().take(key, value).unwrap_err();
-            assert_eq!((error.key.as_str(), error.value.as_str()), (key, value));
-        }
-    }
-}
+#[path = "negotiation_tests.rs"]
+mod tests;

@@ -1,15 +1,20 @@
 //! What sysfs shows of the session and its disk. The disk is found by session and LUN, never by its name.
+//!
+//! A session is the plan's if it has the plan's target and the node's own initiator name, and the address of the
+//! portal if the plan has one. A portal's name may stand for another address by now, and the name server may be away;
+//! a discovery may choose another portal each time: then the two names alone decide.
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Step, portal};
+use super::Step;
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Error, Result};
 use crate::input::document::Iscsi;
+use crate::input::portal::Portal;
 use crate::sys::block::Disk;
 
 /// So long after a scan without effect the next one is worth it: the target may have been given the LUN since.
@@ -20,6 +25,8 @@ const RESCAN_AFTER: Duration = Duration::from_secs(5);
 pub struct Seen {
     /// The session with the plan's target, portal and initiator name; one that is logged in, if any is.
     pub session: Option<Session>,
+    /// Sessions that somebody who is dead left behind before they could be used.
+    pub half_made: Vec<u32>,
     /// No scan for the LUN was made in this session, or one long ago.
     pub scan_due: bool,
 }
@@ -62,9 +69,10 @@ impl Session {
 /// The plan's disk, if it is there and can be read.
 ///
 /// # Errors
-/// [`Code::Io`]: sysfs cannot be read. [`Code::PlanPortals`]: not exactly one portal.
+/// [`Code::Io`]: sysfs cannot be read.
 pub fn disk(host: &Host, iscsi: &Iscsi, initiator: &str) -> Result<Option<Disk>> {
-    Ok(session(host, iscsi, initiator, portal(iscsi)?)?
+    Ok(sessions(host, iscsi, initiator, &iscsi.portals)?
+        .0
         .filter(Session::logged_in)
         .and_then(|session| session.device)
         .filter(|device| device.state == "running")
@@ -73,25 +81,37 @@ pub fn disk(host: &Host, iscsi: &Iscsi, initiator: &str) -> Result<Option<Disk>>
 }
 
 pub fn observe(step: &Step<'_>, host: &Host) -> Result<Seen> {
-    let session = session(host, step.iscsi, &step.initiator, step.portal)?;
+    let (session, half_made) = sessions(host, step.iscsi, &step.initiator, step.portals)?;
     let sid = session.as_ref().map(|session| session.sid);
     let scan_due = step.scanned.get().is_none_or(|scanned| {
         Some(scanned.sid) != sid || host.now().saturating_sub(scanned.at) >= RESCAN_AFTER
     });
-    Ok(Seen { session, scan_due })
+    Ok(Seen { session, half_made, scan_due })
 }
 
-fn session(host: &Host, iscsi: &Iscsi, initiator: &str, portal: SocketAddr) -> Result<Option<Session>> {
+/// The session at one of `portals`, and the half-made ones.
+fn sessions(
+    host: &Host,
+    iscsi: &Iscsi,
+    initiator: &str,
+    portals: &[Portal],
+) -> Result<(Option<Session>, Vec<u32>)> {
     let class = host.path("/sys/class/iscsi_session");
     let mut best: Option<Session> = None;
+    let mut half_made = Vec::new();
     for name in names(&class)? {
         let Some(sid) = name.strip_prefix("session").and_then(|sid| sid.parse().ok()) else {
             continue;
         };
         let found = class.join(&name);
+        if is_half_made(host, sid, &found, &iscsi.target) {
+            half_made.push(sid);
+            continue;
+        }
+        let discovered = iscsi.discovery.is_some();
         if attribute(&found, "targetname").as_deref() != Some(&iscsi.target)
             || attribute(&found, "initiatorname").as_deref() != Some(initiator)
-            || !is_at(host, sid, portal)
+            || !portals.iter().any(|portal| discovered || is_at(host, sid, portal))
         {
             continue;
         }
@@ -113,15 +133,46 @@ fn session(host: &Host, iscsi: &Iscsi, initiator: &str, portal: SocketAddr) -> R
             best = Some(session);
         }
     }
-    Ok(best)
+    Ok((best, half_made))
 }
 
 /// The session's portal as it was configured is `portal`.
-fn is_at(host: &Host, sid: u32, portal: SocketAddr) -> bool {
-    let connection = host.path("/sys/class/iscsi_connection").join(format!("connection{sid}:0"));
-    let address = attribute(&connection, "persistent_address").and_then(|text| text.parse().ok());
+fn is_at(host: &Host, sid: u32, portal: &Portal) -> bool {
+    let connection = connection(host, sid);
     let port = attribute(&connection, "persistent_port").and_then(|text| text.parse().ok());
-    address == Some(portal.ip()) && port == Some(portal.port())
+    let address = attribute(&connection, "persistent_address").unwrap_or_default();
+    port == Some(portal.port) && literal(&portal.host).is_none_or(|host| literal(&address) == Some(host))
+}
+
+fn connection(host: &Host, sid: u32) -> PathBuf {
+    host.path("/sys/class/iscsi_connection").join(format!("connection{sid}:0"))
+}
+
+/// An address and its interface; none: it is a name.
+fn literal(host: &str) -> Option<(IpAddr, Option<&str>)> {
+    let (address, interface) = host.split_once('%').map_or((host, None), |(ip, name)| (ip, Some(name)));
+    Some((address.parse().ok()?, interface))
+}
+
+/// Whoever made the session is dead, and did not come to the login: it was killed before it had set what names the
+/// session. That begins with the target; the kernel shows names that are not set as `(null)`, and a port as 0.
+fn is_half_made(host: &Host, sid: u32, session: &Path, target: &str) -> bool {
+    let shows = |folder: &Path, name, text| attribute(folder, name).as_deref() == Some(text);
+    let connection = connection(host, sid);
+    let is_unnamed = shows(session, "targetname", "(null)")
+        || shows(session, "targetname", target)
+            && (shows(session, "initiatorname", "(null)")
+                || shows(&connection, "persistent_address", "(null)")
+                || shows(&connection, "persistent_port", "0"));
+    is_unnamed && shows(session, "state", "FREE") && is_orphaned(host, session)
+}
+
+/// The process that made the session is no more. Who made it with a second socket is known by no pid, and counts as
+/// alive.
+fn is_orphaned(host: &Host, session: &Path) -> bool {
+    attribute(session, "creator")
+        .and_then(|creator| creator.parse::<u32>().ok())
+        .is_some_and(|pid| pid > 0 && !host.path("/proc").join(pid.to_string()).exists())
 }
 
 /// The process that made the session is an iscsid, and alive.
@@ -205,131 +256,5 @@ fn attribute(folder: &Path, name: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::fixture::{INITIATOR, Machine, iscsi};
-    use super::*;
-
-    #[test]
-    fn an_empty_machine_has_nothing() {
-        let machine = Machine::new();
-        let iscsi = iscsi();
-        let seen = observe(&Step::new(&iscsi, INITIATOR).unwrap(), &machine.host()).unwrap();
-        assert_eq!(seen, Seen { session: None, scan_due: true });
-        assert_eq!(disk(&machine.host(), &iscsi, INITIATOR).unwrap(), None);
-    }
-
-    #[test]
-    fn the_disk_is_found_by_session_and_lun() {
-        let machine = Machine::new();
-        machine.session(7, "LOGGED_IN");
-        machine.disk(7, 0, "sda");
-        machine.disk(7, 1, "sdb");
-        let iscsi = iscsi();
-        let expected = Disk { name: "sdb".into(), dev: (8, 1), sectors: 2048 };
-        assert_eq!(disk(&machine.host(), &iscsi, INITIATOR).unwrap(), Some(expected.clone()));
-        let seen = observe(&Step::new(&iscsi, INITIATOR).unwrap(), &machine.host()).unwrap();
-        assert_eq!(
-            seen.session,
-            Some(Session {
-                sid: 7,
-                state: "LOGGED_IN".into(),
-                supervised: false,
-                host: 7,
-                device: Some(Device { kind: 0, state: "running".into(), disk: Some(expected), held: false })
-            })
-        );
-    }
-
-    #[test]
-    fn foreign_sessions_do_not_count() {
-        let iscsi = iscsi();
-        for (file, text) in [
-            ("iscsi_session/session7/targetname", "iqn.2026-01.example:other"),
-            ("iscsi_session/session7/targetname", "(null)"),
-            ("iscsi_session/session7/initiatorname", "iqn.2026-01.example:n2"),
-            ("iscsi_connection/connection7:0/persistent_address", "198.18.0.2"),
-            ("iscsi_connection/connection7:0/persistent_port", "3261"),
-        ] {
-            let machine = Machine::new();
-            machine.session(7, "LOGGED_IN");
-            machine.write(&format!("/sys/class/{file}"), text);
-            assert_eq!(
-                session(&machine.host(), &iscsi, INITIATOR, portal(&iscsi).unwrap()).unwrap(),
-                None,
-                "{file}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_session_that_is_logged_in_wins() {
-        let iscsi = iscsi();
-        for states in [["FAILED", "LOGGED_IN"], ["LOGGED_IN", "FREE"]] {
-            let machine = Machine::new();
-            machine.session(1, states[0]);
-            machine.session(2, states[1]);
-            let session = session(&machine.host(), &iscsi, INITIATOR, portal(&iscsi).unwrap()).unwrap();
-            assert!(session.unwrap().logged_in());
-        }
-    }
-
-    #[test]
-    fn a_disk_that_cannot_be_read_is_none_for_others() {
-        let iscsi = iscsi();
-        for (file, text) in [
-            ("/sys/class/iscsi_session/session7/state", "FAILED"),
-            ("/sys/block/sda/size", "0"),
-            ("/sys/devices/platform/host7/session7/target7:0:0/7:0:0:1/state", "blocked"),
-        ] {
-            let machine = Machine::new();
-            machine.session(7, "LOGGED_IN");
-            machine.disk(7, 1, "sda");
-            assert!(disk(&machine.host(), &iscsi, INITIATOR).unwrap().is_some());
-            machine.write(file, text);
-            assert_eq!(disk(&machine.host(), &iscsi, INITIATOR).unwrap(), None, "{file}");
-        }
-    }
-
-    #[test]
-    fn an_iscsid_that_runs_supervises_its_sessions() {
-        let iscsi = iscsi();
-        let machine = Machine::new();
-        machine.session(7, "FAILED");
-        let supervised = || {
-            let session = session(&machine.host(), &iscsi, INITIATOR, portal(&iscsi).unwrap()).unwrap();
-            session.unwrap().supervised
-        };
-        assert!(!supervised());
-        machine.write("/proc/321/comm", "iscsid");
-        assert!(supervised());
-        machine.write("/proc/321/comm", "sleep");
-        assert!(!supervised());
-    }
-
-    #[test]
-    fn what_is_on_top_of_a_disk_holds_it() {
-        let machine = Machine::new();
-        machine.session(7, "LOGGED_IN");
-        machine.disk(7, 1, "sda");
-        machine.write("/sys/block/sda/holders/dm-0/dev", "253:0");
-        let iscsi = iscsi();
-        let session = session(&machine.host(), &iscsi, INITIATOR, portal(&iscsi).unwrap()).unwrap().unwrap();
-        assert!(session.device.unwrap().held);
-    }
-
-    #[test]
-    fn a_scan_is_due_once_in_a_while_and_in_each_session() {
-        let machine = Machine::new();
-        machine.session(7, "LOGGED_IN");
-        let iscsi = iscsi();
-        let step = Step::new(&iscsi, INITIATOR).unwrap();
-        let host = machine.host();
-        assert!(observe(&step, &host).unwrap().scan_due);
-        step.scanned.set(Some(super::super::Scanned { sid: 7, at: host.now() }));
-        assert!(!observe(&step, &host).unwrap().scan_due);
-        host.wait_for_change(RESCAN_AFTER);
-        assert!(observe(&step, &host).unwrap().scan_due);
-        step.scanned.set(Some(super::super::Scanned { sid: 6, at: host.now() }));
-        assert!(observe(&step, &host).unwrap().scan_due);
-    }
-}
+#[path = "observe_tests.rs"]
+mod tests;

@@ -110,11 +110,15 @@ pub struct Response {
     pub status: u16,
 }
 
-/// What makes a PDU no login response.
+/// What makes a PDU not the response that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Malformed {
     /// It has this opcode.
     Opcode(u8),
+    /// It answers another request.
+    TaskTag,
+    /// It has more text to come, and no tag to ask for it.
+    TransferTag,
     /// It is of this protocol version; there is only 0.
     Version(u8),
     /// It transits to a reserved stage, or with text still to come.
@@ -127,11 +131,13 @@ impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Malformed::Opcode(opcode) => {
-                write!(f, "a PDU of opcode {opcode:#04x} instead of a login response")
+                write!(f, "a PDU of opcode {opcode:#04x} that is not the response due")
             }
+            Malformed::TaskTag => write!(f, "a text response to another request"),
+            Malformed::TransferTag => write!(f, "a text response with more to come and no transfer tag"),
             Malformed::Version(version) => write!(f, "a login response of version {version}"),
             Malformed::Transition => write!(f, "a login response with an impossible transition"),
-            Malformed::Length => write!(f, "a login response whose data have the wrong length"),
+            Malformed::Length => write!(f, "a response whose data have the wrong length"),
         }
     }
 }

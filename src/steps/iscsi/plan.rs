@@ -42,8 +42,12 @@ impl fmt::Display for Action {
 }
 
 pub fn plan(step: &Step<'_>, seen: &Seen) -> Result<Next<Action>> {
+    // Nobody else takes them away, and each costs the kernel a SCSI host.
+    if let Some(sid) = seen.half_made.first() {
+        return Ok(Next::Do(Action::Drop { sid: *sid }));
+    }
     let Some(session) = &seen.session else {
-        return Ok(Next::Do(Action::Login { target: format!("{} at {}", step.iscsi.target, step.portal) }));
+        return Ok(Next::Do(Action::Login { target: step.target() }));
     };
     if !session.logged_in() {
         return Ok(lost(session));
@@ -116,8 +120,8 @@ mod tests {
 
     fn decide(session: Option<Session>, scan_due: bool) -> Result<Next<Action>> {
         let iscsi = iscsi();
-        let step = Step::new(&iscsi, INITIATOR).unwrap();
-        plan(&step, &Seen { session, scan_due })
+        let step = Step::new(&iscsi, INITIATOR);
+        plan(&step, &Seen { session, half_made: Vec::new(), scan_due })
     }
 
     #[test]
@@ -145,6 +149,13 @@ mod tests {
         ] {
             assert_eq!(decide(session, true).unwrap(), next);
         }
+    }
+
+    #[test]
+    fn what_a_killed_run_left_goes_first() {
+        let iscsi = iscsi();
+        let seen = Seen { session: session("LOGGED_IN", None).into(), half_made: vec![3, 4], scan_due: true };
+        assert_eq!(plan(&Step::new(&iscsi, INITIATOR), &seen).unwrap(), Next::Do(Action::Drop { sid: 3 }));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Login PDUs on a socket of this process, for targets that have no kernel in between.
+//! PDUs on a socket of this process, for sessions that have no kernel in between: those of a discovery.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::pdu::{BHS, MOST_DATA, Pdu};
+use super::pdu::{BHS, Pdu};
 use super::transport::Transport;
 
 /// On a socket of this process.
@@ -15,25 +15,39 @@ pub struct Socket {
     pub stream: TcpStream,
     /// Until when all responses have to be there.
     pub deadline: Instant,
+    /// The largest data segment taken, in bytes: what was declared to the target.
+    pub max_recv: usize,
 }
 
 impl Transport for Socket {
     fn exchange(&mut self, request: &Pdu) -> io::Result<Pdu> {
-        let left = self.left()?;
-        self.stream.set_write_timeout(Some(left))?;
+        self.send(request)?;
+        self.receive()
+    }
+}
+
+impl Socket {
+    fn send(&mut self, request: &Pdu) -> io::Result<()> {
+        self.stream.set_write_timeout(Some(self.left()?))?;
         let mut bytes = Zeroizing::new(Vec::with_capacity(BHS + request.data.len() + 3));
         bytes.extend_from_slice(&request.bhs);
         bytes.extend_from_slice(&request.data);
         bytes.extend(std::iter::repeat_n(0, padding(request.data.len())));
-        self.stream.write_all(&bytes).map_err(timed_out)?;
+        self.stream.write_all(&bytes).map_err(timed_out)
+    }
 
+    /// Waits for a PDU, whatever it is.
+    ///
+    /// # Errors
+    /// The connection is lost, nothing came in time (`TimedOut`), or it is too long (`InvalidData`).
+    pub fn receive(&mut self) -> io::Result<Pdu> {
         let mut bhs = [0; BHS];
         self.read(&mut bhs)?;
         let length = Pdu::data_length(&bhs);
-        if length > MOST_DATA {
+        if length > self.max_recv {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                format!("a login response with {length} bytes of data"),
+                format!("a response with {length} bytes of data, where {} are allowed", self.max_recv),
             ));
         }
         // TotalAHSLength is in words of four bytes.
@@ -43,9 +57,7 @@ impl Transport for Socket {
         data.truncate(length);
         Ok(Pdu { bhs, data })
     }
-}
 
-impl Socket {
     fn left(&self) -> io::Result<Duration> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -105,7 +117,7 @@ mod tests {
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut peer, _) = listener.accept().unwrap();
         peer.write_all(&answer).unwrap();
-        let mut socket = Socket { stream, deadline: Instant::now() + limit };
+        let mut socket = Socket { stream, deadline: Instant::now() + limit, max_recv: 8192 };
         let result = socket.exchange(&pdu(b"A=1\0B=2\0\0"));
         drop(socket);
         let mut got = vec![0; 64];

@@ -6,6 +6,8 @@ use zeroize::Zeroizing;
 
 /// The longest key name (RFC 7143, section 6.1).
 const LONGEST_KEY: usize = 63;
+/// So many characters of a foreign text are shown.
+const LONGEST_QUOTE: usize = 80;
 /// More keys than any target has.
 const MOST_KEYS: usize = 128;
 
@@ -77,6 +79,11 @@ pub fn parse(text: &[u8]) -> Result<Vec<(&str, &str)>, Malformed> {
         keys.push((key, value));
     }
     Ok(keys)
+}
+
+/// What a target wrote, fit for a message: short, and without control characters.
+pub fn quote(value: &str) -> String {
+    value.chars().take(LONGEST_QUOTE).flat_map(char::escape_default).collect()
 }
 
 /// A numerical value: decimal, or hexadecimal after `0x` (RFC 7143, section 6.1).

@@ -1,4 +1,5 @@
-//! What carries login PDUs to the target: the kernel for sessions that are to stay, `socket` for tests.
+//! What carries login PDUs to the target: the kernel for sessions that are to stay, `socket` for
+//! discoveries.
 //!
 //! The kernel numbers commands itself and does not tell how far it is, so the login of a session that it will
 //! use has to go through it: after a login on the bare socket a session that was there before hangs.

@@ -1,4 +1,4 @@
-//! The network: wait until the server that is needed next really answers.
+//! The network: wait until one of the servers that are needed next really answers.
 //!
 //! Addresses and routes are made by the initramfs's own network back end. This step does not care which, nor
 //! whether all interfaces are "online": it connects, and while that fails it says what the links look like.
@@ -13,21 +13,19 @@ use crate::engine::converge::{Converge, Next};
 use crate::engine::host::Host;
 use crate::error::Result;
 
-/// Waits for a server.
+/// Waits for a server, any of those given.
 #[derive(Debug)]
 pub struct Step {
-    /// What the server is: "plan server", "portal".
+    /// What the servers are: "plan server", "portal".
     role: &'static str,
-    /// Its name or address.
-    server: String,
-    /// Its TCP port.
-    port: u16,
+    /// Their names or addresses, and TCP ports.
+    servers: Vec<(String, u16)>,
 }
 
 impl Step {
-    /// Waits until `server` takes connections on `port`; `role` is what it is, for people.
-    pub fn new(role: &'static str, server: impl Into<String>, port: u16) -> Step {
-        Step { role, server: server.into(), port }
+    /// Waits until any of `servers` takes connections on its port; `role` is what they are, for people.
+    pub fn new(role: &'static str, servers: Vec<(String, u16)>) -> Step {
+        Step { role, servers }
     }
 }
 
@@ -36,11 +34,11 @@ impl Converge for Step {
     type Action = apply::Nothing;
 
     fn observe(&self, host: &Host) -> Result<Seen> {
-        observe::observe(host, &self.server, self.port)
+        Ok(observe::observe(host, &self.servers))
     }
 
     fn plan(&self, seen: &Seen) -> Result<Next<apply::Nothing>> {
-        plan::plan(self.role, &self.server, self.port, seen)
+        plan::plan(self.role, &self.servers, seen)
     }
 
     fn apply(&self, _: &Host, action: apply::Nothing) -> Result<()> {

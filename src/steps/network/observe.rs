@@ -1,16 +1,21 @@
-//! Looks at the links, and whether the server answers.
+//! Looks at the links, and whether a server answers.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
 
 use crate::engine::host::Host;
-use crate::error::Result;
 use crate::sys::address;
-use crate::sys::resolve::resolve;
+use crate::sys::resolve::socket_addresses;
 
-/// A name or a connection that takes longer than this is tried again.
+/// One look: names and connections that take longer are tried again.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Each try tells why it came to nothing a little later.
+const GRACE: Duration = Duration::from_millis(200);
+/// No more addresses of one server are tried.
+const MOST_ADDRESSES: usize = 8;
 
 /// A network interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,12 +33,13 @@ pub struct Link {
 pub struct Seen {
     /// All interfaces but loopback, by name.
     pub links: Vec<Link>,
-    /// The server's address that took a connection, and ours on it; or why there is none.
+    /// The first server's address that took a connection, and ours on it; or why there is none.
     pub answer: Result<(SocketAddr, IpAddr), String>,
 }
 
-pub fn observe(host: &Host, server: &str, port: u16) -> Result<Seen> {
-    Ok(Seen { links: links(host, &address::by_interface()), answer: connect(host, server, port) })
+pub fn observe(host: &Host, servers: &[(String, u16)]) -> Seen {
+    let answer = first_answer(host.path("/"), servers);
+    Seen { links: links(host, &address::by_interface()), answer }
 }
 
 fn links(host: &Host, addresses: &BTreeMap<String, Vec<IpAddr>>) -> Vec<Link> {
@@ -53,23 +59,76 @@ fn links(host: &Host, addresses: &BTreeMap<String, Vec<IpAddr>>) -> Vec<Link> {
     links
 }
 
-/// A connection that is closed at once: it proves route, server and port, whatever the protocol is.
-fn connect(host: &Host, server: &str, port: u16) -> Result<(SocketAddr, IpAddr), String> {
-    let addresses = resolve(&host.path("/"), server, PATIENCE).map_err(|error| error.to_string())?;
-    let mut why = String::from("it has no address");
-    for address in addresses {
-        let address = SocketAddr::new(address, port);
-        match TcpStream::connect_timeout(&address, PATIENCE).and_then(|stream| stream.local_addr()) {
-            Ok(ours) => return Ok((address, ours.ip())),
-            Err(error) => why = format!("{address}: {error}"),
+/// What became of one try: the address that took a connection and ours on it, or why there is none.
+type Try = Result<(SocketAddr, IpAddr), String>;
+
+/// All servers at once, and the first that answers: one that is dead costs nothing. Who comes later is not waited for;
+/// those threads end by themselves within [`PATIENCE`].
+fn first_answer(root: PathBuf, servers: &[(String, u16)]) -> Try {
+    let (tell, told) = channel();
+    let until = Instant::now() + PATIENCE;
+    for (server, port) in servers {
+        let (root, server, port, tell) = (root.clone(), server.clone(), *port, tell.clone());
+        spawn(tell, move |tell| try_server(&root, &server, port, until, tell));
+    }
+    drop(tell);
+    first(&told, until + GRACE)
+}
+
+/// The first success told, or all reasons.
+fn first(told: &Receiver<Try>, until: Instant) -> Try {
+    let mut why = Vec::new();
+    loop {
+        match told.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(reason)) => why.push(reason),
+            Err(end) => {
+                if end == RecvTimeoutError::Timeout {
+                    why.push("no answer within 3 s".into());
+                }
+                why.sort();
+                return Err(why.join(", "));
+            }
         }
     }
-    Err(why)
+}
+
+/// Starts a thread; that there can be none is told like any other failure.
+fn spawn(tell: Sender<Try>, work: impl FnOnce(&Sender<Try>) + Send + 'static) {
+    let of_thread = tell.clone();
+    if let Err(error) = std::thread::Builder::new().spawn(move || work(&of_thread)) {
+        let _ = tell.send(Err(format!("no thread: {error}")));
+    }
+}
+
+/// Tells of each address of `server`.
+fn try_server(root: &Path, server: &str, port: u16, until: Instant, tell: &Sender<Try>) {
+    // Nobody may listen any more: there is an answer.
+    match socket_addresses(root, server, port, until.saturating_duration_since(Instant::now())) {
+        Ok(addresses) => {
+            for address in addresses.into_iter().take(MOST_ADDRESSES) {
+                spawn(tell.clone(), move |tell| {
+                    let _ = tell.send(connect(address, until));
+                });
+            }
+        }
+        Err(error) => {
+            let _ = tell.send(Err(error.to_string()));
+        }
+    }
+}
+
+/// A connection that is closed at once: it proves route, server and port, whatever the protocol is.
+fn connect(address: SocketAddr, until: Instant) -> Try {
+    let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+    let ours = TcpStream::connect_timeout(&address, left).and_then(|stream| stream.local_addr());
+    ours.map(|ours| (address, ours.ip())).map_err(|error| format!("{address}: {error}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::http::fixture::full_listener;
 
     #[test]
     fn links_and_their_state() {
@@ -88,13 +147,33 @@ mod tests {
         assert_eq!(links, expected);
     }
 
+    fn answer(servers: &[(&str, u16)]) -> Try {
+        let servers: Vec<_> = servers.iter().map(|(server, port)| ((*server).to_owned(), *port)).collect();
+        observe(&Host::fake("/nonexistent"), &servers).answer
+    }
+
     #[test]
-    fn a_server_answers_or_not() {
-        let host = Host::fake("/nonexistent");
+    fn any_server_that_answers_will_do() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        assert_eq!(connect(&host, "127.0.0.1", address.port()), Ok((address, address.ip())));
-        drop(listener);
-        assert!(connect(&host, "127.0.0.1", address.port()).unwrap_err().contains("refused"));
+        let there = listener.local_addr().unwrap();
+        let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert_eq!(answer(&[("127.0.0.1", there.port())]), Ok((there, there.ip())));
+        let servers = [("127.0.0.1", gone.port()), ("no-such-name", 1), ("127.0.0.1", there.port())];
+        assert_eq!(answer(&servers), Ok((there, there.ip())));
+        let why = answer(&servers[..2]).unwrap_err();
+        assert!(why.contains(&format!("{gone}: ")) && why.contains("no-such-name"), "{why}");
+    }
+
+    #[test]
+    fn a_server_that_is_silent_delays_none_that_answers() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let there = listener.local_addr().unwrap();
+        let silent = full_listener();
+        let port = silent.0.port();
+        let started = Instant::now();
+        assert_eq!(answer(&[("127.0.0.1", port), ("127.0.0.1", there.port())]), Ok((there, there.ip())));
+        assert!(started.elapsed() < PATIENCE / 2, "{:?}", started.elapsed());
+        let why = answer(&[("127.0.0.1", port)]).unwrap_err();
+        assert!(started.elapsed() >= PATIENCE && started.elapsed() < PATIENCE * 2, "{why}");
     }
 }

@@ -5,15 +5,20 @@ use super::observe::{Link, Seen};
 use crate::engine::converge::Next;
 use crate::error::{Code, Error, Result};
 
-pub fn plan(role: &str, server: &str, port: u16, seen: &Seen) -> Result<Next<Nothing>> {
+pub fn plan(role: &str, servers: &[(String, u16)], seen: &Seen) -> Result<Next<Nothing>> {
     match &seen.answer {
         Ok((address, ours)) => {
             let over = seen.links.iter().find(|link| link.addresses.contains(ours));
             let over = over.map_or_else(String::new, |link| format!(", over {}", link.name));
             Ok(Next::Done(format!("{role} {address} answers to {ours}{over}")))
         }
-        Err(why) => Err(Error::new(Code::Network, format!("{role} {server} port {port}"))
-            .because(format!("{why} (links: {})", describe(&seen.links)))),
+        Err(why) => {
+            let names: Vec<String> =
+                servers.iter().map(|(server, port)| format!("{server} port {port}")).collect();
+            let object = format!("{role} {}", names.join(" or "));
+            Err(Error::new(Code::Network, object)
+                .because(format!("{why} (links: {})", describe(&seen.links))))
+        }
     }
 }
 
@@ -48,7 +53,7 @@ mod tests {
     #[test]
     fn done_when_the_server_answers() {
         let links = vec![link("eth0", "up", Some("10.0.0.9"))];
-        let next = plan("plan server", "boot", 80, &seen(links, Ok(("10.0.0.1:80", "10.0.0.9"))));
+        let next = plan("plan server", &[("boot".into(), 80)], &seen(links, Ok(("10.0.0.1:80", "10.0.0.9"))));
         let expected = Next::Done("plan server 10.0.0.1:80 answers to 10.0.0.9, over eth0".into());
         assert_eq!(next.unwrap(), expected);
     }
@@ -56,14 +61,16 @@ mod tests {
     #[test]
     fn else_it_says_what_the_links_look_like() {
         let links = vec![link("eth0", "up", None), link("eth1", "down", None)];
-        let error = plan("portal", "10.0.0.1", 3260, &seen(links, Err("unreachable"))).unwrap_err();
+        let portals = [("10.0.0.1".to_owned(), 3260), ("10.0.0.2".to_owned(), 3260)];
+        let error = plan("portal", &portals, &seen(links, Err("unreachable"))).unwrap_err();
         assert_eq!(error.code(), Code::Network);
         let text = error.to_string();
+        assert!(text.starts_with("portal 10.0.0.1 port 3260 or 10.0.0.2 port 3260: "), "{text}");
         assert!(
             text.ends_with("unreachable (links: eth0 up without address, eth1 down without address)"),
             "{text}"
         );
-        let error = plan("portal", "10.0.0.1", 3260, &seen(vec![], Err("unreachable"))).unwrap_err();
+        let error = plan("portal", &portals, &seen(vec![], Err("unreachable"))).unwrap_err();
         assert!(error.to_string().contains("driver"), "{error}");
     }
 }

@@ -1,0 +1,151 @@
+//! What reports go on with in the booted system: a copy of the agent, its unit and where to send, all below /run, which
+//! outlives the switch to the new root. The image needs to know nothing of it, and nothing is written into it.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use super::private_file;
+use crate::engine::host::Host;
+use crate::error::{Code, Context, Error, Result};
+use crate::sys::http::CA_FILE;
+
+/// Where reports go, for the booted system.
+pub const FILE: &str = "/run/diskless/report.json";
+/// The copy of the agent.
+const AGENT: &str = "/run/diskless/bin/diskless";
+/// The copy of the CAs.
+const CA_COPY: &str = "/run/diskless/ca.pem";
+/// The unit, and what starts it.
+const UNIT: &str = "/run/systemd/system/diskless-report.service";
+const WANTED: &str = "/run/systemd/system/multi-user.target.wants/diskless-report.service";
+const UNIT_TEXT: &str = include_str!("../../systemd-units/diskless-report.service");
+
+/// Where reports go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Destination {
+    /// The plan's URL. There may be a token in it.
+    pub url: String,
+    /// The node's name in the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+}
+
+impl Destination {
+    /// Reads what [`prepare`] wrote.
+    ///
+    /// # Errors
+    /// [`Code::NoReport`]: there is none; [`Code::Io`]: it cannot be read.
+    pub fn read(host: &Host) -> Result<Destination> {
+        match std::fs::read(host.path(FILE)) {
+            Ok(text) => serde_json::from_slice(&text).context(Code::Io, FILE),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(Error::new(Code::NoReport, FILE))
+            }
+            Err(error) => Err(error).context(Code::Io, FILE),
+        }
+    }
+
+    /// Where the CAs are after the switch.
+    pub fn ca(host: &Host) -> PathBuf {
+        host.path(CA_COPY)
+    }
+}
+
+/// A file to write.
+struct File {
+    path: &'static str,
+    mode: u32,
+    bytes: Vec<u8>,
+    /// The certificates are checked as of the time when the initramfs was made: the copies keep it.
+    modified: Option<SystemTime>,
+}
+
+/// Makes all that a report from the booted system needs, with the running agent as the copy. Again: makes it anew.
+///
+/// # Errors
+/// [`Code::Io`]: a file cannot be read or written.
+pub fn prepare(host: &Host, destination: &Destination) -> Result<()> {
+    let agent = copied(host, "/proc/self/exe")?;
+    let ca = if host.path(CA_FILE).exists() { Some(copied(host, CA_FILE)?) } else { None };
+    for file in files(destination, agent, ca)? {
+        private_file::write(&host.path(file.path), &file.bytes, file.mode, file.modified)?;
+    }
+    let link = host.path(WANTED);
+    if let Some(folder) = link.parent() {
+        std::fs::create_dir_all(folder).context(Code::Io, folder.display().to_string())?;
+    }
+    match std::os::unix::fs::symlink(UNIT, &link) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(error).context(Code::Io, WANTED)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A file's bytes, and its time.
+type Copied = (Vec<u8>, Option<SystemTime>);
+
+fn copied(host: &Host, path: &str) -> Result<Copied> {
+    let bytes = std::fs::read(host.path(path)).context(Code::Io, path)?;
+    let modified = std::fs::metadata(host.path(path)).and_then(|metadata| metadata.modified()).ok();
+    Ok((bytes, modified))
+}
+
+/// All files, the unit last: it finds everything there.
+fn files(destination: &Destination, (agent, modified): Copied, ca: Option<Copied>) -> Result<Vec<File>> {
+    let json = serde_json::to_vec(destination).context(Code::Io, FILE)?;
+    let mut files = vec![
+        File { path: AGENT, mode: 0o755, bytes: agent, modified },
+        File { path: FILE, mode: 0o600, bytes: json, modified: None },
+    ];
+    files.extend(ca.map(|(bytes, modified)| File { path: CA_COPY, mode: 0o644, bytes, modified }));
+    files.push(File { path: UNIT, mode: 0o644, bytes: UNIT_TEXT.into(), modified: None });
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    fn write(host: &Host, path: &str, text: &str) {
+        let path = host.path(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn all_that_the_unit_needs_is_below_run() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::fake(root.path());
+        assert_eq!(Destination::read(&host).unwrap_err().code(), Code::NoReport);
+        write(&host, "/proc/self/exe", "agent");
+        write(&host, CA_FILE, "ca");
+        let destination =
+            Destination { url: "https://boot/r?token=1".into(), hostname: Some("node1".into()) };
+        for _ in 0..2 {
+            prepare(&host, &destination).unwrap();
+            assert_eq!(Destination::read(&host).unwrap(), destination);
+            for (path, mode, text) in
+                [(AGENT, 0o755, "agent"), (CA_COPY, 0o644, "ca"), (UNIT, 0o644, UNIT_TEXT)]
+            {
+                let file = host.path(path);
+                assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+                assert_eq!(file.metadata().unwrap().mode() & 0o7777, mode, "{path}");
+            }
+            assert_eq!(host.path(FILE).metadata().unwrap().mode() & 0o7777, 0o600);
+            assert_eq!(host.path(WANTED).read_link().unwrap(), std::path::Path::new(UNIT));
+        }
+        let time = |path: &str| host.path(path).metadata().unwrap().modified().unwrap();
+        assert_eq!(time(CA_COPY), time(CA_FILE));
+    }
+
+    #[test]
+    fn the_unit_runs_the_copy() {
+        assert!(UNIT_TEXT.contains(&format!("\nExecStart={AGENT} report up\n")));
+        assert!(UNIT_TEXT.contains(&format!("\nConditionPathExists={FILE}\n")));
+    }
+}
