@@ -80,7 +80,7 @@ pub fn from_document<'a>(
         name: "zram",
         about: format!("writable layer of {}", overlay.size),
         limit: INSIDE,
-        work: Box::new(zram::Step::new(overlay.size)),
+        work: Box::new(zram::Step::new(overlay)),
     });
     let mount_points: Vec<&str> = overlay.mounts.iter().map(|mount| mount.at.as_str()).collect();
     steps.push(Step {

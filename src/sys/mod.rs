@@ -12,4 +12,6 @@ pub mod iscsi_netlink;
 pub mod keyring;
 pub mod module;
 pub mod mount;
+pub mod program;
 pub mod resolve;
+pub mod xattr;

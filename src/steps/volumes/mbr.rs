@@ -195,10 +195,11 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
+    type Entries<'a> = &'a [(u8, u32, u32)];
     type Sectors = BTreeMap<u64, [u8; 512]>;
 
     /// A table with the entries (type, first, blocks).
-    fn table(entries: &[(u8, u32, u32)]) -> [u8; 512] {
+    fn table(entries: Entries) -> [u8; 512] {
         let mut sector = [0; 512];
         for (bytes, (kind, first, blocks)) in sector[ENTRIES..].chunks_exact_mut(16).zip(entries) {
             bytes[4] = *kind;
@@ -257,7 +258,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused() {
-        let primary: [(&[(u8, u32, u32)], Fault); 4] = [
+        let primary: [(Entries, Fault); 4] = [
             (&[(0x83, 2048, 7953)], Fault::Range(1)),
             (&[(0x83, u32::MAX, u32::MAX)], Fault::Range(1)),
             (&[(0x83, 0, 10)], Fault::Range(1)),
@@ -266,7 +267,7 @@ mod tests {
         for (entries, fault) in primary {
             assert_eq!(read_from(&Sectors::from([(0, table(entries))])), Err(fault.to_string()));
         }
-        let logical: [(&[(u8, u32, u32)], Fault); 4] = [
+        let logical: [(Entries, Fault); 4] = [
             (&[(0x83, 10, 4000)], Fault::Range(5)),
             (&[(0x83, 10, 90), (0x05, 4000, 1)], Fault::Broken(8000)),
             (&[(0x83, 10, 90), (0x05, 100, 1)], Fault::Broken(4100)),

@@ -150,7 +150,10 @@ mod tests {
         file
     }
 
-    fn numbers(disk: &File) -> Result<Option<Vec<(u32, u64, u64)>>, String> {
+    /// Number, first block and count of blocks of each partition.
+    type Numbers = Vec<(u32, u64, u64)>;
+
+    fn numbers(disk: &File) -> Result<Option<Numbers>, String> {
         let blocks = disk.metadata().unwrap().len() / 512;
         let found = read_table(disk, 512, blocks).map_err(|fault| fault.to_string())?;
         Ok(found.map(|all| all.iter().map(|p| (p.number, p.first, p.blocks)).collect()))

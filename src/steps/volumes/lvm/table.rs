@@ -104,7 +104,7 @@ fn target(group: &Group, segment: &Segment, there: &[Physical]) -> Result<Target
         Kind::Other(kind) => return Err(Refusal::Kind(kind.clone())),
     };
     let count = stripes.len() as u64;
-    if count == 0 || segment.extents % count != 0 {
+    if count == 0 || !segment.extents.is_multiple_of(count) {
         return Err(contradiction("a segment cannot be divided by its stripes"));
     }
     let each = segment.extents / count;
