@@ -90,6 +90,30 @@ pub fn parse(text: &str) -> Result<Group, Box<dyn std::error::Error + Send + Syn
 }
 
 fn group(name: &str, section: &Section) -> Option<Group> {
+    let mut group = read_group(name, section)?;
+    for name in parts_of_snapshots(section) {
+        for volume in group.volumes.iter_mut().filter(|volume| volume.name == name) {
+            for segment in &mut volume.segments {
+                segment.kind = Kind::Other("snapshot".into());
+            }
+        }
+    }
+    Some(group)
+}
+
+/// The volumes that look like any other, but whose blocks alone say nothing: what a snapshot keeps of its origin, and
+/// an origin that a snapshot is being merged into. Hidden volumes name them.
+fn parts_of_snapshots(section: &Section) -> Vec<&str> {
+    let volumes = section.section("logical_volumes").into_iter().flat_map(Section::sections);
+    let segments = volumes.flat_map(|(_, volume)| volume.sections()).map(|(_, segment)| segment);
+    let parts = segments.flat_map(|segment| {
+        let merging = segment.text("merging_store");
+        [segment.text("cow_store"), merging, merging.and_then(|_| segment.text("origin"))]
+    });
+    parts.flatten().collect()
+}
+
+fn read_group(name: &str, section: &Section) -> Option<Group> {
     let disks = section.section("physical_volumes").into_iter().flat_map(Section::sections);
     let volumes = section.section("logical_volumes").into_iter().flat_map(Section::sections);
     Some(Group {
@@ -201,6 +225,21 @@ version = 1
         assert_eq!(volume.segments[0], Segment { start: 0, extents: 2, kind: linear });
         assert_eq!(volume.segments[1].kind, Kind::Other("thin+x".into()));
         assert!(parse(&TEXT.replace("\"READ\"]", "\"EXPORTED\"]")).unwrap().exported);
+    }
+
+    #[test]
+    fn what_a_snapshot_keeps_is_no_volume() {
+        let with = |store: &str| {
+            let hidden = format!(
+                "s {{ id = \"x6AxAu-18oh-6J70-mdsP-ezkV-SO1W-Q3h5kB\" segment_count = 1 segment1 {{ \
+                 start_extent = 0 extent_count = 1 type = \"snapshot\" {store} }} }} }} }}\ncontents"
+            );
+            parse(&TEXT.replace(" } }\ncontents", &hidden)).unwrap().volumes.remove(0).segments.remove(0).kind
+        };
+        let snapshot = Kind::Other("snapshot".into());
+        assert_eq!(with("origin = \"o\" cow_store = \"a\""), snapshot);
+        assert_eq!(with("origin = \"a\" merging_store = \"m\""), snapshot);
+        assert_ne!(with("origin = \"a\" cow_store = \"m\""), snapshot, "an origin is a plain volume");
     }
 
     #[test]

@@ -113,9 +113,13 @@ fn target(group: &Group, segment: &Segment, there: &[Physical]) -> Result<Target
     }
     let mut params = if count == 1 { String::new() } else { format!("{count} {piece} ") };
     for (i, (name, first)) in stripes.iter().enumerate() {
-        let disk = group.disks.iter().find(|disk| disk.name == *name);
-        let disk =
-            disk.ok_or_else(|| contradiction("it is on a physical volume that the group does not have"))?;
+        let Some(disk) = group.disks.iter().find(|disk| disk.name == *name) else {
+            let is_volume = group.volumes.iter().any(|volume| volume.name == *name);
+            return Err(match is_volume {
+                true => Refusal::Kind(format!("striped over the volume {name}")),
+                false => contradiction("it is on a physical volume that the group does not have"),
+            });
+        };
         let device = device(disk, there)?;
         let last = first.checked_add(each).ok_or_else(overflow)?;
         let beyond = disk.start.checked_add(sectors(last)?).ok_or_else(overflow)?;

@@ -168,6 +168,11 @@ fn what_contradicts_itself_or_is_of_another_type_is_refused() {
     };
     let thin = refusal(|group| group.volumes[0].segments[1].kind = Kind::Other("thin".into()));
     assert_eq!(thin, Refusal::Kind("thin".into()));
+    let over = refusal(|group| {
+        group.disks[0].name = "pv9".into();
+        group.volumes[1].name = "pv0".into();
+    });
+    assert_eq!(over, Refusal::Kind("striped over the volume pv0".into()));
     assert!(matches!(refusal(|group| group.disks[0].missing = true), Refusal::Missing(_)));
     let changes: [fn(&mut Group); 7] = [
         |group| group.volumes[0].segments[1].start += 1,
