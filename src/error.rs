@@ -186,9 +186,23 @@ codes! {
 
     // volumes, zram, overlay, handover
     PartitionTable "partition-table" Config, "the partition table cannot be used",
-        "check the image with `sgdisk --verify`";
+        "check the image with `sgdisk --verify` or `sfdisk --verify`";
     NoVolume "no-volume" Config, "the image has no such volume",
         "compare overlay.mounts in the plan with the volumes listed";
+    VolumeMap "volume-map" Config, "a map of a volume's name is there already, and it is not that volume",
+        "see `dmsetup info`; remove that map, or rename the volume";
+    VolumeType "volume-type" Config, "the logical volume is of a type that diskless does not do",
+        "make it a linear or striped volume in the image";
+    PhysicalVolume "physical-volume" Config, "the image lacks a part of the logical volume",
+        "put the physical volume into the image, or take it out of the group: `vgreduce --removemissing`";
+    LvmMetadata "lvm-metadata" Config, "the LVM metadata cannot be used",
+        "check the image with `pvck` and `vgck`";
+    ZramAlgorithm "zram-algorithm" Config, "the kernel does not have this compression",
+        "correct overlay.algorithm in the plan, or add the kernel module to the initramfs";
+    ZramSize "zram-size" Config, "the writable layer is too small for its file system",
+        "give overlay.size in the plan a larger value, or take ext4 for overlay.fs";
+    MakeFileSystem "make-file-system" Fatal, "the file system of the writable layer could not be made",
+        "see the cause; mkfs.xfs must be in the initramfs for overlay.fs xfs";
     FileSystem "file-system" Config, "the file system could not be mounted",
         "check overlay.mounts in the plan, and the image; see `dmesg`";
     NotARoot "not-a-root" Config, "the mounted image is not a root file system",

@@ -85,7 +85,7 @@ pub fn from_document<'a>(
         name: "zram",
         about: about_zram(overlay),
         limit: INSIDE,
-        work: Box::new(zram::Step::new(overlay.size)),
+        work: Box::new(zram::Step::new(overlay)),
     });
     let mount_points: Vec<String> =
         overlay.mounts.iter().map(|mount| format!("{} of {}", mount.at, mount.lower)).collect();

@@ -12,6 +12,8 @@ pub mod iscsi_netlink;
 pub mod keyring;
 pub mod module;
 pub mod mount;
+pub mod program;
 pub mod random;
 pub mod resolve;
 pub mod tls;
+pub mod xattr;

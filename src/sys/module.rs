@@ -1,33 +1,28 @@
 //! Kernel modules.
 
-use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use super::program;
 use crate::engine::host::Host;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Context, Result};
+
+/// How long modprobe may take. Some modules look for their hardware first.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// Makes sure that the kernel has `names`, through kmod's modprobe, which knows dependencies and configuration.
 ///
 /// A module that is loaded already, or built into the kernel with a folder in `/sys/module`, costs nothing.
 ///
 /// # Errors
-/// modprobe cannot be started or fails; the cause holds what it said.
+/// modprobe cannot be started, fails or does not end; the cause holds what it said.
 pub fn load(host: &Host, names: &[&str]) -> Result<()> {
     let missing: Vec<&str> = names.iter().copied().filter(|name| !is_loaded(host, name)).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let object = || format!("kernel module {}", missing.join(", "));
-    let output = Command::new("modprobe")
-        .args(["-a", "--"])
-        .args(&missing)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| Error::new(Code::Kernel, object()).because(error))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
-    Err(Error::new(Code::Kernel, object()).because(said))
+    let args = [&["-a", "--"], missing.as_slice()].concat();
+    program::run("modprobe", &args, LIMIT).context(Code::Kernel, object())
 }
 
 fn is_loaded(host: &Host, name: &str) -> bool {

@@ -7,6 +7,7 @@ mod mountinfo;
 mod observe;
 mod plan;
 mod probe;
+mod utab;
 
 use crate::engine::converge::{Converge, Next};
 use crate::engine::host::Host;
@@ -29,8 +30,11 @@ pub struct Step {
 impl Step {
     /// Mounts `mounts`, those above others first.
     pub fn new(mut mounts: Vec<Mount>) -> Step {
-        // "/" comes before "/var", "/var" before "/var/lib".
-        mounts.sort_by(|a, b| a.at.cmp(&b.at));
+        // "/" comes before "/var", "/var" before "/srv/data".
+        mounts.sort_by_cached_key(|mount| {
+            let depth = mount.at.split('/').filter(|part| !part.is_empty()).count();
+            (depth, mount.at.clone())
+        });
         Step { mounts }
     }
 }
@@ -47,7 +51,24 @@ impl Converge for Step {
         plan::plan(&self.mounts, seen)
     }
 
-    fn apply(&self, _: &Host, action: apply::Action) -> Result<()> {
-        apply::apply(action)
+    fn apply(&self, host: &Host, action: apply::Action) -> Result<()> {
+        apply::apply(host, action)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mount_points_above_others_come_first() {
+        let mounts = ["/var/lib/x", "/srv/data", "/var-x", "/", "/var"].map(|at| Mount {
+            at: at.into(),
+            lower: String::new(),
+            fs: None,
+        });
+        let step = Step::new(mounts.to_vec());
+        let order: Vec<_> = step.mounts.iter().map(|mount| mount.at.as_str()).collect();
+        assert_eq!(order, ["/", "/var", "/var-x", "/srv/data", "/var/lib/x"]);
     }
 }

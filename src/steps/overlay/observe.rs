@@ -1,10 +1,12 @@
 //! Looks at the mounts and at the devices to be mounted.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use super::mountinfo::{self, Mounted};
-use super::{SYSROOT, probe};
+use super::{SYSROOT, probe, utab};
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Result};
 use crate::input::document::Mount;
@@ -21,6 +23,8 @@ pub struct Seen {
     pub kinds: Vec<Option<String>>,
     /// There is an operating system at /sysroot, by the file that systemd's switch-root looks for too.
     pub has_os: bool,
+    /// libmount's table; empty if there is none.
+    pub utab: String,
 }
 
 pub fn observe(host: &Host, mounts: &[Mount]) -> Result<Seen> {
@@ -35,7 +39,15 @@ pub fn observe(host: &Host, mounts: &[Mount]) -> Result<Seen> {
         has_os: ["etc/os-release", "usr/lib/os-release"]
             .iter()
             .any(|file| sysroot.join(file).symlink_metadata().is_ok()),
+        utab: read_utab(&host.path(utab::FILE))?,
     })
+}
+
+fn read_utab(path: &Path) -> Result<String> {
+    match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        text => text.context(Code::Io, path.display().to_string()),
+    }
 }
 
 fn probe(host: &Host, device: &str) -> Option<String> {

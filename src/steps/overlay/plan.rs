@@ -3,6 +3,7 @@
 use super::apply::Action;
 use super::mountinfo::Mounted;
 use super::observe::Seen;
+use super::utab::{self, Entry};
 use super::{LOWERS, SYSROOT, UPPERS};
 use crate::engine::converge::Next;
 use crate::error::{Code, Error, Result};
@@ -10,13 +11,13 @@ use crate::input::document;
 use crate::sys::mount::Mount;
 
 pub fn plan(mounts: &[document::Mount], seen: &Seen) -> Result<Next<Action>> {
-    let Some(upper) = seen.upper else {
+    let Some((upper, file_system)) = seen.upper.and_then(|upper| Some((upper, upper.file_system?))) else {
         return Ok(Next::Wait("disk of the writable layer".into()));
     };
     let writable = Mount {
         source: format!("/dev/zram{}", upper.number),
         target: UPPERS.into(),
-        kind: "ext4".into(),
+        kind: file_system.kind().into(),
         read_only: false,
         options: String::new(),
     };
@@ -45,8 +46,22 @@ pub fn plan(mounts: &[document::Mount], seen: &Seen) -> Result<Next<Action>> {
         return Err(Error::new(Code::NotARoot, SYSROOT)
             .because("there is neither etc/os-release nor usr/lib/os-release"));
     }
+    if let Some(table) = utab::marked(&seen.utab, &entries(mounts)) {
+        return Ok(Next::Do(Action::Mark(table)));
+    }
     let at: Vec<&str> = mounts.iter().map(|mount| mount.at.as_str()).collect();
     Ok(Next::Done(format!("{} over {}", at.join(" "), SYSROOT)))
+}
+
+/// The mounts that need the network, under the paths that they have when /sysroot is the root. The writable layer does
+/// not need it. For `/` it changes nothing: systemd never unmounts it.
+fn entries(mounts: &[document::Mount]) -> Vec<Entry> {
+    let lowers = mounts.iter().map(|mount| Entry {
+        source: mount.lower.clone(),
+        target: format!("{LOWERS}/{}", folder(&mount.at)),
+    });
+    let overlays = mounts.iter().map(|mount| Entry { source: "overlay".into(), target: mount.at.clone() });
+    lowers.chain(overlays).collect()
 }
 
 /// An overlay and the folders of its writable layer.
@@ -54,7 +69,7 @@ pub fn plan(mounts: &[document::Mount], seen: &Seen) -> Result<Next<Action>> {
 pub struct Overlay {
     /// The overlay itself.
     pub mount: Mount,
-    /// The root of what is below: the upper takes its owner and mode.
+    /// The root of what is below: the upper takes its owner, mode and labels.
     pub lower: String,
     /// Where changes go.
     pub upper: String,
@@ -118,7 +133,7 @@ fn is_mounted(mount: &Mount, mounted: &[Mounted]) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steps::zram::Zram;
+    use crate::steps::zram::{Formatted, Zram};
 
     fn mounts() -> Vec<document::Mount> {
         let mount = |at: &str, lower: &str| document::Mount { at: at.into(), lower: lower.into(), fs: None };
@@ -132,10 +147,12 @@ mod tests {
             source: mount.source.clone(),
         });
         let kinds = vec![Some("ext4".into()), Some("xfs".into())];
-        Seen { mounted: mounted.collect(), upper: Some(upper), kinds, has_os: true }
+        let utab = utab::marked("", &entries(&mounts())).unwrap();
+        Seen { mounted: mounted.collect(), upper: Some(upper), kinds, has_os: true, utab }
     }
 
-    const UPPER: Zram = Zram { number: 2, bytes: 1 << 30, file_system: Some(1 << 18) };
+    const EXT4: Formatted = Formatted::Ext4 { blocks: 1 << 18 };
+    const UPPER: Zram = Zram { number: 2, bytes: 1 << 30, mem_limit: 0, file_system: Some(EXT4) };
 
     /// Acts on a list of mounts instead of a kernel, until the step is done.
     fn mount_all() -> Vec<Mount> {
@@ -172,9 +189,36 @@ mod tests {
     #[test]
     fn the_writable_layer_is_grown_before_it_is_used() {
         let mounted = mount_all();
-        let small = Zram { file_system: Some(1024), ..UPPER };
+        let small = Zram { file_system: Some(Formatted::Ext4 { blocks: 1024 }), ..UPPER };
         let next = plan(&mounts(), &seen(&[&mounted[0]], small)).unwrap();
         assert_eq!(next, Next::Do(Action::Grow { blocks: 1 << 18 }));
+    }
+
+    #[test]
+    fn the_mounts_are_marked_as_needing_the_network() {
+        let mounted = mount_all();
+        let mut seen = seen(&mounted.iter().collect::<Vec<_>>(), UPPER);
+        seen.utab = "SRC=x TARGET=/x ROOT=/ OPTS=y\n".into();
+        let Next::Do(Action::Mark(table)) = plan(&mounts(), &seen).unwrap() else { panic!() };
+        let expected = "SRC=x TARGET=/x ROOT=/ OPTS=y\n\
+            SRC=/dev/mapper/luks_root1 TARGET=/run/diskless/lower/root ROOT=/ OPTS=_netdev\n\
+            SRC=/dev/mapper/luks_root2 TARGET=/run/diskless/lower/var ROOT=/ OPTS=_netdev\n\
+            SRC=overlay TARGET=/ ROOT=/ OPTS=_netdev\n\
+            SRC=overlay TARGET=/var ROOT=/ OPTS=_netdev\n";
+        assert_eq!(table, expected);
+        seen.utab = table;
+        assert!(matches!(plan(&mounts(), &seen).unwrap(), Next::Done(_)));
+    }
+
+    #[test]
+    fn xfs_is_mounted_as_xfs_and_not_grown() {
+        let upper = Zram { file_system: Some(Formatted::Xfs), ..UPPER };
+        let Next::Do(Action::Mount(first)) = plan(&mounts(), &seen(&[], upper)).unwrap() else { panic!() };
+        assert_eq!(first.kind, "xfs");
+        let Next::Do(Action::Mount(next)) = plan(&mounts(), &seen(&[&first], upper)).unwrap() else {
+            panic!()
+        };
+        assert_eq!(next.target, "/run/diskless/lower/root");
     }
 
     #[test]

@@ -1,8 +1,12 @@
-//! The volumes inside the opened disk: its partitions, each a read-only linear map, named as libparted does
-//! (`luks_root1`) and with the UUID that kpartx gives (`part1-...`), so that the image's tools know them.
+//! The volumes inside the opened disk, each a read-only map with the name and UUID by which the image's tools know it.
+//!
+//! Partitions are linear maps named as libparted does (`luks_root1`), with the UUID that kpartx gives (`part1-...`).
+//! Logical volumes of LVM2, on the disk itself or on its partitions, have lvm2's names (`system-var`) and UUIDs.
 
 mod apply;
 pub mod gpt;
+pub mod lvm;
+mod mbr;
 mod observe;
 mod plan;
 
@@ -11,7 +15,7 @@ use crate::engine::host::Host;
 use crate::error::Result;
 use crate::sys::dm::Map;
 
-/// Maps the partitions of a disk.
+/// Maps the partitions and logical volumes of a disk.
 #[derive(Debug)]
 pub struct Step {
     /// The disk's map: `luks_root`.
@@ -21,7 +25,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// Maps the partitions of the map `disk`, so that every one of `wanted` exists.
+    /// Maps what is on the map `disk`, so that every one of `wanted` exists.
     pub fn new(disk: impl Into<String>, wanted: Vec<String>) -> Step {
         Step { disk: disk.into(), wanted }
     }

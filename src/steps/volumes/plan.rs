@@ -1,7 +1,8 @@
-//! Decides which maps the partitions need.
+//! Decides which maps the partitions and logical volumes need.
 
 use super::Create;
 use super::gpt::Partition;
+use super::lvm::{Logical, Refusal};
 use super::observe::Seen;
 use crate::engine::converge::Next;
 use crate::error::{Code, Error, Result};
@@ -18,26 +19,46 @@ pub fn plan(disk: &str, wanted: &[String], seen: &Seen) -> Result<Next<Create>> 
         return Ok(Next::Wait(format!("map {disk}")));
     };
     let partitions = seen.partitions.as_deref().unwrap_or_default();
-    for partition in partitions {
-        let map = map(disk, below, seen.sectors_per_block, partition);
+    let mut maps: Vec<Map> =
+        partitions.iter().map(|partition| map(disk, below, seen.sectors_per_block, partition)).collect();
+    let is_for_us = |volume: &&Logical| !volume.skip || wanted.contains(&volume.name);
+    // Once more when the partitions are mapped: then logical volumes on them are seen too.
+    maps.extend(seen.logical.iter().filter(is_for_us).filter_map(|volume| volume.map.clone().ok()));
+    for map in &maps {
         match seen.maps.get(&map.name) {
             Some(there) if there.uuid != map.uuid => {
-                return Err(Error::new(Code::PartitionTable, format!("map {}", map.name))
-                    .because(format!("it exists and belongs to something else: {:?}", there.uuid)));
+                return Err(Error::new(Code::VolumeMap, format!("map {}", map.name))
+                    .because(format!("it belongs to something else: {:?}", there.uuid)));
             }
             Some(there) if there.active => (),
-            _ => return Ok(Next::Do(Create(map))),
+            _ => return Ok(Next::Do(Create(map.clone()))),
         }
     }
-    let mut there: Vec<String> = partitions.iter().map(|partition| name(disk, partition.number)).collect();
+    let mut there: Vec<String> = maps.into_iter().map(|map| map.name).collect();
     if there.is_empty() {
         there.push(disk.to_owned());
     }
     match wanted.iter().find(|volume| !there.contains(volume)) {
-        Some(missing) => Err(Error::new(Code::NoVolume, format!("/dev/mapper/{missing}"))
-            .because(format!("there are: {}", there.join(", ")))),
+        Some(missing) => Err(why_missing(missing, &there, seen)),
         None => Ok(Next::Done(there.join(", "))),
     }
+}
+
+fn why_missing(missing: &str, there: &[String], seen: &Seen) -> Error {
+    let error = |code| Error::new(code, format!("/dev/mapper/{missing}"));
+    let known = seen.logical.iter().find(|volume| volume.name == missing);
+    if let Some(Logical { map: Err(refusal), .. }) = known {
+        let code = match refusal {
+            Refusal::Kind(_) => Code::VolumeType,
+            Refusal::Missing(_) => Code::PhysicalVolume,
+            Refusal::Exported | Refusal::Metadata(_) => Code::LvmMetadata,
+        };
+        return error(code).because(refusal.to_string());
+    }
+    if !seen.faults.is_empty() {
+        return error(Code::LvmMetadata).because(seen.faults.join("; "));
+    }
+    error(Code::NoVolume).because(format!("there are: {}", there.join(", ")))
 }
 
 fn map(disk: &str, below: &Existing, sectors_per_block: u64, partition: &Partition) -> Map {
@@ -69,6 +90,8 @@ mod tests {
             disk: Some(existing("CRYPT-x", true)),
             sectors_per_block: 8,
             partitions,
+            logical: Vec::new(),
+            faults: Vec::new(),
             maps: maps
                 .iter()
                 .map(|(name, map)| ((*name).to_owned(), map.clone()))
@@ -108,11 +131,63 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused() {
         let other = seen(Some(vec![ONE]), &[("luks_root1", existing("part1-other", true))]);
-        assert_eq!(plan("luks_root", &[], &other).unwrap_err().code(), Code::PartitionTable);
+        assert_eq!(plan("luks_root", &[], &other).unwrap_err().code(), Code::VolumeMap);
         let done = seen(Some(vec![ONE]), &[("luks_root1", existing("part1-CRYPT-x", true))]);
         let error = plan("luks_root", &["luks_root2".into()], &done).unwrap_err();
         assert_eq!(error.code(), Code::NoVolume);
         assert!(error.to_string().ends_with("there are: luks_root1"), "{error}");
+    }
+
+    /// Without a table: the group is on the disk itself.
+    fn with_volumes(maps: &[(&str, Existing)]) -> Seen {
+        let logical = |name: &str, skip, refusal: Option<Refusal>| {
+            let map = Map { name: name.into(), uuid: format!("LVM-{name}"), table: Vec::new() };
+            Logical { name: name.into(), skip, map: refusal.map_or(Ok(map), Err) }
+        };
+        let mut seen = seen(None, maps);
+        seen.logical = vec![
+            logical("system-var", false, None),
+            logical("system-skipped", true, None),
+            logical("system-thin", false, Some(Refusal::Kind("thin".into()))),
+            logical("system-far", false, Some(Refusal::Missing("a-b".into()))),
+            logical("system-gone", false, Some(Refusal::Exported)),
+        ];
+        seen
+    }
+
+    #[test]
+    fn logical_volumes_are_mapped_and_then_nothing_is_left_to_do() {
+        let wanted = ["system-var".to_owned()];
+        let Next::Do(Create(map)) = plan("luks_root", &wanted, &with_volumes(&[])).unwrap() else { panic!() };
+        assert_eq!(map.name, "system-var");
+        let var = ("system-var", existing("LVM-system-var", true));
+        let done = with_volumes(std::slice::from_ref(&var));
+        assert_eq!(plan("luks_root", &wanted, &done).unwrap(), Next::Done("system-var".into()));
+        // One that is to be skipped is mapped only when it is wanted.
+        let wanted = ["system-skipped".to_owned()];
+        let Next::Do(Create(map)) = plan("luks_root", &wanted, &done).unwrap() else { panic!() };
+        assert_eq!(map.name, "system-skipped");
+        let other = with_volumes(&[("system-var", existing("LVM-other", true))]);
+        assert_eq!(plan("luks_root", &[], &other).unwrap_err().code(), Code::VolumeMap);
+    }
+
+    #[test]
+    fn a_wanted_volume_that_cannot_be_mapped_says_why() {
+        let mut seen = with_volumes(&[("system-var", existing("LVM-system-var", true))]);
+        let error = |wanted: &str, seen: &Seen| plan("luks_root", &[wanted.to_owned()], seen).unwrap_err();
+        let cases = [
+            ("system-thin", Code::VolumeType, "it is of the type thin"),
+            ("system-far", Code::PhysicalVolume, "it needs the physical volume a-b"),
+            ("system-gone", Code::LvmMetadata, "vgimport"),
+            ("system-none", Code::NoVolume, "there are: system-var"),
+        ];
+        for (name, code, says) in cases {
+            let error = error(name, &seen);
+            assert_eq!(error.code(), code, "{name}");
+            assert!(error.to_string().ends_with(says), "{error}");
+        }
+        seen.faults.push("luks_root1: damaged".into());
+        assert_eq!(error("system-none", &seen).code(), Code::LvmMetadata);
     }
 
     #[test]

@@ -1,30 +1,36 @@
-//! The writable layer: a compressed disk in memory (zram) with an ext4 file system.
+//! The writable layer: a compressed disk in memory (zram) with an ext4 or xfs file system.
 //!
-//! The file system is a template of a few KiB that the overlay step grows when it has mounted it, so that neither
-//! mkfs nor the time to run it is needed.
+//! The ext4 file system is a template of a few KiB that the overlay step grows when it has mounted it, so that neither
+//! mkfs nor the time to run it is needed. For xfs there is no way around mkfs.xfs.
 
 mod apply;
 mod observe;
 mod plan;
 mod template;
+mod xfs;
 
-pub use observe::{Zram, find};
+pub use observe::{Formatted, Zram, find};
 
 use crate::engine::converge::{Converge, Next};
 use crate::engine::host::Host;
 use crate::error::Result;
+use crate::input::document::{FileSystem, Overlay};
 use crate::input::size::Size;
 
 /// Makes the disk of the writable layer.
 #[derive(Debug)]
 pub struct Step {
     size: Size,
+    algorithm: Option<String>,
+    mem_limit: Option<Size>,
+    fs: FileSystem,
 }
 
 impl Step {
-    /// Makes it as large as `size`.
-    pub fn new(size: Size) -> Step {
-        Step { size }
+    /// Makes it as `overlay` says.
+    pub fn new(overlay: &Overlay) -> Step {
+        let Overlay { size, mem_limit, fs, .. } = *overlay;
+        Step { size, algorithm: overlay.algorithm.clone(), mem_limit, fs }
     }
 }
 
@@ -37,7 +43,7 @@ impl Converge for Step {
     }
 
     fn plan(&self, seen: &observe::Seen) -> Result<Next<apply::Action>> {
-        Ok(plan::plan(self.size, seen))
+        plan::plan(self, seen)
     }
 
     fn apply(&self, host: &Host, action: apply::Action) -> Result<()> {

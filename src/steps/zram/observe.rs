@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use super::template;
+use super::{template, xfs};
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Error, Result};
 use crate::input::size;
@@ -15,15 +15,40 @@ pub struct Zram {
     pub number: u32,
     /// Its size in bytes; 0: not set up.
     pub bytes: u64,
-    /// Blocks of our file system on it; none: it is not ours.
-    pub file_system: Option<u64>,
+    /// The memory that it may take, in bytes; 0: as much as there is.
+    pub mem_limit: u64,
+    /// Our file system on it; none: it is not ours.
+    pub file_system: Option<Formatted>,
+}
+
+/// Our file system on a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Formatted {
+    /// The template, grown or not.
+    Ext4 {
+        /// Its size in blocks.
+        blocks: u64,
+    },
+    /// Made by mkfs.xfs for the whole disk.
+    Xfs,
+}
+
+impl Formatted {
+    /// The type to mount it with.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Formatted::Ext4 { .. } => "ext4",
+            Formatted::Xfs => "xfs",
+        }
+    }
 }
 
 impl Zram {
     /// The blocks our file system is to grow to: if it was never grown, or is smaller than the disk by at least a
     /// group. A rest smaller than that may be too small for the kernel to use.
     pub fn grows_to(&self) -> Option<u64> {
-        let (disk, now) = (self.bytes / template::BLOCK_BYTES, self.file_system?);
+        let Formatted::Ext4 { blocks: now } = self.file_system? else { return None };
+        let disk = self.bytes / template::BLOCK_BYTES;
         let missing = disk.saturating_sub(now);
         let worth_it =
             missing >= template::BLOCKS_OF_GROUP || (missing > 0 && now == template::BLOCKS_AT_FIRST);
@@ -40,6 +65,8 @@ pub struct Seen {
     pub module: bool,
     /// All disks, by number.
     pub disks: Vec<Zram>,
+    /// How the first disk that is not set up can be compressed, in the kernel's words.
+    pub algorithms: Vec<String>,
 }
 
 pub fn observe(host: &Host) -> Result<Seen> {
@@ -47,12 +74,28 @@ pub fn observe(host: &Host) -> Result<Seen> {
     let meminfo = std::fs::read_to_string(&path).context(Code::Io, path.display().to_string())?;
     let memory = size::memory_total(&meminfo)
         .ok_or_else(|| Error::new(Code::Io, path.display().to_string()).because("no MemTotal"))?;
-    Ok(Seen { memory, module: host.path("/sys/class/zram-control").exists(), disks: disks(host) })
+    let disks = disks(host);
+    let free = disks.iter().find(|disk| disk.bytes == 0).map(|disk| disk.number);
+    let listed = free.and_then(|number| {
+        std::fs::read_to_string(host.path(format!("/sys/block/zram{number}/comp_algorithm"))).ok()
+    });
+    let module = host.path("/sys/class/zram-control").exists();
+    Ok(Seen { memory, module, disks, algorithms: algorithms(&listed.unwrap_or_default()) })
 }
 
 /// The disk of the writable layer, if it is there.
 pub fn find(host: &Host) -> Option<Zram> {
     disks(host).into_iter().find(|disk| disk.file_system.is_some())
+}
+
+/// The words of comp_algorithm; the one in use is in brackets.
+fn algorithms(text: &str) -> Vec<String> {
+    text.split_whitespace().map(|word| word.trim_matches(['[', ']']).to_owned()).collect()
+}
+
+/// The fourth number of mm_stat (Documentation/admin-guide/blockdev/zram.rst).
+fn mem_limit(mm_stat: &str) -> Option<u64> {
+    mm_stat.split_whitespace().nth(3)?.parse().ok()
 }
 
 fn disks(host: &Host) -> Vec<Zram> {
@@ -62,21 +105,27 @@ fn disks(host: &Host) -> Vec<Zram> {
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
             let number = name.strip_prefix("zram")?.parse().ok()?;
-            let bytes =
-                std::fs::read_to_string(folder.join(&name).join("disksize")).ok()?.trim().parse().ok()?;
+            let read = |file: &str| std::fs::read_to_string(folder.join(&name).join(file)).ok();
+            let bytes = read("disksize")?.trim().parse().ok()?;
+            let mem_limit = read("mm_stat").and_then(|text| mem_limit(&text)).unwrap_or(0);
             let file_system = if bytes > 0 { our_file_system(host, &name) } else { None };
-            Some(Zram { number, bytes, file_system })
+            Some(Zram { number, bytes, mem_limit, file_system })
         })
         .collect();
     disks.sort_by_key(|disk| disk.number);
     disks
 }
 
-fn our_file_system(host: &Host, name: &str) -> Option<u64> {
-    let mut superblock = [0; template::SUPERBLOCK_BYTES];
+fn our_file_system(host: &Host, name: &str) -> Option<Formatted> {
     let disk = File::open(host.path("/dev").join(name)).ok()?;
+    let mut superblock = [0; xfs::SUPERBLOCK_BYTES];
+    disk.read_exact_at(&mut superblock, 0).ok()?;
+    if xfs::is_ours(&superblock) {
+        return Some(Formatted::Xfs);
+    }
+    let mut superblock = [0; template::SUPERBLOCK_BYTES];
     disk.read_exact_at(&mut superblock, template::SUPERBLOCK).ok()?;
-    template::blocks(&superblock)
+    template::blocks(&superblock).map(|blocks| Formatted::Ext4 { blocks })
 }
 
 #[cfg(test)]
@@ -93,17 +142,22 @@ mod tests {
         };
         write("proc/meminfo", b"MemTotal: 1000 kB\n");
         let host = Host::fake(root.path());
-        assert_eq!(observe(&host).unwrap(), Seen { memory: 1_024_000, module: false, disks: vec![] });
+        let none = Seen { memory: 1_024_000, module: false, disks: vec![], algorithms: vec![] };
+        assert_eq!(observe(&host).unwrap(), none);
         write("sys/class/zram-control/hot_add", b"");
         write("sys/block/sda/size", b"1\n");
         write("sys/block/zram1/disksize", b"4194304\n");
+        write("sys/block/zram1/mm_stat", b"  0  0  0  1048576  0  0  0  0  0\n");
+        write("sys/block/zram0/comp_algorithm", b"lzo-rle [lz4] zstd \n");
         write("dev/zram1", &template::inflate().unwrap());
         write("sys/block/zram0/disksize", b"0\n");
         write("dev/zram0", b"");
         let seen = observe(&host).unwrap();
-        let ours = Zram { number: 1, bytes: 4_194_304, file_system: Some(1024) };
+        let ext4 = Formatted::Ext4 { blocks: 1024 };
+        let ours = Zram { number: 1, bytes: 4_194_304, mem_limit: 1 << 20, file_system: Some(ext4) };
         assert!(seen.module);
-        assert_eq!(seen.disks, [Zram { number: 0, bytes: 0, file_system: None }, ours]);
+        assert_eq!(seen.disks, [Zram { number: 0, bytes: 0, mem_limit: 0, file_system: None }, ours]);
+        assert_eq!(seen.algorithms, ["lzo-rle", "lz4", "zstd"]);
         assert_eq!(find(&host), Some(ours));
     }
 
@@ -118,8 +172,12 @@ mod tests {
             (2048 * mib, Some(262_144), Some(524_288)),
             (2048 * mib, None, None),
         ];
-        for (bytes, file_system, to) in cases {
-            assert_eq!(Zram { number: 0, bytes, file_system }.grows_to(), to, "{bytes} {file_system:?}");
+        for (bytes, blocks, to) in cases {
+            let file_system = blocks.map(|blocks| Formatted::Ext4 { blocks });
+            let disk = Zram { number: 0, bytes, mem_limit: 0, file_system };
+            assert_eq!(disk.grows_to(), to, "{bytes} {blocks:?}");
         }
+        let xfs = Zram { number: 0, bytes: 2048 * mib, mem_limit: 0, file_system: Some(Formatted::Xfs) };
+        assert_eq!(xfs.grows_to(), None);
     }
 }

@@ -1,51 +1,121 @@
 //! Decides which zram disk to use.
 
-use super::apply::Action;
+use super::apply::{Action, SetUp};
 use super::observe::Seen;
+use super::{Step, xfs};
 use crate::engine::converge::Next;
+use crate::error::{Code, Error, Result};
+use crate::input::document::FileSystem;
 use crate::input::size::Size;
 
 /// zram works in pages.
 const PAGE: u64 = 4096;
 
-pub fn plan(size: Size, seen: &Seen) -> Next<Action> {
-    if let Some(ours) = seen.disks.iter().find(|disk| disk.file_system.is_some()) {
-        return Next::Done(format!("zram{}, {} MiB, ext4", ours.number, ours.bytes >> 20));
+pub fn plan(step: &Step, seen: &Seen) -> Result<Next<Action>> {
+    let pages = |size: Size| size.bytes(seen.memory).next_multiple_of(PAGE);
+    let mem_limit = step.mem_limit.map(pages);
+    let ours = seen.disks.iter().find_map(|disk| Some((disk, disk.file_system?)));
+    if let Some((disk, file_system)) = ours {
+        return Ok(match mem_limit {
+            Some(bytes) if bytes != disk.mem_limit => Next::Do(Action::Limit { number: disk.number, bytes }),
+            _ => {
+                let (number, mib, kind) = (disk.number, disk.bytes >> 20, file_system.kind());
+                Next::Done(format!("zram{number}, {mib} MiB, {kind}"))
+            }
+        });
+    }
+    let bytes = pages(step.size);
+    if step.fs == FileSystem::Xfs && bytes < xfs::SMALLEST {
+        return Err(Error::new(Code::ZramSize, format!("overlay.size {}", step.size)).because(format!(
+            "{} MiB; xfs needs at least {} MiB",
+            bytes >> 20,
+            xfs::SMALLEST >> 20
+        )));
     }
     if !seen.module {
-        return Next::Do(Action::Load);
+        return Ok(Next::Do(Action::Load));
     }
     // A disk with a size that is not ours belongs to somebody else, or a run was killed before it had written the
     // file system; an empty one costs nothing, so it is left alone.
-    match seen.disks.iter().find(|disk| disk.bytes == 0) {
-        Some(free) => {
-            let bytes = size.bytes(seen.memory).next_multiple_of(PAGE);
-            Next::Do(Action::SetUp { number: free.number, bytes })
-        }
-        None => Next::Do(Action::Add),
+    let Some(free) = seen.disks.iter().find(|disk| disk.bytes == 0) else {
+        return Ok(Next::Do(Action::Add));
+    };
+    if let Some(algorithm) = &step.algorithm
+        && !seen.algorithms.contains(algorithm)
+    {
+        return Err(Error::new(Code::ZramAlgorithm, format!("overlay.algorithm {algorithm:?}"))
+            .because(format!("the kernel has: {}", seen.algorithms.join(", "))));
     }
+    Ok(Next::Do(Action::SetUp(SetUp {
+        number: free.number,
+        algorithm: step.algorithm.clone(),
+        mem_limit,
+        bytes,
+        fs: step.fs,
+    })))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steps::zram::observe::Zram;
+    use crate::steps::zram::observe::{Formatted, Zram};
 
-    fn zram(number: u32, bytes: u64, ours: bool) -> Zram {
-        Zram { number, bytes, file_system: ours.then_some(1024) }
+    fn zram(number: u32, bytes: u64, file_system: Option<Formatted>) -> Zram {
+        Zram { number, bytes, mem_limit: 0, file_system }
     }
+
+    fn seen(module: bool, disks: Vec<Zram>) -> Seen {
+        Seen { memory: 1 << 30, module, disks, algorithms: vec!["lzo-rle".into(), "zstd".into()] }
+    }
+
+    fn step(size: u64, fs: FileSystem) -> Step {
+        Step { size: Size::Bytes(size), algorithm: None, mem_limit: None, fs }
+    }
+
+    const EXT4: Option<Formatted> = Some(Formatted::Ext4 { blocks: 1024 });
 
     #[test]
     fn from_nothing_to_done() {
+        let set_up = SetUp { number: 0, algorithm: None, mem_limit: None, bytes: 8192, fs: FileSystem::Ext4 };
         let cases = [
             (false, vec![], Next::Do(Action::Load)),
             (true, vec![], Next::Do(Action::Add)),
-            (true, vec![zram(0, 8192, false)], Next::Do(Action::Add)),
-            (true, vec![zram(0, 0, false)], Next::Do(Action::SetUp { number: 0, bytes: 8192 })),
-            (true, vec![zram(0, 1 << 20, true)], Next::Done("zram0, 1 MiB, ext4".into())),
+            (true, vec![zram(0, 8192, None)], Next::Do(Action::Add)),
+            (true, vec![zram(0, 0, None)], Next::Do(Action::SetUp(set_up))),
+            (true, vec![zram(0, 1 << 20, EXT4)], Next::Done("zram0, 1 MiB, ext4".into())),
+            (true, vec![zram(1, 1 << 30, Some(Formatted::Xfs))], Next::Done("zram1, 1024 MiB, xfs".into())),
         ];
         for (module, disks, next) in cases {
-            assert_eq!(plan(Size::Bytes(5000), &Seen { memory: 1 << 30, module, disks }), next);
+            assert_eq!(plan(&step(5000, FileSystem::Ext4), &seen(module, disks)).unwrap(), next);
         }
+    }
+
+    #[test]
+    fn compression_and_limit_are_those_of_the_plan() {
+        let mut step = step(5000, FileSystem::Ext4);
+        (step.algorithm, step.mem_limit) = (Some("zstd".into()), Some(Size::Bytes(4097)));
+        let free = seen(true, vec![zram(0, 0, None)]);
+        let Next::Do(Action::SetUp(disk)) = plan(&step, &free).unwrap() else { panic!() };
+        assert_eq!((disk.algorithm.as_deref(), disk.mem_limit), (Some("zstd"), Some(8192)));
+        // The kernel shows whole pages: what was just set is what is found again.
+        let mut disk = zram(0, 8192, EXT4);
+        let limit = Next::Do(Action::Limit { number: 0, bytes: 8192 });
+        assert_eq!(plan(&step, &seen(true, vec![disk])).unwrap(), limit);
+        disk.mem_limit = 8192;
+        assert!(matches!(plan(&step, &seen(true, vec![disk])).unwrap(), Next::Done(_)));
+        step.algorithm = Some("zip".into());
+        let error = plan(&step, &free).unwrap_err();
+        assert_eq!(error.code(), Code::ZramAlgorithm);
+        assert!(error.to_string().ends_with("the kernel has: lzo-rle, zstd"), "{error}");
+    }
+
+    #[test]
+    fn xfs_needs_its_smallest_size_before_anything_is_done() {
+        let nothing = seen(false, vec![]);
+        let error = plan(&step(xfs::SMALLEST - PAGE, FileSystem::Xfs), &nothing).unwrap_err();
+        assert_eq!(error.code(), Code::ZramSize);
+        assert!(error.to_string().ends_with("299 MiB; xfs needs at least 300 MiB"), "{error}");
+        let enough = plan(&step(xfs::SMALLEST, FileSystem::Xfs), &nothing).unwrap();
+        assert_eq!(enough, Next::Do(Action::Load));
     }
 }

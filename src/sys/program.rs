@@ -1,0 +1,131 @@
+//! The few programs that the agent runs, each with a deadline.
+
+use std::fmt;
+use std::io::{ErrorKind, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// As much of what a program says is kept.
+const MOST_SAID: u64 = 4096;
+/// Between two looks whether a program that closed its output has ended.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Why a program did not do its work.
+#[derive(Debug)]
+pub enum Failure {
+    /// There is no such program.
+    Missing,
+    /// It could not be started or waited for.
+    Start(std::io::Error),
+    /// It ended without success; what it said on its error output, in one line.
+    Failed(ExitStatus, String),
+    /// It had not ended in this time, and was killed.
+    Late(Duration),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Missing => f.write_str("the program is not there"),
+            Failure::Start(error) => write!(f, "{error}"),
+            Failure::Failed(status, said) if said.is_empty() => write!(f, "{status}"),
+            Failure::Failed(_, said) => f.write_str(said),
+            Failure::Late(limit) => write!(f, "it was not done after {} s", limit.as_secs()),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Runs `program`, found in PATH, without input, and waits for it for at most `limit`.
+///
+/// # Errors
+/// See [`Failure`].
+pub fn run(program: &str, args: &[&str], limit: Duration) -> Result<(), Failure> {
+    let deadline = Instant::now() + limit;
+    let command = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = match command {
+        Ok(child) => child,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(Failure::Missing),
+        Err(error) => return Err(Failure::Start(error)),
+    };
+    let (said, listen) = mpsc::channel();
+    if let Some(errors) = child.stderr.take() {
+        std::thread::spawn(move || {
+            // Nobody may be listening any more.
+            let _ = said.send(read(errors));
+        });
+    }
+    // The end of its output is the end of the program, or nearly so; a child of its own may keep it open.
+    let said = listen.recv_timeout(limit).unwrap_or_default();
+    match wait(&mut child, deadline) {
+        Ok(Some(status)) if status.success() => Ok(()),
+        Ok(Some(status)) => Err(Failure::Failed(status, said)),
+        Ok(None) => Err(Failure::Late(limit)),
+        Err(error) => Err(Failure::Start(error)),
+    }
+}
+
+/// Waits for `child`, and kills it at the deadline: then there is no status.
+fn wait(child: &mut Child, deadline: Instant) -> std::io::Result<Option<ExitStatus>> {
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if Instant::now() >= deadline {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// The beginning of what a program says, in one line; the rest is read too, so that it does not block.
+fn read(mut errors: impl Read) -> String {
+    let mut bytes = Vec::new();
+    let _ = errors.by_ref().take(MOST_SAID).read_to_end(&mut bytes);
+    let _ = std::io::copy(&mut errors, &mut std::io::sink());
+    String::from_utf8_lossy(&bytes).trim().replace('\n', "; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str, limit: Duration) -> Result<(), Failure> {
+        run("sh", &["-c", script], limit)
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn success_and_failure_with_what_was_said() {
+        sh("echo not this; exit 0", LONG).unwrap();
+        assert_eq!(sh("echo no >&2; echo way >&2; exit 3", LONG).unwrap_err().to_string(), "no; way");
+        assert_eq!(sh("exit 3", LONG).unwrap_err().to_string(), "exit status: 3");
+        assert!(matches!(run("no-such-program-of-diskless", &[], LONG), Err(Failure::Missing)));
+    }
+
+    #[test]
+    fn more_than_a_pipe_holds_is_read_and_not_kept() {
+        let error = sh("head -c 200000 /dev/zero | tr '\\0' x >&2; exit 1", LONG).unwrap_err();
+        assert_eq!(error.to_string().len() as u64, MOST_SAID);
+    }
+
+    #[test]
+    fn what_does_not_end_is_killed_at_its_deadline() {
+        for script in ["exec sleep 100", "exec 2>&-; exec sleep 100"] {
+            let begin = Instant::now();
+            let error = sh(script, Duration::from_secs(1)).unwrap_err();
+            assert_eq!(error.to_string(), "it was not done after 1 s");
+            assert!(begin.elapsed() < Duration::from_secs(30), "{script}");
+        }
+    }
+}
