@@ -12,6 +12,9 @@ use crate::sys::http;
 /// For steps that wait for nothing outside of the node. Slow machines derive keys slowly.
 const INSIDE: Duration = Duration::from_secs(120);
 
+/// What the steps will ask of the kernel, to be loaded while the network is waited for.
+pub const MODULES: &[&str] = &["iscsi_tcp", "sd_mod", "dm_crypt", "xts", "zram", "ext4", "overlay"];
+
 /// The steps that lead to the boot plan, which ends up in `slot`; none if it is on the kernel command line.
 pub fn until_document(config: &Config, slot: &fetch::Slot) -> Vec<Step<'static>> {
     let mut steps = Vec::new();

@@ -14,6 +14,7 @@ use crate::input::document::Report;
 use crate::input::facts::Facts;
 use crate::input::{identity, parameters};
 use crate::plan;
+use crate::sys::module;
 
 /// Where the lock of a run is.
 const LOCK: &str = "/run/diskless/lock";
@@ -30,6 +31,7 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
     };
     let cmdline = cmdline(host).map_err(&mut input)?;
     let config = Config::from_cmdline(&cmdline).map_err(&mut input)?;
+    module::load_ahead(host, plan::MODULES);
     let slot = Rc::new(OnceCell::new());
     if config.plan == Source::Parameters {
         // It was empty.

@@ -25,6 +25,20 @@ pub fn load(host: &Host, names: &[&str]) -> Result<()> {
     program::run("modprobe", &args, LIMIT).context(Code::Kernel, object())
 }
 
+/// Starts to load `names` and does not wait for them: what is not there yet when a step needs it, the step loads itself,
+/// and tells why it cannot.
+pub fn load_ahead(host: &Host, names: &[&str]) {
+    if !host.path("/lib/modules").exists() {
+        return;
+    }
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    std::thread::spawn(move || {
+        let args: Vec<&str> = ["-a", "--"].into_iter().chain(names.iter().map(String::as_str)).collect();
+        // Whoever needs one of them finds out himself.
+        let _ = program::run("modprobe", &args, LIMIT);
+    });
+}
+
 fn is_loaded(host: &Host, name: &str) -> bool {
     // The kernel writes _ for - in module names.
     host.path("/sys/module").join(name.replace('-', "_")).exists()
