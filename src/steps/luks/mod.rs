@@ -12,6 +12,8 @@ mod check;
 mod cipher;
 #[cfg(test)]
 mod fixture;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod hash;
 pub mod header;
 mod json;
