@@ -9,13 +9,15 @@ test: ## everything: lints, unit and integration tests, the virtual machines of 
 	@tests/run
 vm: ## boot scenarios: make vm S="first-boot wrong-luks-key", S=all, or folders
 	@.ci/deps && $(harness) run $(S)
+fuzz: ## random bytes for the parsers: make fuzz T="gpt dns" SECONDS=60
+	@.ci/deps && fuzz/run -max_total_time=$(or $(SECONDS),60) $(T)
 dist: ## the static agent, as target/dist/diskless
 	@.ci/deps && cargo build --release -p diskless
 	@install -D target/x86_64-unknown-linux-gnu/release/diskless target/dist/diskless && file target/dist/diskless
 lint: ## format, clippy, licences
-	@cargo fmt --all --check && cargo clippy --workspace --all-targets -- -D warnings
+	@cargo fmt --all --check && cargo fmt --manifest-path fuzz/Cargo.toml --check && cargo clippy --workspace --all-targets -- -D warnings
 	@if command -v cargo-deny > /dev/null; then cargo deny check licenses bans sources; else echo "NOT CHECKED: licences (no cargo-deny)"; fi
 clean-cache: ## remove what virtual machines need from ~/.cache/diskless
 	@$(harness) clean
 
-.PHONY: help demo test vm dist lint clean-cache
+.PHONY: help demo test vm fuzz dist lint clean-cache

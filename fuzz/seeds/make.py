@@ -83,6 +83,8 @@ keep("login/base64", login(1, (0, b"0", "AuthMethod=CHAP"), (0, b"0", "CHAP_A=7"
 keep("login/parts", login(0, (0x40, b"0", "AuthMethod=No"), (0x81, b"0", "X-a=b"), (4, b"0", "IFMarker=Yes"), (0x87, b"0")))
 keep("login/moved", login(0, (0x81, b"1", "TargetAddress=[2001:db8::1]:3261,1")))
 keep("login/refused", login(0, (0x81, b"2")))
+MANY = [f"X-{n:061}=" for n in range(64)]
+keep("login/many-keys", login(0, (0x81, b"0", "AuthMethod=None"), (0x44, b"0", *MANY), (4, b"0", *(key.replace("X", "Y") for key in MANY))))
 keep("login/digest", login(8, (0x81, b"0", "AuthMethod=None"), (0x87, b"0", "HeaderDigest=CRC32C", "DataDigest=None")))
 
 # A discovery: what a portal sends, as it travels.
@@ -119,8 +121,12 @@ both = luks({"0": keyslot(KDF), "1": keyslot(PBKDF, priority=2)}, flags=["allow-
 keep("luks-signed/pbkdf2", at(BINARY, 512) + plain)
 keep("luks-signed/two-keyslots", at(BINARY, 512) + both)
 keep("luks-signed/requirement", at(BINARY, 512) + luks({}, requirements={"mandatory": ["online-reencrypt"]}))
-keep("luks/version1", at({**BINARY, 6: b"\0\1"}, 592))
-keep("luks/binary", at(BINARY, 4096))
+whole = at({**BINARY, 4096: plain}, 0x4000)
+keep("luks/version2", at({0: whole, 448: hashlib.sha256(whole).digest()}, 0x4000))
+slot = struct.pack(">2I32s2I", 0x00AC71F3, 1000, bytes([5] * 32), 8, 4000)
+version1 = struct.pack(">6sH32s32s32s2I", b"LUKS\xba\xbe", 1, b"aes", b"xts-plain64", b"sha256", 4096, 64)
+version1 += struct.pack(">20s32sI40s", bytes([9] * 20), bytes([5] * 32), 1000, UUID) + slot
+keep("luks/version1", at({0: version1, **{256 + 48 * i: struct.pack(">I", 0xDEAD) for i in range(7)}}, 4096))
 
 # Partition tables on small disks.
 GUID = bytes(range(16))

@@ -23,5 +23,5 @@ fn chosen() -> Target {
 
 fuzz_target!(
     init: { CHOSEN.get_or_init(chosen); },
-    |data: &[u8]| { CHOSEN.get_or_init(chosen)(data) }
+    |data: &[u8]| CHOSEN.get_or_init(chosen)(data)
 );

@@ -41,7 +41,7 @@ pub fn cmdline(data: &[u8]) {
 pub fn words(data: &[u8]) {
     let text = &*String::from_utf8_lossy(data);
     if let Some(size) = Size::parse(text) {
-        assert!(size.bytes(u64::MAX) > 0);
+        assert!(size.bytes(u64::MAX) > 0 && text.starts_with(|first: char| first.is_ascii_digit()));
     }
     if let Some(portal) = Portal::parse(text) {
         assert_eq!(Portal::parse(&portal.to_string()), Some(portal));

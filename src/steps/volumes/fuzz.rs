@@ -43,9 +43,8 @@ pub fn gpt_signed(data: &[u8]) {
 }
 
 fn sign(disk: &mut [u8]) -> Option<()> {
-    let number = |disk: &[u8], at: usize| {
-        Some(u32::from_le_bytes(*disk.get(BLOCK + at..)?.first_chunk()?) as usize)
-    };
+    let number =
+        |disk: &[u8], at: usize| Some(u32::from_le_bytes(*disk.get(BLOCK + at..)?.first_chunk()?) as usize);
     let first = number(disk, 72)?.checked_mul(BLOCK)?;
     let length = number(disk, 80)?.checked_mul(number(disk, 84)?)?;
     let crc = crc32fast::hash(disk.get(first..first.checked_add(length)?)?);
@@ -84,6 +83,9 @@ pub fn mbr(data: &[u8]) {
 fn are_on_disk(partitions: &[Partition], blocks: u64) {
     for partition in partitions {
         assert!(partition.number > 0 && partition.blocks > 0, "{partition:?}");
-        assert!(partition.first.checked_add(partition.blocks).is_some_and(|end| end <= blocks), "{partition:?}");
+        assert!(
+            partition.first.checked_add(partition.blocks).is_some_and(|end| end <= blocks),
+            "{partition:?}"
+        );
     }
 }

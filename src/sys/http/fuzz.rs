@@ -20,7 +20,8 @@ pub fn answer(data: &[u8]) {
         return;
     }
     let Some(address) = serve(data) else { return };
-    let Ok(client) = Client::new(&format!("http://{address}/"), Duration::from_secs(5), Path::new("/")) else {
+    let Ok(client) = Client::new(&format!("http://{address}/"), Duration::from_secs(5), Path::new("/"))
+    else {
         return;
     };
     match client.get(&[], MOST) {

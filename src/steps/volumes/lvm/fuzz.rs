@@ -7,10 +7,12 @@ use crate::steps::volumes::fuzz::Bytes;
 
 const SECTOR: usize = 512;
 
+/// Of the device, most of which cannot be read.
+const SECTORS: u64 = 1 << 24;
+
 /// A device with a physical volume.
 pub fn device(data: &[u8]) {
-    let sectors = (data.len() / SECTOR) as u64;
-    if let Ok(Some(physical)) = read(&Bytes(data), (254, 0), sectors) {
+    if let Ok(Some(physical)) = read(&Bytes(data), (254, 0), SECTORS) {
         maps(&[physical]);
     }
 }
@@ -62,7 +64,7 @@ pub fn text(data: &[u8]) {
     let physical = group.disks.iter().enumerate().map(|(i, disk)| Physical {
         uuid: disk.uuid.clone(),
         device: (254, u32::try_from(i).unwrap_or(0)),
-        sectors: 1 << 24,
+        sectors: SECTORS,
         groups: vec![group.clone()],
         faults: Vec::new(),
     });
