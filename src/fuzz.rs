@@ -41,8 +41,3 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("iscsid-conf", steps::handover::fuzz::iscsid_conf),
     ("journal", crate::report::fuzz::journal),
 ];
-
-/// The parts of `data` between its lines' ends.
-pub(crate) fn lines(data: &[u8]) -> impl Iterator<Item = &[u8]> {
-    data.split(|byte| *byte == b'\n')
-}

@@ -87,6 +87,10 @@ MANY = [f"X-{n:061}=" for n in range(64)]
 keep("login/many-keys", login(0, (0x81, b"0", "AuthMethod=None"), (0x44, b"0", *MANY), (4, b"0", *(key.replace("X", "Y") for key in MANY))))
 keep("login/digest", login(8, (0x81, b"0", "AuthMethod=None"), (0x87, b"0", "HeaderDigest=CRC32C", "DataDigest=None")))
 
+# One address in many spellings.
+SPELLINGS = (f"TargetAddress=[{'0:' * zeros}:{'0' * more}1]:3260,1" for zeros in range(1, 7) for more in range(4))
+keep("pdu-text/spellings", "\0".join(["TargetName=iqn.2026-01.example:image", *SPELLINGS]).encode() + b"\0")
+
 # A discovery: what a portal sends, as it travels.
 LIST = b"TargetName=iqn.2026-01.example:image\0TargetAddress=198.18.0.1:3260,1\0TargetAddress=[fe80::1]:3260,1\0"
 TASK = {16: struct.pack(">I", 1), 20: b"\xff" * 4}

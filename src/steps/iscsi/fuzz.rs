@@ -16,7 +16,6 @@ use super::pdu::{BHS, MOST_DATA, Pdu};
 use super::session::{Negotiated, negotiate};
 use super::socket::Socket;
 use super::text;
-use crate::fuzz::lines;
 use crate::input::document::Algorithm;
 use crate::input::portal::Portal;
 use crate::input::secret::Secret;
@@ -75,7 +74,7 @@ pub fn login(data: &[u8]) {
         account: (how & 1 != 0).then_some(account),
         offer: &offer,
     });
-    for line in lines(script) {
+    for line in script.split(|byte| *byte == b'\n') {
         let [flags, status, keys @ ..] = line else { return };
         match login.next(&response(*flags, *status, keys)) {
             Ok(Next::Send(request)) => {
