@@ -16,6 +16,9 @@ use crate::{namespace, tree};
 /// Run inside the builder with the layout, the root folder, the kernel's version, the image to make, and modules.
 const DISK: &str = include_str!("../../assets/disk.sh");
 const FACTS_UNIT: &str = include_str!("../../assets/image/diskless-facts.service");
+/// A service of the site's, for plans that enable one.
+const SITE_UNIT: &str = "[Service]\nType=oneshot\nExecStart=/bin/true\nRemainAfterExit=yes\n\n\
+                         [Install]\nWantedBy=multi-user.target\n";
 const FACTS_SCRIPT: &str = include_str!("../../assets/image/diskless-facts");
 
 /// What udev and services of the booted image load. What the initramfs loaded stays.
@@ -66,7 +69,7 @@ fn word(layout: Layout) -> &'static str {
 /// All that decides what the image is, given the image root and the builder.
 pub fn recipe(layout: Layout) -> String {
     format!(
-        "{} {DISK} {FACTS_UNIT} {FACTS_SCRIPT} {MASKED:?} {DISABLED:?} {}",
+        "{} {DISK} {FACTS_UNIT} {SITE_UNIT} {FACTS_SCRIPT} {MASKED:?} {DISABLED:?} {}",
         word(layout),
         MODULES.join(" ")
     )
@@ -105,6 +108,7 @@ fn add_files(root: &Path) -> Result<()> {
     let units = root.join("etc/systemd/system");
     write(&root.join("usr/local/lib/diskless-facts"), FACTS_SCRIPT, 0o755)?;
     write(&units.join("diskless-facts.service"), FACTS_UNIT, 0o644)?;
+    write(&units.join("site.service"), SITE_UNIT, 0o644)?;
     link("../diskless-facts.service", &units.join("multi-user.target.wants/diskless-facts.service"))?;
     for unit in MASKED {
         link("/dev/null", &units.join(unit))?;
