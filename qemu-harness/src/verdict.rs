@@ -235,7 +235,7 @@ mod tests {
         watch.line("reboot: Power down", NOW);
         let good = json!({"root": "overlay"});
         assert_eq!(watch.ended(true, &record(&[good.clone(), good.clone()])), Verdict::Pass);
-        assert!(reason(watch.ended(true, &record(&[good.clone()]))).contains("1 times of 2"));
+        assert!(reason(watch.ended(true, &record(std::slice::from_ref(&good)))).contains("1 times of 2"));
         let why = reason(watch.ended(true, &record(&[good, json!({"root": "ext4"})])));
         assert!(why.contains("boot 2: /root"), "{why}");
     }

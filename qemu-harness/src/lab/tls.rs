@@ -58,3 +58,47 @@ fn params(names: Vec<String>) -> Result<CertificateParams> {
 fn fault(cause: impl std::fmt::Display) -> Error {
     Error::Host(format!("certificates: {cause}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+    use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConnection, StreamOwned};
+
+    use super::*;
+
+    /// What a client that knows `known` reads from the server of `authority`.
+    fn talk(authority: &Authority, known: &Authority) -> std::io::Result<String> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let client = TcpStream::connect(listener.local_addr()?)?;
+        let (server, _) = listener.accept()?;
+        let config = authority.server().unwrap();
+        let worker = std::thread::spawn(move || {
+            let mut stream = StreamOwned::new(ServerConnection::new(config).unwrap(), server);
+            stream.write_all(b"hello").and_then(|()| stream.flush())
+        });
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(known.pem.as_bytes()).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config =
+            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_root_certificates(roots).with_no_client_auth();
+        let name = ServerName::try_from(SERVER).unwrap();
+        let mut stream = StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), client);
+        let mut text = [0; 5];
+        let read = stream.read_exact(&mut text);
+        drop(stream);
+        let _ = worker.join().unwrap();
+        read.map(|()| String::from_utf8_lossy(&text).into_owned())
+    }
+
+    #[test]
+    fn only_who_knows_the_authority_trusts_the_server() {
+        let (authority, another) = (Authority::new().unwrap(), Authority::new().unwrap());
+        assert_eq!(talk(&authority, &authority).unwrap(), "hello");
+        let refused = talk(&authority, &another).unwrap_err().to_string();
+        assert!(refused.contains("UnknownIssuer") || refused.contains("BadSignature"), "{refused}");
+    }
+}
