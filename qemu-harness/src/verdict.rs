@@ -16,7 +16,7 @@ const SHELL: [&str; 3] =
 /// What the booted root says on the console when it has reported, and then waits for a word.
 pub const REPORTED: &str = "harness: reported";
 /// How long the image may take to go down and the machine to start anew.
-const RESTART: Duration = Duration::from_secs(120);
+const RESTART: Duration = Duration::from_secs(180);
 
 /// What the node did that the lab has seen.
 #[derive(Default)]
@@ -247,9 +247,9 @@ mod tests {
         let at = Duration::from_secs;
         assert_eq!(watch.line(REPORTED, at(100)), None);
         assert_eq!(watch.line("Stopping something", at(110)), None);
-        assert!(reason(watch.line("A stop job is running", at(221)).unwrap()).contains("go down"));
-        assert_eq!(watch.line("[    0.0] Linux version 6.1", at(222)), None);
-        assert_eq!(watch.line("[    1.0] anything", at(400)), None);
+        assert!(reason(watch.line("A stop job is running", at(281)).unwrap()).contains("go down"));
+        assert_eq!(watch.line("[    0.0] Linux version 6.1", at(282)), None);
+        assert_eq!(watch.line("[    1.0] anything", at(900)), None);
     }
 
     #[test]
