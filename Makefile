@@ -12,10 +12,13 @@ vm: ## boot scenarios: make vm S="first-boot wrong-luks-key", S=all, or folders
 dist: ## the static agent, as target/dist/diskless
 	@.ci/deps && cargo build --release -p diskless
 	@install -D target/x86_64-unknown-linux-gnu/release/diskless target/dist/diskless && file target/dist/diskless
+initramfs: ## for a site's image, as root: make initramfs ROOT=/path/to/its/root [KVER=...] [OUT=target/initramfs.img]
+	@.ci/deps && cargo build --release -p diskless
+	@dracut-module/build target/x86_64-unknown-linux-gnu/release/diskless "$(ROOT)" "$(KVER)" "$(OUT)"
 lint: ## format, clippy, licences
 	@cargo fmt --all --check && cargo clippy --workspace --all-targets -- -D warnings
 	@if command -v cargo-deny > /dev/null; then cargo deny check licenses bans sources; else echo "NOT CHECKED: licences (no cargo-deny)"; fi
 clean-cache: ## remove what virtual machines need from ~/.cache/diskless
 	@$(harness) clean
 
-.PHONY: help demo test vm dist lint clean-cache
+.PHONY: help demo test vm dist initramfs lint clean-cache

@@ -114,11 +114,11 @@ pub fn inside(request: &Request) -> Result<u8> {
     unshare(CloneFlags::CLONE_NEWNS).at("unshare", "the mount namespace")?;
     namespace::protect_host(cache.folder())?;
     namespace::tmpfs(&scratch(cache.folder()))?;
-    let supplies = Supplies::plan(&request.repository, &request.agent)?;
-    supplies.announce(&cache);
-    let ready = supplies.prepare(&cache)?;
     let scenarios: Vec<Scenario> =
         request.scenarios.iter().map(|folder| Scenario::load(folder)).collect::<Result<_>>()?;
+    let supplies = Supplies::plan(&request.repository, &request.agent, &scenarios)?;
+    supplies.announce(&cache);
+    let ready = supplies.prepare(&cache)?;
     let (mut passed, mut failed) = (0, 0);
     for scenario in &scenarios {
         let outcome = match request.work {
