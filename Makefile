@@ -9,6 +9,8 @@ test: ## everything: lints, unit and integration tests, the virtual machines of 
 	@tests/run
 vm: ## boot scenarios: make vm S="first-boot wrong-luks-key", S=all, or folders
 	@.ci/deps && $(harness) run $(S)
+bench: ## measure diskless beside its peers, in one run: a table, and target/bench.json
+	@.ci/deps && $(harness) bench
 dist: ## the static agent, as target/dist/diskless
 	@.ci/deps && cargo build --release -p diskless
 	@install -D target/x86_64-unknown-linux-gnu/release/diskless target/dist/diskless && file target/dist/diskless
@@ -21,4 +23,4 @@ lint: ## format, clippy, licences
 clean-cache: ## remove what virtual machines need from ~/.cache/diskless
 	@$(harness) clean
 
-.PHONY: help demo test vm dist initramfs lint clean-cache
+.PHONY: help demo test vm bench dist initramfs lint clean-cache

@@ -16,7 +16,7 @@ diskless_nics="
     mlx4_en mlx5_core mlxsw_pci bnx2 bnx2x bnxt_en tg3 i40e ice iavf ixgbe ixgbevf igb igbvf igc e1000e e1000 fm10k
     qed qede qlcnic netxen_nic cxgb3 cxgb4 cxgb4vf be2net sfc sfc_falcon enic ena gve mana atlantic nfp ionic hinic hns3
     octeontx2 thunderx nicvf r8169 r8152 8139cp 8139too sky2 skge forcedeth alx atl1c jme pcnet32
-    virtio_net vmxnet3 hv_netvsc xen-netfront
+    virtio_net virtio_pci virtio_mmio vmxnet3 hv_netvsc hv_vmbus pci-hyperv xen-netfront
     ib_ipoib mlx4_ib mlx5_ib hfi1 irdma
     bonding 8021q"
 

@@ -1,4 +1,4 @@
-# Inside the builder: makes the image $4 in the layout $1 (gpt, mbr, lvm) from the folder $2, with the modules $5... of
+# Inside the builder: makes the image $4 in the layout $1 (gpt, mbr, lvm, bare) from the folder $2, with the modules $5... of
 # kernel $3.
 set -eu
 layout=$1 root=$2 version=$3 image=$4
@@ -25,6 +25,12 @@ if [ "$layout" = lvm ]; then
     truncate -s 1M /tmp/var.ext4
     file_system /tmp/root/var var /tmp/var.ext4 0
     var=$size
+fi
+
+if [ "$layout" = bare ]; then
+    truncate -s 1M "$image"
+    file_system "$root" root "$image" 0
+    exit
 fi
 
 # A MiB before and after for the partition tables.

@@ -8,6 +8,7 @@ use std::thread;
 use nix::sched::{CloneFlags, unshare};
 use serde::{Deserialize, Serialize};
 
+use crate::bench;
 use crate::cache::Cache;
 use crate::error::{At, Error, Result};
 use crate::namespace;
@@ -60,6 +61,8 @@ pub enum Work {
     Demo,
     /// Run them, and look for traces on the host.
     SelfCheck,
+    /// Measure.
+    Bench,
     /// Remove the cache.
     Clean,
 }
@@ -119,6 +122,9 @@ pub fn inside(request: &Request) -> Result<u8> {
     let supplies = Supplies::plan(&request.repository, &request.agent, &scenarios)?;
     supplies.announce(&cache);
     let ready = supplies.prepare(&cache)?;
+    if request.work == Work::Bench {
+        return bench::run(&scenarios, &request.agent, &ready, &cache).map(|()| 0);
+    }
     let (mut passed, mut failed) = (0, 0);
     for scenario in &scenarios {
         let outcome = match request.work {

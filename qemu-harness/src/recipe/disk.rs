@@ -63,6 +63,7 @@ fn word(layout: Layout) -> &'static str {
         Layout::Gpt => "gpt",
         Layout::Lvm => "lvm",
         Layout::Mbr => "mbr",
+        Layout::Bare => "bare",
     }
 }
 

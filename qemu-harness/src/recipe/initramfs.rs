@@ -10,7 +10,7 @@ use super::Sources;
 use crate::cache::Cache;
 use crate::chroot::Root;
 use crate::error::{At, Result};
-use crate::scenario::Initramfs;
+use crate::scenario::{Initramfs, Modules};
 use crate::{command, namespace, tree};
 
 /// Where the builder's dracut looks for modules, and where the module's files come from.
@@ -18,8 +18,22 @@ const MODULES: &str = "usr/lib/dracut/modules.d";
 const UNITS: &str = "usr/lib/systemd/system";
 const AGENT: &str = "usr/bin/diskless";
 /// As a site would call it, but for the compression: without KVM the kernel takes seconds to undo any.
-const DRACUT: [&str; 6] =
-    ["--force", "--no-early-microcode", "--add", "diskless systemd-networkd", "--no-compress", "--kver"];
+const DRACUT: [&str; 4] = ["--force", "--no-early-microcode", "--no-compress", "--kver"];
+/// By what is to be in it.
+const ALL: &[&str] = &["--add", "diskless systemd-networkd"];
+const FEW: &[&str] = &["--modules", "diskless systemd-networkd base udev-rules fs-lib"];
+/// With systemd-networkd dracut's iscsi never logs in, and its unit refers to a script that it does not install.
+const STOCK: &[&str] = &[
+    "--add",
+    "iscsi crypt network-legacy",
+    "--omit",
+    "systemd-networkd network-manager",
+    "--install",
+    "/lib/open-iscsi/startup-checks.sh",
+];
+/// Without a name of its own the machine that builds gets no iscsi module; nodes bring their own.
+const BUILDER_NAME: (&str, &str) =
+    ("etc/iscsi/initiatorname.iscsi", "InitiatorName=iqn.2026-01.org.example:builder\n");
 /// For any machine, not for the one that builds it.
 const ANY: [&str; 2] = ["--no-hostonly", "--no-hostonly-cmdline"];
 const HOSTONLY: [&str; 1] = ["--hostonly"];
@@ -30,10 +44,19 @@ fn hostonly(options: Initramfs) -> &'static [&'static str] {
     if options.hostonly { &HOSTONLY } else { &ANY }
 }
 
+fn modules(options: Initramfs) -> &'static [&'static str] {
+    match options.modules {
+        Modules::All => ALL,
+        Modules::Few => FEW,
+        Modules::Stock => STOCK,
+    }
+}
+
 /// All that decides what the initramfs is, given the builder and the sources.
 pub fn recipe(options: Initramfs) -> String {
     let configuration = if options.mkfs_xfs { CONFIGURATION.1 } else { "" };
-    format!("{} {} {configuration}", hostonly(options).join(" "), DRACUT.join(" "))
+    let words = [hostonly(options), modules(options), &DRACUT].concat().join(" ");
+    format!("{words} {configuration}")
 }
 
 /// Makes the initramfs at `at`; the builder stays as it is.
@@ -60,9 +83,13 @@ pub fn make(
             let (name, text) = CONFIGURATION;
             fs::write(path.join(name), text).at("write", name)?;
         }
+        if options.modules == Modules::Stock {
+            let (name, text) = BUILDER_NAME;
+            fs::write(path.join(name), text).at("write", name)?;
+        }
         let root = Root::enter(&path, cache.folder())?;
         let mut dracut = root.command("dracut");
-        dracut.args(hostonly(options)).args(DRACUT).arg(version).arg(root.inside(at)?);
+        dracut.args(hostonly(options)).args(modules(options)).args(DRACUT).arg(version).arg(root.inside(at)?);
         command::run(&mut dracut, &cache.log("initramfs"))
     })
 }

@@ -26,7 +26,7 @@ pub use mirror::VARIABLE as MIRROR;
 use crate::cache::Cache;
 use crate::error::{At, Error, Result};
 use crate::key::{Ingredients, Key};
-use crate::scenario::{Encryption, Image, Initramfs, Layout, Scenario};
+use crate::scenario::{Encryption, Image, Initramfs, Layout, Modules, Scenario};
 
 /// A cached thing, with what making it takes (on two cores, with a fast network).
 struct Item {
@@ -43,6 +43,8 @@ pub struct Supplies {
     base: Item,
     builder: Item,
     image: Item,
+    /// The builder with what dracut's own modules need; only for an initramfs of these.
+    stock: Option<Item>,
     disks: BTreeMap<Layout, Item>,
     encrypted: BTreeMap<Image, Item>,
     initramfs: BTreeMap<Initramfs, Item>,
@@ -92,6 +94,7 @@ fn disk_name(layout: Layout) -> &'static str {
         Layout::Gpt => "disk",
         Layout::Lvm => "disklvm",
         Layout::Mbr => "diskmbr",
+        Layout::Bare => "diskbare",
     }
 }
 
@@ -106,7 +109,13 @@ fn encrypted_name(image: Image) -> String {
 }
 
 fn initramfs_name(options: Initramfs) -> String {
-    let parts = [(true, "initramfs"), (options.hostonly, "hostonly"), (options.mkfs_xfs, "xfs")];
+    let parts = [
+        (true, "initramfs"),
+        (options.hostonly, "hostonly"),
+        (options.mkfs_xfs, "xfs"),
+        (options.modules == Modules::Few, "few"),
+        (options.modules == Modules::Stock, "stock"),
+    ];
     parts.iter().filter(|(there, _)| *there).map(|(_, part)| *part).collect()
 }
 
@@ -120,6 +129,7 @@ impl Supplies {
         };
         let base = Ingredients::of("base").text(&roots::base_recipe()).finish();
         let builder = Ingredients::of("builder").key(&base).text(&roots::builder_recipe()).finish();
+        let stock = Ingredients::of("stock").key(&builder).text(&roots::stock_recipe()).finish();
         let image = Ingredients::of("image").key(&base).text(&roots::image_recipe()).finish();
         let item = |name: &str, what, key, seconds, download_mib, disk_mib| Item {
             name: name.to_owned(),
@@ -146,8 +156,9 @@ impl Supplies {
         }
         let mut initramfs = BTreeMap::new();
         for options in scenarios.iter().map(|scenario| scenario.document.initramfs) {
+            let made_in = if options.modules == Modules::Stock { &stock } else { &builder };
             let key = Ingredients::of("initramfs")
-                .key(&builder)
+                .key(made_in)
                 .text(&initramfs::recipe(options))
                 .file(&sources.agent)?
                 .folder(&sources.modules)?
@@ -159,6 +170,9 @@ impl Supplies {
         Ok(Supplies {
             base: item("base", "a small Debian, by debootstrap", base, 45, 35, 240),
             builder: item("builder", "a Debian with QEMU, dracut, tgt and a kernel", builder, 45, 150, 950),
+            stock: initramfs.keys().any(|options| options.modules == Modules::Stock).then(|| {
+                item("stock", "the builder, with what dracut's own modules need", stock, 30, 5, 1000)
+            }),
             image: item("image", "the Debian that nodes boot", image, 20, 20, 320),
             disks,
             encrypted,
@@ -169,7 +183,8 @@ impl Supplies {
 
     fn items(&self) -> impl Iterator<Item = &Item> {
         let images = self.disks.values().chain(self.encrypted.values());
-        [&self.base, &self.builder, &self.image].into_iter().chain(images).chain(self.initramfs.values())
+        let roots = [&self.base, &self.builder, &self.image].into_iter().chain(&self.stock);
+        roots.chain(images).chain(self.initramfs.values())
     }
 
     /// Says what is still to be made and what that takes.
@@ -213,9 +228,14 @@ impl Supplies {
         images.extend(
             disks.into_iter().map(|(layout, at)| (Image { encryption: Encryption::None, layout }, at)),
         );
+        let stock = match &self.stock {
+            Some(item) => make(cache, item, |at| roots::make_stock(cache, &builder, at))?,
+            None => PathBuf::new(),
+        };
         let mut initramfs = BTreeMap::new();
         for (&options, item) in &self.initramfs {
-            let make_it = |at: &Path| initramfs::make(cache, &builder, &self.sources, &version, options, at);
+            let root = if options.modules == Modules::Stock { &stock } else { &builder };
+            let make_it = |at: &Path| initramfs::make(cache, root, &self.sources, &version, options, at);
             initramfs.insert(options, make(cache, item, make_it)?);
         }
         let kernel = builder.join("boot").join(format!("vmlinuz-{version}"));
@@ -252,14 +272,16 @@ mod tests {
     #[test]
     fn no_name_is_the_beginning_of_another() {
         let mut names = Vec::new();
-        for layout in [Layout::Gpt, Layout::Lvm, Layout::Mbr] {
+        for layout in [Layout::Gpt, Layout::Lvm, Layout::Mbr, Layout::Bare] {
             names.push(disk_name(layout).to_owned());
             for encryption in [Encryption::Luks2, Encryption::Luks1, Encryption::Argon2Huge] {
                 names.push(encrypted_name(Image { encryption, layout }));
             }
         }
         for (hostonly, mkfs_xfs) in [(false, false), (false, true), (true, false), (true, true)] {
-            names.push(initramfs_name(Initramfs { hostonly, mkfs_xfs }));
+            for modules in [Modules::All, Modules::Few, Modules::Stock] {
+                names.push(initramfs_name(Initramfs { hostonly, mkfs_xfs, modules }));
+            }
         }
         let different: BTreeSet<_> = names.iter().collect();
         assert_eq!(different.len(), names.len());

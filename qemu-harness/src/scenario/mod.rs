@@ -113,6 +113,21 @@ pub struct Initramfs {
     pub hostonly: bool,
     /// With mkfs.xfs in it.
     pub mkfs_xfs: bool,
+    /// What is in it beside.
+    pub modules: Modules,
+}
+
+/// Modules of dracut.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Modules {
+    /// Diskless, and all that dracut takes by itself.
+    #[default]
+    All,
+    /// Diskless, and what it needs.
+    Few,
+    /// Not diskless: dracut's own for iSCSI and LUKS. It needs no agent; the benchmarks compare with it.
+    Stock,
 }
 
 /// `[kernel]`

@@ -92,6 +92,8 @@ pub enum Layout {
     Lvm,
     /// As `Gpt`, with a partition table of the old kind.
     Mbr,
+    /// No partitions, ext4.
+    Bare,
 }
 
 const ENCRYPTIONS: [(&str, Encryption); 4] = [
@@ -100,7 +102,7 @@ const ENCRYPTIONS: [(&str, Encryption); 4] = [
     ("luks1", Encryption::Luks1),
     ("argon2-huge", Encryption::Argon2Huge),
 ];
-const LAYOUTS: [(&str, Layout); 2] = [("lvm", Layout::Lvm), ("mbr", Layout::Mbr)];
+const LAYOUTS: [(&str, Layout); 3] = [("lvm", Layout::Lvm), ("mbr", Layout::Mbr), ("bare", Layout::Bare)];
 
 impl TryFrom<String> for Image {
     type Error = String;
@@ -136,6 +138,7 @@ mod tests {
             ("luks-lvm", Luks2, Lvm),
             ("luks1", Luks1, Gpt),
             ("luks1-mbr", Luks1, Mbr),
+            ("luks-bare", Luks2, Bare),
             ("argon2-huge", Argon2Huge, Gpt),
         ];
         for (text, encryption, layout) in cases {
