@@ -4,8 +4,6 @@ mod apply;
 mod observe;
 mod plan;
 
-pub use apply::key;
-
 use std::cell::OnceCell;
 use std::rc::Rc;
 
