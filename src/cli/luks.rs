@@ -4,15 +4,16 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use super::{Failed, no_more, print};
+use super::{Failed, print};
 use crate::engine::host::Host;
-use crate::error::{Code, Context, Error, Result};
+use crate::error::{Code, Context};
+use crate::steps::luks::describe::{Description, Keyslot, describe};
+use crate::steps::luks::open_volume;
 use crate::steps::luks::source::{self, Piece};
-use crate::steps::luks::{Description, describe, open_volume};
 
 const HELP: &str = "\
 diskless luks - looks at LUKS headers and tries keys
@@ -126,4 +127,151 @@ fn test(args: &mut Parser, host: &Host) -> Result<(), Failed> {
         let _ = write!(text, "; {note}");
     }
     print(&format!("{text}\n"))
+}
+
+/// A header for people: a line each.
+fn text(header: &Description) -> String {
+    let mut lines = vec![(format!("LUKS{}", header.version), format!("UUID {}", header.uuid))];
+    let mut line = |name: &str, what: String| lines.push((name.to_owned(), what));
+    for (name, text) in [("label", &header.label), ("subsystem", &header.subsystem)] {
+        text.iter().for_each(|text| line(name, text.clone()));
+    }
+    let sequence = header.sequence.map(|sequence| format!(", change {sequence}")).unwrap_or_default();
+    let Description { copy, header_offset, header_size, .. } = header;
+    line("header", format!("{copy}, {header_size} bytes at byte {header_offset}{sequence}"));
+    header.note.iter().for_each(|note| line("note", note.clone()));
+    for (name, words) in [("requires", &header.requirements), ("flags", &header.flags)] {
+        if !words.is_empty() {
+            line(name, words.join(" "));
+        }
+    }
+    for segment in &header.segments {
+        let mut what = vec![segment.kind.clone()];
+        what.extend(segment.cipher.clone());
+        what.push(format!("sectors of {} bytes", segment.sector_size));
+        what.push(match segment.size {
+            Some(size) => format!("{size} bytes from byte {}", segment.offset),
+            None => format!("from byte {} to the end", segment.offset),
+        });
+        what.extend(segment.integrity.as_ref().map(|kind| format!("integrity {kind}")));
+        line(&format!("segment {}", segment.id), what.join(", "));
+    }
+    for keyslot in &header.keyslots {
+        line(&format!("keyslot {}", keyslot.id), keyslot_text(keyslot));
+    }
+    for digest in &header.digests {
+        let mut what = vec![digest.kind.clone()];
+        what.extend(digest.hash.clone());
+        what.extend(digest.iterations.map(|iterations| format!("{iterations} iterations")));
+        what.push(format!("keyslots [{}]", list(&digest.keyslots)));
+        what.push(format!("segments [{}]", list(&digest.segments)));
+        line(&format!("digest {}", digest.id), what.join(", "));
+    }
+    let verdict = header.problem.as_ref().map(|problem| format!("cannot open it: {problem}"));
+    line("diskless", verdict.unwrap_or_else(|| "can open it".into()));
+    lines.iter().fold(String::new(), |text, (name, what)| text + &plain(&format!("{name:<11} {what}")) + "\n")
+}
+
+fn keyslot_text(keyslot: &Keyslot) -> String {
+    let mut what = vec![keyslot.kind.clone()];
+    what.extend(keyslot.key_size.map(|bytes| format!("{}-bit key", u64::from(bytes) * 8)));
+    if let Some(kdf) = &keyslot.kdf {
+        what.push(kdf.kind.clone());
+        what.extend(kdf.hash.clone());
+        for (number, unit) in [
+            (kdf.iterations, "iterations"),
+            (kdf.time, "passes"),
+            (kdf.memory, "KiB of memory"),
+            (kdf.cpus, "lanes"),
+        ] {
+            what.extend(number.map(|number| format!("{number} {unit}")));
+        }
+    }
+    what.extend(keyslot.cipher.clone());
+    what.extend(keyslot.offset.map(|offset| format!("at byte {offset}")));
+    if keyslot.priority != "normal" {
+        what.push(format!("priority {}", keyslot.priority));
+    }
+    what.extend(keyslot.problem.as_ref().map(|problem| format!("cannot be used: {problem}")));
+    what.join(", ")
+}
+
+fn list(ids: &[u64]) -> String {
+    ids.iter().map(u64::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// Names in a header are anybody's: nothing in them may move the cursor.
+fn plain(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::luks::describe::{Digest, Kdf, Segment};
+
+    #[test]
+    fn a_header_for_people() {
+        let header = Description {
+            version: 2,
+            uuid: "01234567-89ab-cdef-0123-456789abcdef".into(),
+            label: Some("image\x1b[2J\n1".into()),
+            subsystem: None,
+            copy: "secondary",
+            header_offset: 16384,
+            header_size: 16384,
+            sequence: Some(3),
+            note: Some("the primary LUKS header is damaged".into()),
+            requirements: vec!["opal".into()],
+            flags: vec![],
+            segments: vec![Segment {
+                id: 0,
+                kind: "crypt".into(),
+                cipher: Some("aes-xts-plain64".into()),
+                sector_size: 4096,
+                offset: 16_777_216,
+                size: None,
+                integrity: None,
+            }],
+            keyslots: vec![Keyslot {
+                id: 1,
+                kind: "luks2".into(),
+                priority: "prefer",
+                key_size: Some(64),
+                cipher: Some("aes-xts-plain64".into()),
+                offset: Some(32768),
+                kdf: Some(Kdf {
+                    kind: "argon2id".into(),
+                    hash: None,
+                    iterations: None,
+                    time: Some(4),
+                    memory: Some(65536),
+                    cpus: Some(2),
+                }),
+                problem: None,
+            }],
+            digests: vec![Digest {
+                id: 0,
+                kind: "pbkdf2".into(),
+                hash: Some("sha256".into()),
+                iterations: Some(1000),
+                keyslots: vec![0, 1],
+                segments: vec![0],
+            }],
+            problem: Some("disk: requirement \"opal\"".into()),
+        };
+        let expected = "\
+LUKS2       UUID 01234567-89ab-cdef-0123-456789abcdef
+label       image\u{fffd}[2J\u{fffd}1
+header      secondary, 16384 bytes at byte 16384, change 3
+note        the primary LUKS header is damaged
+requires    opal
+segment 0   crypt, aes-xts-plain64, sectors of 4096 bytes, from byte 16777216 to the end
+keyslot 1   luks2, 512-bit key, argon2id, 4 passes, 65536 KiB of memory, 2 lanes, aes-xts-plain64, at byte 32768, \
+            priority prefer
+digest 0    pbkdf2, sha256, 1000 iterations, keyslots [0 1], segments [0]
+diskless    cannot open it: disk: requirement \"opal\"
+";
+        assert_eq!(text(&header), expected);
+    }
 }

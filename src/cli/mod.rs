@@ -1,6 +1,7 @@
 //! The verbs of the command line: one file each, which reads the arguments of its verb itself.
 
 mod boot;
+mod luks;
 mod status;
 
 use std::ffi::OsString;
@@ -20,6 +21,8 @@ diskless - boots a diskless node from its initramfs
 
 usage: diskless boot             fetch the boot plan and put the new root together; again: go on
        diskless status [--json]  what the last run did, and what it waits for
+       diskless luks dump|test ...
+                                 look at a LUKS header, try a key; see diskless luks --help
        diskless generator NORMAL EARLY LATE
                                  systemd's own: add the agent to the boot when the kernel command line asks for it
        diskless --help | --version
@@ -31,7 +34,8 @@ Exit codes: 0 done, 1 failed, 2 usage.
 /// A verb: its name, and what it does with its arguments.
 type Verb = (&'static str, fn(&mut Parser, &Host) -> Result<(), Failed>);
 
-const VERBS: &[Verb] = &[("boot", boot::main), ("status", status::main), ("generator", generate)];
+const VERBS: &[Verb] =
+    &[("boot", boot::main), ("luks", luks::main), ("status", status::main), ("generator", generate)];
 
 /// Runs the verb that `args` ask for; the first of them is the name of the program.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -134,8 +138,16 @@ mod tests {
 
     #[test]
     fn verbs() {
-        let good =
-            ["diskless status", "diskless status --json", "diskless-generator /n /e /l", "diskless --help"];
+        let good = [
+            "diskless status",
+            "diskless status --json",
+            "diskless-generator /n /e /l",
+            "diskless --help",
+            "diskless luks --help",
+            "diskless luks test --help",
+            "diskless luks dump /nonexistent --header /none --json",
+            "diskless luks test --key-file=/none --key-size 32 --key-offset 1 --keyslot 0 /nonexistent",
+        ];
         for words in good {
             assert!(!usage(words), "{words}");
         }
@@ -145,6 +157,14 @@ mod tests {
             "diskless boot now",
             "diskless generator /n",
             "diskless reboot",
+            "diskless luks",
+            "diskless luks open /nonexistent",
+            "diskless luks dump",
+            "diskless luks dump /nonexistent /other",
+            "diskless luks test /nonexistent",
+            "diskless luks test --key-file /none",
+            "diskless luks test --key-file /none --keyslot x /nonexistent",
+            "diskless luks test --key-file /none --key-size -1 /nonexistent",
         ];
         for words in bad {
             assert!(usage(words), "{words}");

@@ -147,7 +147,7 @@ fn problem(metadata: &Result<Metadata>, keyslot: u32) -> Option<String> {
 }
 
 fn luks1_header(header: &luks1::Header, metadata: Result<Metadata>) -> Description {
-    let keyslots = header.keyslots.iter().map(|(id, slot)| Keyslot {
+    let keyslots = header.in_use().map(|(id, slot)| Keyslot {
         id: *id,
         kind: "luks1".into(),
         priority: "normal",
@@ -191,7 +191,7 @@ fn luks1_header(header: &luks1::Header, metadata: Result<Metadata>) -> Descripti
             kind: "pbkdf2".into(),
             hash: Some(header.hash.clone()),
             iterations: Some(header.iterations),
-            keyslots: header.keyslots.iter().map(|(id, _)| u64::from(*id)).collect(),
+            keyslots: header.in_use().map(|(id, _)| u64::from(*id)).collect(),
             segments: vec![0],
         }],
         problem: metadata.err().map(|error| error.to_string()),
@@ -290,9 +290,9 @@ mod tests {
         assert!(described.problem.unwrap().ends_with("requirement \"opal\""));
         assert_eq!(described.keyslots[0].kdf.as_ref().unwrap().kind, "scrypt");
         let mut luks1 = fixture::luks1();
-        luks1[208 + 47] ^= 1;
+        luks1[208 + 4] = 255;
         let described = describe(&mut Cursor::new(&luks1), "disk").unwrap();
-        assert_eq!(described.keyslots[0].problem.as_deref(), Some("4001 stripes"));
+        assert_eq!(described.keyslots[0].problem.as_deref(), Some("4278191080 iterations"));
         luks1[40..44].copy_from_slice(b"ecb\0");
         let described = describe(&mut Cursor::new(&luks1), "disk").unwrap();
         assert!(described.problem.unwrap().ends_with("cipher \"aes-ecb\""));

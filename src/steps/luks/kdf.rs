@@ -211,8 +211,11 @@ mod tests {
     #[test]
     fn costs_are_bounded() {
         let pbkdf2 = |iterations| Kdf::Pbkdf2 { hash: Hash::Sha256, iterations, salt: vec![] };
-        let argon2 = |time, memory, lanes| Kdf::Argon2 { kind: Argon2Kind::I, time, memory, lanes, salt: vec![] };
-        for good in [pbkdf2(MOST_ITERATIONS), argon2(64, 4 << 20, 4), argon2(4, 64, 8), argon2(4, 1 << 20, 255)] {
+        let argon2 =
+            |time, memory, lanes| Kdf::Argon2 { kind: Argon2Kind::I, time, memory, lanes, salt: vec![] };
+        for good in
+            [pbkdf2(MOST_ITERATIONS), argon2(64, 4 << 20, 4), argon2(4, 64, 8), argon2(4, 1 << 20, 255)]
+        {
             assert_eq!(good.excess(), None, "{good:?}");
         }
         for (bad, what) in [

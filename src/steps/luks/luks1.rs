@@ -18,9 +18,8 @@ pub const SIZE: usize = 592;
 const KEYSLOTS: u32 = 8;
 const KEYSLOTS_AT: usize = 208;
 const KEYSLOT: usize = 48;
-/// Marks of a keyslot.
+/// The mark of a keyslot in use. Any other says that it is not.
 const ENABLED: u32 = 0x00ac_71f3;
-const DISABLED: u32 = 0x0000_dead;
 
 /// The header as it is written, nothing judged yet but that it is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,13 +40,22 @@ pub struct Header {
     pub iterations: u32,
     /// The UUID in its usual form, 36 characters.
     pub uuid: String,
-    /// The keyslots in use, by number.
+    /// The keyslots, by number.
     pub keyslots: Vec<(u32, Slot)>,
 }
 
-/// A keyslot in use.
+impl Header {
+    /// The keyslots in use.
+    pub fn in_use(&self) -> impl Iterator<Item = &(u32, Slot)> {
+        self.keyslots.iter().filter(|(_, slot)| slot.in_use)
+    }
+}
+
+/// A keyslot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
+    /// There is a key in it.
+    pub in_use: bool,
     /// The rounds of its PBKDF2.
     pub iterations: u32,
     /// Its salt.
@@ -88,19 +96,16 @@ pub fn parse(bytes: &[u8]) -> std::result::Result<Header, String> {
     let number = |at| be32(bytes, at).ok_or_else(cut);
     let mut keyslots = Vec::new();
     for (id, at) in (0..KEYSLOTS).zip((KEYSLOTS_AT..).step_by(KEYSLOT)) {
-        match number(at)? {
-            ENABLED => keyslots.push((
-                id,
-                Slot {
-                    iterations: number(at + 4)?,
-                    salt: field(bytes, at + 8).ok_or_else(cut)?,
-                    material: number(at + 40)?,
-                    stripes: number(at + 44)?,
-                },
-            )),
-            DISABLED => (),
-            other => return Err(format!("keyslot {id} has the unknown mark {other:#010x}")),
-        }
+        keyslots.push((
+            id,
+            Slot {
+                in_use: number(at)? == ENABLED,
+                iterations: number(at + 4)?,
+                salt: field(bytes, at + 8).ok_or_else(cut)?,
+                material: number(at + 40)?,
+                stripes: number(at + 44)?,
+            },
+        ));
     }
     Ok(Header {
         cipher: (word(8, "cipher")?, word(40, "cipher's mode")?),
@@ -129,7 +134,7 @@ pub fn cipher(header: &Header) -> String {
 ///
 /// # Errors
 /// [`Code::LuksHeader`]: it breaks the format. [`Code::LuksUnsupported`]: it asks for something that is not done
-/// here; the cause names it. A keyslot that breaks the format is no error: it is skipped.
+/// here; the cause names it. A keyslot with costs out of bounds is no error: it is skipped.
 pub fn metadata(header: &Header, name: &str) -> Result<Metadata> {
     let unsupported = |what: String| Error::new(Code::LuksUnsupported, name).because(what);
     let cipher = Cipher::from_name(&cipher(header)).map_err(unsupported)?;
@@ -144,9 +149,27 @@ pub fn metadata(header: &Header, name: &str) -> Result<Metadata> {
     let mut keyslots = std::collections::BTreeMap::new();
     let mut skipped = std::collections::BTreeMap::new();
     for (id, slot) in &header.keyslots {
-        match keyslot(slot, header.payload, key_size, cipher, hash) {
-            Ok(keyslot) => _ = keyslots.insert(*id, keyslot),
-            Err(what) => _ = skipped.insert(*id, what),
+        // There is no checksum: one bad keyslot, in use or not, says that this is not what cryptsetup wrote.
+        let place = area(slot, header.payload, key_size)
+            .map_err(|what| broken(name, format!("keyslot {id}: {what}")))?;
+        let kdf = Kdf::Pbkdf2 { hash, iterations: slot.iterations, salt: slot.salt.to_vec() };
+        let excess = if slot.iterations == 0 { Some("no iterations".into()) } else { kdf.excess() };
+        match excess {
+            _ if !slot.in_use => (),
+            Some(excess) => _ = skipped.insert(*id, excess),
+            None => {
+                let keyslot = Keyslot {
+                    priority: Priority::Normal,
+                    key_size,
+                    af_hash: hash,
+                    area_offset: place.0,
+                    area_size: place.1,
+                    cipher,
+                    area_key_size: key_size,
+                    kdf,
+                };
+                keyslots.insert(*id, keyslot);
+            }
         }
     }
     let digest = Digest {
@@ -172,41 +195,20 @@ pub fn metadata(header: &Header, name: &str) -> Result<Metadata> {
     })
 }
 
-fn keyslot(
-    slot: &Slot,
-    payload: u32,
-    key_size: usize,
-    cipher: Cipher,
-    hash: Hash,
-) -> std::result::Result<Keyslot, String> {
+/// Where the stripes of a keyslot are and how many bytes they have, whole sectors.
+fn area(slot: &Slot, payload: u32, key_size: usize) -> std::result::Result<(u64, usize), String> {
     if slot.stripes != STRIPES as u32 {
         return Err(format!("{} stripes", slot.stripes));
     }
-    if slot.iterations == 0 {
-        return Err("no iterations".into());
-    }
-    let kdf = Kdf::Pbkdf2 { hash, iterations: slot.iterations, salt: slot.salt.to_vec() };
-    if let Some(excess) = kdf.excess() {
-        return Err(excess);
-    }
     // A key of 64 bytes at most, so 250 KiB.
-    let area_size = (key_size * STRIPES).next_multiple_of(SECTOR);
-    let area_offset = u64::from(slot.material) * SECTOR as u64;
-    // Only a detached header of a whole disk has its stripes where no data is in any case.
+    let size = (key_size * STRIPES).next_multiple_of(SECTOR);
+    let offset = u64::from(slot.material) * SECTOR as u64;
+    // Behind a detached header of a whole disk there is no data.
     let end = if payload == 0 { u64::MAX } else { u64::from(payload) * SECTOR as u64 };
-    if area_offset < SIZE as u64 || area_offset + area_size as u64 > end {
+    if offset < SIZE as u64 || offset + size as u64 > end {
         return Err(format!("its area at sector {} is out of the header", slot.material));
     }
-    Ok(Keyslot {
-        priority: Priority::Normal,
-        key_size,
-        af_hash: hash,
-        area_offset,
-        area_size,
-        cipher,
-        area_key_size: key_size,
-        kdf,
-    })
+    Ok((offset, size))
 }
 
 #[cfg(test)]
@@ -274,7 +276,11 @@ mod tests {
             (164, &[0; 4], "its digest has 0 iterations"),
             (164, &[255; 4], "its digest has 4294967295 iterations"),
             (168, b"../..", "it has no UUID"),
-            (KEYSLOTS_AT + 7 * KEYSLOT, &[0; 4], "keyslot 7 has the unknown mark 0x00000000"),
+            (KEYSLOTS_AT + 40, &[0, 0, 0, 1], "keyslot 0: its area at sector 1 is out of the header"),
+            (KEYSLOTS_AT + 40, &[0, 0, 15, 200], "keyslot 0: its area at sector 4040 is out of the header"),
+            (KEYSLOTS_AT + 40, &[255; 4], "keyslot 0: its area at sector 4294967295 is out of the header"),
+            (KEYSLOTS_AT + 44, &[0, 0, 0, 1], "keyslot 0: 1 stripes"),
+            (KEYSLOTS_AT + 7 * KEYSLOT + 44, &[0; 4], "keyslot 7: 0 stripes"),
         ] {
             let error = metadata_of(&with(at, by)).unwrap_err();
             assert_eq!(error.code(), Code::LuksHeader, "{what}");
@@ -287,20 +293,15 @@ mod tests {
     #[test]
     fn a_keyslot_that_cannot_be_used_is_skipped_with_its_reason() {
         let at = KEYSLOTS_AT;
-        for (at, by, why) in [
-            (at + 4, [0; 4], "no iterations"),
-            (at + 4, [255; 4], "4294967295 iterations"),
-            (at + 40, [0, 0, 0, 1], "its area at sector 1 is out of the header"),
-            (at + 40, [0, 0, 15, 200], "its area at sector 4040 is out of the header"),
-            (at + 40, [255; 4], "its area at sector 4294967295 is out of the header"),
-            (at + 44, [0, 0, 0, 1], "1 stripes"),
-        ] {
-            assert_eq!(metadata_of(&with(at, &by)).unwrap().skipped[&0], why);
+        for (by, why) in [([0; 4], "no iterations"), ([255; 4], "4294967295 iterations")] {
+            assert_eq!(metadata_of(&with(at + 4, &by)).unwrap().skipped[&0], why);
         }
+        let metadata = metadata_of(&with(at, &[0; 4])).unwrap();
+        assert!(metadata.keyslots.is_empty() && metadata.skipped.is_empty());
         // A detached header has no data behind it.
         let mut detached = with(at + 40, &[0, 0, 15, 200]);
         detached[104..108].fill(0);
-        assert!(metadata_of(&detached).unwrap().skipped.is_empty());
+        assert_eq!(metadata_of(&detached).unwrap().keyslots[&0].area_offset, 4040 * 512);
     }
 
     proptest! {

@@ -11,7 +11,7 @@ mod af;
 mod apply;
 mod bytes;
 mod cipher;
-mod describe;
+pub mod describe;
 #[cfg(test)]
 mod fixture;
 mod hash;
@@ -40,7 +40,6 @@ use crate::sys::block::Disk;
 
 pub use apply::Open;
 pub use cipher::Cipher;
-pub use describe::{Description, describe};
 pub use hash::Hash;
 pub use keyslot::{Unlocked, open_volume};
 pub use metadata::Size;

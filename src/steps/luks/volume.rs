@@ -6,8 +6,8 @@ use std::io::{Read, Seek};
 use crate::error::{Code, Error, Result};
 
 use super::bytes::{PRIMARY, be16, read_at};
-use super::luks2::{check, header};
 use super::luks1;
+use super::luks2::{check, header};
 use super::metadata::Metadata;
 
 /// The version of the format.

@@ -48,11 +48,9 @@ fn a_header_is_read() {
 
 #[test]
 fn flags_come_in_the_order_of_a_table() {
-    let metadata = with(
-        r#""config":{"#,
-        r#""config":{"flags":["no-read-workqueue","allow-discards","of-the-future"],"#,
-    )
-    .unwrap();
+    let metadata =
+        with(r#""config":{"#, r#""config":{"flags":["no-read-workqueue","allow-discards","of-the-future"],"#)
+            .unwrap();
     assert_eq!(metadata.flags, [Flag::AllowDiscards, Flag::NoReadWorkqueue]);
 }
 
@@ -69,11 +67,7 @@ fn what_is_not_done_here_is_refused_by_name() {
             r#""iv_tweak":"0","integrity":{"type":"hmac(sha256)"},"#,
             "integrity \"hmac(sha256)\"",
         ),
-        (
-            r#""iv_tweak":"0","#,
-            r#""iv_tweak":"0","flags":["in-reencryption"],"#,
-            "flag \"in-reencryption\"",
-        ),
+        (r#""iv_tweak":"0","#, r#""iv_tweak":"0","flags":["in-reencryption"],"#, "flag \"in-reencryption\""),
         (
             r#""segments":{"0":"#,
             r#""segments":{"1":{"type":"crypt","offset":"0","size":"512"},"0":"#,
