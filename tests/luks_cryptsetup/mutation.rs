@@ -89,7 +89,7 @@ fn small(kind: &str, options: &[&str]) -> Image {
 
 pub fn luks2() -> Image {
     let sizes = ["--luks2-metadata-size", "16k", "--luks2-keyslots-size", "512k", "--offset", "2048"];
-    small("luks2", &[PBKDF2, &sizes, &["--key-slot", "1"]].concat())
+    small("luks2", &[PBKDF2, &sizes, &["--key-slot", "1", "--key-size", "256"]].concat())
 }
 
 fn luks1() -> Image {
@@ -176,7 +176,7 @@ fn truncations() {
     let luks1_data =
         [("524288 ", Opens::Here, data), ("557056 ", Opens::Here, data), ("104", Opens::Here, data)];
     let rest = "the end of the keyslots area is missing, where no keyslot is";
-    let luks2_rest = [("524288 ", Opens::Here, rest)];
+    let luks2_rest = [("262144 ", Opens::Here, rest), ("524288 ", Opens::Here, rest)];
     for (image, reasons) in [(luks1(), &luks1_data[..]), (luks2(), &luks2_rest)] {
         let mut mutations = Mutations::of(image);
         let header = mutations.header();

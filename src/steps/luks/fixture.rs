@@ -1,6 +1,7 @@
 //! Small LUKS disks for tests, made here so that the tests need neither root nor cryptsetup.
 
-use std::io::Cursor;
+use std::io::{BufRead, BufReader, Cursor, Write};
+use std::net::TcpListener;
 
 use aes::Aes256;
 use aes::cipher::{Array, BlockCipherEncrypt, BlockModeEncrypt, InnerIvInit, KeyInit};
@@ -130,4 +131,18 @@ pub fn luks1() -> Vec<u8> {
 /// [`volume`] with [`json`], read.
 pub fn volume_read() -> Volume {
     Volume::read(&mut Cursor::new(volume(&json())), "disk sda").unwrap()
+}
+
+/// The URL of a server that gives one answer and then goes away.
+pub fn answering(status: &'static str, body: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = BufReader::new(stream.try_clone().unwrap()).lines();
+        while request.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+        write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len()).unwrap();
+        stream.write_all(body).unwrap();
+    });
+    url
 }

@@ -9,14 +9,14 @@ use zeroize::Zeroize;
 
 use super::hash::Hash;
 
-/// The most rounds of PBKDF2. cryptsetup makes as many as take two seconds where the keyslot is made; the fastest
-/// processors do some five million a second, so that even ten times that (`--iter-time 20000`) stays below. A
-/// slow node takes a few minutes for this many.
+/// The most rounds of PBKDF2. cryptsetup makes as many as take two seconds on the machine that makes the keyslot, some
+/// millions, and `--iter-time` asks for more; ten times as many are let through. This many take even a slow node
+/// minutes, not days.
 pub const MOST_ITERATIONS: u32 = 100_000_000;
 /// The most memory of Argon2, in KiB: the most that cryptsetup itself sets, 4 GiB.
 const MOST_MEMORY: u32 = 4 << 20;
 /// The most work of Argon2, in KiB times passes: 256 GiB, 64 passes over the most memory. A node does about one GiB a
-/// second.
+/// second, so that this takes some minutes.
 const MOST_WORK: u64 = 256 << 20;
 /// Argon2 has at least so many KiB for each lane (RFC 9106, 3.1).
 const LANE: u64 = 8;

@@ -235,8 +235,9 @@ mod tests {
 
     #[test]
     fn a_digest_of_another_keyslot_does_not_count() {
-        let json = with(r#""keyslots":["0"]"#, r#""keyslots":["1"]"#);
-        assert_eq!(error(&json, SECRET, None).code(), Code::LuksNoKey);
+        let json = with(r#""keyslots":["0"]"#, r#""keyslots":["1"]"#)
+            .replace(r#""keyslots":{"#, r#""keyslots":{"1":{"type":"other"},"#);
+        assert_eq!(error(&json, SECRET, Some(0)).code(), Code::LuksNoKey);
     }
 
     #[test]
@@ -273,7 +274,7 @@ mod tests {
         let error = error(&json, SECRET, None);
         assert_eq!(error.code(), Code::LuksUnsupported);
         assert!(error.to_string().ends_with("keyslot 0: kdf \"scrypt\""), "{error}");
-        let error = self::error(&with(r#""keyslots":{"0""#, r#""keyslots":{},"unknown":{"0""#), SECRET, None);
+        let error = self::error(&with(r#""keyslots":["0"]"#, r#""keyslots":[]"#), SECRET, None);
         assert_eq!(error.code(), Code::LuksNoKey);
         assert!(error.to_string().ends_with("there is no keyslot to try"), "{error}");
     }

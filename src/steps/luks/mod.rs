@@ -105,3 +105,36 @@ impl Converge for Step<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn the_header_is_read_from_where_the_plan_says() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::fake(root.path());
+        std::fs::create_dir(root.path().join("dev")).unwrap();
+        std::fs::write(root.path().join("dev/sda"), "on the disk").unwrap();
+        std::fs::write(root.path().join("header"), "in a file").unwrap();
+        let disk = Disk { name: "sda".into(), dev: (8, 0), sectors: 8 };
+        let url = fixture::answering("200 OK", b"from a server");
+        for (header, text) in [
+            (serde_json::Value::Null, "on the disk"),
+            (serde_json::json!({ "file": "/header" }), "in a file"),
+            (serde_json::json!({ "url": url }), "from a server"),
+        ] {
+            let luks = serde_json::json!({ "key": { "file": "/key" }, "header": header });
+            let luks: Luks = serde_json::from_value(luks).unwrap();
+            let step = Step::new(&luks, |_| Ok(None));
+            // The server answers once: what was fetched is kept.
+            for _ in 0..2 {
+                let mut found = String::new();
+                step.header(&host, &disk).ok().unwrap().read_to_string(&mut found).unwrap();
+                assert_eq!(found, text);
+            }
+        }
+    }
+}

@@ -70,9 +70,10 @@ pub fn metadata(copy: &Copy, name: &str) -> Result<Metadata> {
         }
     }
     let keyslots_area = config(&json.config, copy.size).map_err(|fault| fault.of(name, "configuration"))?;
-    let segment = segment(&json.segments).map_err(|fault| fault.of(name, "segment"))?;
+    let segment = segment(&json.segments, &keyslots_area).map_err(|fault| fault.of(name, "segment"))?;
     let mut digests = BTreeMap::new();
     for (id, digest) in &json.digests {
+        links(digest, &json).map_err(|fault| fault.of(name, &format!("digest {id}")))?;
         if digest.segments.iter().any(|linked| linked.0 == u64::from(segment.id)) {
             let digest = self::digest(digest).map_err(|fault| fault.of(name, &format!("digest {id}")))?;
             digests.insert(*id, digest);
@@ -117,7 +118,7 @@ fn config(config: &json::Config, size: u64) -> Judged<Range<u64>> {
     Ok(2 * size..2 * size + keyslots)
 }
 
-fn segment(segments: &BTreeMap<u32, json::Segment>) -> Judged<Segment> {
+fn segment(segments: &BTreeMap<u32, json::Segment>, keyslots_area: &Range<u64>) -> Judged<Segment> {
     let mut all = segments.iter();
     let (id, segment) = match (all.next(), all.next()) {
         (Some(only), None) => only,
@@ -137,11 +138,13 @@ fn segment(segments: &BTreeMap<u32, json::Segment>) -> Judged<Segment> {
         return broken("it has no encryption");
     };
     let cipher = Cipher::from_name(encryption).map_err(Fault::Unsupported)?;
-    let sector_size = segment.sector_size.unwrap_or(512);
+    let sector_size = segment.sector_size.unwrap_or(0);
     if !matches!(sector_size, 512 | 1024 | 2048 | 4096) {
         return broken(format!("its sector size is {sector_size}"));
     }
-    if segment.offset.0 % 512 != 0 {
+    // At 0 there is the data of a detached header.
+    let within = segment.offset.0 != 0 && segment.offset.0 < keyslots_area.end;
+    if segment.offset.0 % 512 != 0 || within {
         return broken(format!("it starts at byte {}", segment.offset.0));
     }
     if let Size::Bytes(bytes) = segment.size
@@ -160,6 +163,18 @@ fn segment(segments: &BTreeMap<u32, json::Segment>) -> Judged<Segment> {
         sector_size,
         cipher,
     })
+}
+
+/// What a digest names is there.
+fn links(digest: &json::Digest, json: &Json) -> Judged<()> {
+    let there = |id: u64, known: &dyn Fn(&u32) -> bool| u32::try_from(id).is_ok_and(|id| known(&id));
+    if let Some(id) = digest.keyslots.iter().find(|id| !there(id.0, &|id| json.keyslots.contains_key(id))) {
+        return broken(format!("there is no keyslot {}", id.0));
+    }
+    if let Some(id) = digest.segments.iter().find(|id| !there(id.0, &|id| json.segments.contains_key(id))) {
+        return broken(format!("there is no segment {}", id.0));
+    }
+    Ok(())
 }
 
 fn digest(digest: &json::Digest) -> Judged<Digest> {
@@ -213,11 +228,12 @@ fn keyslot(keyslot: &json::Keyslot, keyslots_area: &Range<u64>) -> Judged<Keyslo
     let area_size = (key_size * STRIPES).next_multiple_of(SECTOR);
     let end = area.offset.0.checked_add(area.size.0);
     if area.size.0 < area_size as u64
+        || !area.offset.0.is_multiple_of(SECTOR as u64)
         || area.offset.0 < keyslots_area.start
         || end.is_none_or(|end| end > keyslots_area.end)
     {
         return broken(format!(
-            "its area of {} bytes at byte {} is too small or out of the header",
+            "its area of {} bytes at byte {} is too small, or not where one can be",
             area.size.0, area.offset.0
         ));
     }

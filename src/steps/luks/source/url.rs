@@ -25,24 +25,8 @@ pub fn header(url: &str) -> Result<Zeroizing<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader, Write};
-    use std::net::TcpListener;
-
+    use super::super::super::fixture::answering;
     use super::*;
-
-    /// A server that gives one answer and then goes away.
-    fn answering(status: &'static str, body: &'static [u8]) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/key", listener.local_addr().unwrap());
-        std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut request = BufReader::new(stream.try_clone().unwrap()).lines();
-            while request.next().is_some_and(|line| !line.unwrap().is_empty()) {}
-            write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len()).unwrap();
-            stream.write_all(body).unwrap();
-        });
-        url
-    }
 
     #[test]
     fn what_a_server_gives_or_why_it_does_not() {
