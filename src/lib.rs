@@ -17,6 +17,8 @@
 pub mod cli;
 pub mod engine;
 pub mod error;
+#[cfg(fuzzing)]
+pub mod fuzz;
 pub mod input;
 pub mod plan;
 pub mod report;

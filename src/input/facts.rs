@@ -149,7 +149,7 @@ const NO_SERIAL: &[&str] = &[
 ];
 
 /// The system's serial number; none if it is what stands for none. At most 64 characters.
-fn system_serial(text: &str) -> Option<String> {
+pub(super) fn system_serial(text: &str) -> Option<String> {
     let text = text.trim_matches(|c: char| c == '\0' || c.is_whitespace());
     let bare: String =
         text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();

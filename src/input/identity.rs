@@ -71,7 +71,7 @@ pub fn baked(root: &Path) -> Option<String> {
 }
 
 /// The name in the text of an initiatorname.iscsi; none where it only asks for one to be made.
-fn baked_name(text: &str) -> Option<&str> {
+pub(super) fn baked_name(text: &str) -> Option<&str> {
     let name = text.lines().find_map(|line| {
         let (key, value) = line.split_once('=')?;
         (key.trim() == "InitiatorName").then(|| value.trim())

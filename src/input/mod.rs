@@ -5,6 +5,8 @@ pub mod cmdline;
 pub mod config;
 pub mod document;
 pub mod facts;
+#[cfg(fuzzing)]
+pub mod fuzz;
 pub mod identity;
 pub mod multipath_settings;
 pub mod netroot;

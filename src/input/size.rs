@@ -15,7 +15,7 @@ impl Size {
     /// zero.
     pub fn parse(text: &str) -> Option<Size> {
         if let Some(percent) = text.strip_suffix('%') {
-            return match percent.parse() {
+            return match digits(percent)?.parse() {
                 Ok(percent @ 1..=100) => Some(Size::OfMemory(percent)),
                 _ => None,
             };
@@ -27,7 +27,7 @@ impl Size {
             (at, 'T') => (text.get(..at)?, 40),
             _ => (text, 0),
         };
-        let number: u64 = number.parse().ok()?;
+        let number: u64 = digits(number)?.parse().ok()?;
         number.checked_mul(1 << shift).filter(|bytes| *bytes > 0).map(Size::Bytes)
     }
 
@@ -57,6 +57,11 @@ impl TryFrom<String> for Size {
     }
 }
 
+/// `text`, if nothing else is in it: to `str::parse` a plus would be a part of a number.
+fn digits(text: &str) -> Option<&str> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then_some(text)
+}
+
 /// The node's memory in bytes, from the text of /proc/meminfo.
 pub fn memory_total(meminfo: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
@@ -79,6 +84,9 @@ mod tests {
             ("0%", None),
             ("101%", None),
             ("-1", None),
+            ("+1", None),
+            ("+2G", None),
+            ("+50%", None),
             ("G", None),
             ("1.5G", None),
             ("", None),

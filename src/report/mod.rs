@@ -3,6 +3,8 @@
 pub mod after_pivot;
 pub mod console;
 pub mod event;
+#[cfg(fuzzing)]
+pub mod fuzz;
 pub mod kernel_log;
 pub mod pace;
 pub mod phone_home;

@@ -1,6 +1,8 @@
 //! The kernel's iSCSI initiator, driven over netlink (kernel: include/scsi/iscsi_if.h and
 //! drivers/scsi/scsi_transport_iscsi.c).
 
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod message;
 
 use std::collections::VecDeque;

@@ -4,6 +4,8 @@
 //! another glibc end the process. All servers are asked in turn, twice, within the caller's time.
 
 mod files;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod message;
 
 use std::io::{self, Read, Write};

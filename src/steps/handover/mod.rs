@@ -3,6 +3,8 @@
 
 mod apply;
 mod files;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod install;
 mod observe;
 mod plan;

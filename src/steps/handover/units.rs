@@ -169,7 +169,7 @@ fn followed(root: &Root, mut path: String) -> Result<Option<String>> {
 }
 
 /// Where a link at `path` with the target `target` leads, without `.` and `..`.
-fn joined(path: &str, target: &str) -> String {
+pub(super) fn joined(path: &str, target: &str) -> String {
     let mut parts: Vec<&str> = if target.starts_with('/') { Vec::new() } else { path.split('/').collect() };
     parts.pop();
     for part in target.split('/') {

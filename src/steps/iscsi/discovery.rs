@@ -77,7 +77,11 @@ pub fn ask(
 }
 
 /// The text of the list, after which the session is logged out.
-fn list(socket: &mut Socket, expected_stat_sn: u32, object: &dyn Fn() -> String) -> Result<Vec<u8>> {
+pub(super) fn list(
+    socket: &mut Socket,
+    expected_stat_sn: u32,
+    object: &dyn Fn() -> String,
+) -> Result<Vec<u8>> {
     let (mut inquiry, mut request) = Inquiry::start(expected_stat_sn);
     let mut response = socket.exchange(&request).map_err(|error| lost(error, object()))?;
     loop {

@@ -61,7 +61,8 @@ pub fn portals(targets: &[Target<'_>], name: &str, asked: SocketAddr, at: &Porta
     Some(portals)
 }
 
-/// A portal as it can be connected to: not at "any address", and at a link-local one by the interface of `at`.
+/// A portal as it can be connected to: not at "any address", and at a link-local one by the interface of `at`. Addresses
+/// are in their usual spelling, for IPv6 has thousands of each: they would all be different portals.
 fn usable(mut portal: Portal, at: &Portal) -> Option<Portal> {
     match portal.host.parse() {
         Ok(IpAddr::V6(address)) if address.is_unicast_link_local() => {
@@ -69,7 +70,8 @@ fn usable(mut portal: Portal, at: &Portal) -> Option<Portal> {
             portal.host = format!("{address}%{interface}");
         }
         Ok(address) if address.is_unspecified() => return None,
-        _ => (),
+        Ok(address) => portal.host = address.to_string(),
+        Err(_) => (),
     }
     Some(portal)
 }
@@ -149,6 +151,12 @@ mod tests {
                 "TargetName=iqn.b\0TargetAddress=[fe80::2]:3260,1\0TargetAddress=[fe80::1]:3260,1\0",
                 local,
                 Some(vec!["[fe80::1%eth0]:3260", "[fe80::2%eth0]:3260"]),
+            ),
+            (
+                "TargetName=iqn.b\0TargetAddress=[fd00:0::1]:3260,1\0TargetAddress=[FD00::0001]:3260,1\0\
+                 TargetAddress=[::a]:3260,1\0TargetAddress=[0::A]:3260,1\0",
+                ("[fd00::1]:3260", "[fd00::1]:3260"),
+                Some(vec!["[fd00::1]:3260", "[::a]:3260"]),
             ),
         ] {
             let portals = portals.map(|portals| portals.into_iter().map(str::to_owned).collect());

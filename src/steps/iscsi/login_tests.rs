@@ -193,6 +193,35 @@ fn offers_of_the_target_are_answered() {
 }
 
 #[test]
+fn the_answers_to_all_keys_that_may_come_fit_into_one_request() {
+    let settings = Settings::default();
+    let offer = Offer::for_disk(&settings);
+    let respond = |login: &mut Login<'_>, flags, keys: &str| {
+        let mut bhs = [0; BHS];
+        bhs[0] = 0x23;
+        bhs[1] = flags;
+        bhs[6..8].copy_from_slice(&(keys.len() as u16).to_be_bytes());
+        match login.next(&Pdu { bhs, data: Zeroizing::new(keys.as_bytes().to_vec()) }) {
+            Ok(Next::Send(request)) => Ok(request.data.to_vec()),
+            Ok(_) => panic!("no request"),
+            Err(failure) => Err(failure),
+        }
+    };
+    let keys = |from: usize| (from..from + 64).map(|n| format!("X-{n:061}=\0")).collect::<String>();
+    let start = || {
+        let (mut login, _) = Login::start(parameters(None, &offer));
+        assert!(respond(&mut login, TO_OPERATIONAL, "").is_ok());
+        login
+    };
+    let answers = respond(&mut start(), OPERATIONAL, &keys(0)).unwrap();
+    assert!(answers.ends_with(b"63=NotUnderstood\0") && answers.len() <= MOST_DATA, "{}", answers.len());
+    let mut login = start();
+    assert_eq!(respond(&mut login, OPERATIONAL_MORE, &keys(0)), Ok(Vec::new()));
+    let too_many = respond(&mut login, OPERATIONAL, &keys(64));
+    assert_eq!(too_many, Err(Failure::Text(text::Malformed::TooMany)));
+}
+
+#[test]
 fn a_target_may_hesitate_to_change_the_stage() {
     let [_, last] = none();
     let turns = [turn(SECURITY, "AuthMethod=None\0"), turn(TO_OPERATIONAL, ""), last.clone()];

@@ -7,6 +7,8 @@
 mod apply;
 mod chap;
 mod discovery;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod listing;
 mod login;
 mod negotiation;

@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 const LONGEST_KEY: usize = 63;
 /// So many characters of a foreign text are shown.
 const LONGEST_QUOTE: usize = 80;
-/// More keys than any target has.
-const MOST_KEYS: usize = 128;
+/// More keys than any target has. If each of them has to be answered, the answers still fit into one PDU.
+const MOST_KEYS: usize = 64;
 
 /// Keys to send. They may hold a challenge's answer and are wiped.
 pub struct Writer(Zeroizing<Vec<u8>>);
@@ -135,7 +135,7 @@ mod tests {
         }
         let long = format!("{}=1\0", "K".repeat(64));
         assert_eq!(parse(long.as_bytes()), Err(Malformed::Key));
-        let many: String = (0..129).map(|n| format!("K{n}=1\0")).collect();
+        let many: String = (0..65).map(|n| format!("K{n}=1\0")).collect();
         assert_eq!(parse(many.as_bytes()), Err(Malformed::TooMany));
     }
 

@@ -14,6 +14,8 @@ mod cipher;
 pub mod describe;
 #[cfg(test)]
 mod fixture;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod hash;
 pub mod kdf;
 mod keyslot;

@@ -3,6 +3,8 @@
 //! What lives on after the pivot lies below /run/diskless: mounts in the initramfs's own tree are lost with it.
 
 mod apply;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod mountinfo;
 mod observe;
 mod plan;

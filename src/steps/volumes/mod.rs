@@ -4,6 +4,8 @@
 //! Logical volumes of LVM2, on the disk itself or on its partitions, have lvm2's names (`system-var`) and UUIDs.
 
 mod apply;
+#[cfg(fuzzing)]
+pub mod fuzz;
 pub mod gpt;
 pub mod lvm;
 mod mbr;

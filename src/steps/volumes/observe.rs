@@ -90,7 +90,11 @@ fn open(host: &Host, device: (u32, u32)) -> Result<(File, block::Geometry)> {
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// The GPT at the beginning of the disk, or the spare one at its end if the first is damaged, or the MBR's table.
-fn read_table(disk: &impl FileExt, block_size: u64, blocks: u64) -> Result<Option<Vec<Partition>>, Cause> {
+pub(super) fn read_table(
+    disk: &impl FileExt,
+    block_size: u64,
+    blocks: u64,
+) -> Result<Option<Vec<Partition>>, Cause> {
     let spare = |fault: Cause| match read_gpt(disk, block_size, blocks, blocks.saturating_sub(1)) {
         Ok(Some(partitions)) => {
             log::warn!("{fault}; the spare table at the end of the disk is used");

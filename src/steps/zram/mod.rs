@@ -4,6 +4,8 @@
 //! mkfs nor the time to run it is needed. For xfs there is no way around mkfs.xfs.
 
 mod apply;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod observe;
 mod plan;
 mod template;

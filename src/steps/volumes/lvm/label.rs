@@ -152,7 +152,7 @@ pub fn text(area: Area, header: &[u8]) -> Result<Option<Text>, Fault> {
 }
 
 /// CRC-32 with LVM2's own initial value, and not inverted at its end.
-fn checksum(parts: &[&[u8]]) -> u32 {
+pub(super) fn checksum(parts: &[&[u8]]) -> u32 {
     const INITIAL: u32 = 0xf597_a6cf;
     let mut hasher = crc32fast::Hasher::new_with_initial(!INITIAL);
     for part in parts {

@@ -1,0 +1,90 @@
+//! Fuzz targets of this folder; see [`crate::fuzz`].
+
+use super::cmdline::Cmdline;
+use super::config::{Config, acts};
+use super::document::{Document, Multipath, is_iscsi_name};
+use super::facts::{Facts, is_uuid, mac, system_serial};
+use super::identity::{baked_name, initiator};
+use super::multipath_settings::file;
+use super::netroot::{Netroot, lun_number};
+use super::parameters;
+use super::portal::Portal;
+use super::settings::{Preset, SETTINGS, Settings};
+use super::size::{Size, memory_total};
+use super::url::{has_account, is_url};
+use crate::sys::http;
+
+/// A boot plan.
+pub fn plan(data: &[u8]) {
+    match Document::parse(data) {
+        Ok(document) => assert!(is_iscsi_name(&document.iscsi.target)),
+        Err(error) => _ = error.to_string(),
+    }
+}
+
+/// A kernel command line, with all that is read from it.
+pub fn cmdline(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let cmdline = Cmdline::parse(&text);
+    let config = Config::from_cmdline(&cmdline);
+    if config.is_ok() {
+        assert!(acts(&cmdline));
+    }
+    let document = parameters::document(&cmdline);
+    let _ = parameters::warning(&cmdline);
+    if let (Ok(config), Ok(document)) = (config, document) {
+        let _ = initiator(&document, &config, &Facts::default(), None);
+    }
+}
+
+/// The words that plans and parameters are made of.
+pub fn words(data: &[u8]) {
+    let text = &*String::from_utf8_lossy(data);
+    if let Some(size) = Size::parse(text) {
+        assert!(size.bytes(u64::MAX) > 0 && text.starts_with(|first: char| first.is_ascii_digit()));
+    }
+    if let Some(portal) = Portal::parse(text) {
+        assert_eq!(Portal::parse(&portal.to_string()), Some(portal));
+    }
+    let _ = (Netroot::parse(text), lun_number(text), is_iscsi_name(text));
+    let _ = (has_account(text), http::server(text));
+    if is_url(text) {
+        // What people are shown must not have the account in it.
+        assert!(!has_account(&http::shown(text)), "{text}");
+    }
+    let mut settings = Settings::preset(Preset::Multipath);
+    if let Some((key, value)) = text.split_once('=')
+        && settings.set(key, value).is_ok()
+    {
+        assert_eq!(settings.get(key), Some(value));
+    }
+    for setting in SETTINGS {
+        if settings.set(setting.key, text).is_ok() {
+            assert_eq!(settings.effective(setting.key), text);
+        }
+    }
+}
+
+/// What firmware, kernel and initramfs say of the node.
+pub fn facts(data: &[u8]) {
+    if let Ok(facts) = serde_json::from_slice::<Facts>(data) {
+        let _ = facts.checked("facts");
+    }
+    let text = &*String::from_utf8_lossy(data);
+    let _ = (memory_total(text), baked_name(text), is_uuid(text));
+    if let Some(mac) = mac(text) {
+        assert_eq!(self::mac(&mac), Some(mac));
+    }
+    if let Some(serial) = system_serial(text) {
+        assert!(serial.len() <= 64 && !serial.contains(char::is_control));
+    }
+}
+
+/// The lines of multipath.conf that a plan has.
+pub fn multipath_conf(data: &[u8]) {
+    let Ok(multipath) = serde_json::from_slice::<Multipath>(data) else { return };
+    if let Ok(text) = file(&multipath) {
+        // No value makes a line of its own, or another section.
+        assert_eq!(text.lines().filter(|line| !line.starts_with('\t')).count(), 5, "{text}");
+    }
+}
