@@ -38,20 +38,32 @@ pub fn table(data: &[u8]) {
 /// A GPT whose check sums are right.
 pub fn gpt_signed(data: &[u8]) {
     let mut disk = data.to_vec();
-    sign(&mut disk);
+    // The header's is over the one of the entries, which may be beyond the disk.
+    let _ = sign_entries(&mut disk);
+    let _ = sign_header(&mut disk);
     table(&disk);
 }
 
-fn sign(disk: &mut [u8]) -> Option<()> {
-    let number =
-        |disk: &[u8], at: usize| Some(u32::from_le_bytes(*disk.get(BLOCK + at..)?.first_chunk()?) as usize);
+fn sign_entries(disk: &mut [u8]) -> Option<()> {
     let first = number(disk, 72)?.checked_mul(BLOCK)?;
     let length = number(disk, 80)?.checked_mul(number(disk, 84)?)?;
     let crc = crc32fast::hash(disk.get(first..first.checked_add(length)?)?);
-    disk.get_mut(BLOCK + 88..)?.first_chunk_mut::<4>()?.copy_from_slice(&crc.to_le_bytes());
-    disk.get_mut(BLOCK + 16..)?.first_chunk_mut::<4>()?.fill(0);
+    put(disk, 88, crc)
+}
+
+fn sign_header(disk: &mut [u8]) -> Option<()> {
+    put(disk, 16, 0)?;
     let crc = crc32fast::hash(disk.get(BLOCK..BLOCK.checked_add(number(disk, 12)?)?)?);
-    disk.get_mut(BLOCK + 16..)?.first_chunk_mut::<4>()?.copy_from_slice(&crc.to_le_bytes());
+    put(disk, 16, crc)
+}
+
+/// The number at byte `at` of the header, in the second block.
+fn number(disk: &[u8], at: usize) -> Option<usize> {
+    usize::try_from(u32::from_le_bytes(*disk.get(BLOCK + at..)?.first_chunk()?)).ok()
+}
+
+fn put(disk: &mut [u8], at: usize, number: u32) -> Option<()> {
+    disk.get_mut(BLOCK + at..)?.first_chunk_mut::<4>()?.copy_from_slice(&number.to_le_bytes());
     Some(())
 }
 

@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub fn answer(data: &[u8]) {
 
 /// Has a server send `bytes` to the next that asks.
 fn serve(bytes: &[u8]) -> Option<SocketAddr> {
-    static SERVER: OnceLock<Option<(SocketAddr, Mutex<Sender<Vec<u8>>>)>> = OnceLock::new();
+    static SERVER: OnceLock<Option<(SocketAddr, Sender<Vec<u8>>)>> = OnceLock::new();
     let (address, next) = SERVER
         .get_or_init(|| {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
@@ -46,9 +46,9 @@ fn serve(bytes: &[u8]) -> Option<SocketAddr> {
                     let _ = stream.write_all(&answer);
                 }
             });
-            Some((address, Mutex::new(next)))
+            Some((address, next))
         })
         .as_ref()?;
-    next.lock().ok()?.send(bytes.to_vec()).ok()?;
+    next.send(bytes.to_vec()).ok()?;
     Some(*address)
 }
