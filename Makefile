@@ -9,15 +9,20 @@ test: ## everything: lints, unit and integration tests, the virtual machines of 
 	@tests/run
 vm: ## boot scenarios: make vm S="first-boot wrong-luks-key", S=all, or folders
 	@.ci/deps && $(harness) run $(S)
+bench: ## measure diskless beside its peers, in one run: a table, and target/bench.json
+	@.ci/deps && $(harness) bench
 fuzz: ## random bytes for the parsers: make fuzz T="gpt dns" SECONDS=60
 	@.ci/deps && fuzz/run -max_total_time=$(or $(SECONDS),60) $(T)
 dist: ## the static agent, as target/dist/diskless
 	@.ci/deps && cargo build --release -p diskless
 	@install -D target/x86_64-unknown-linux-gnu/release/diskless target/dist/diskless && file target/dist/diskless
+initramfs: ## for a site's image, as root: make initramfs ROOT=/path/to/its/root [KVER=...] [OUT=target/initramfs.img]
+	@.ci/deps && cargo build --release -p diskless
+	@dracut-module/build target/x86_64-unknown-linux-gnu/release/diskless "$(ROOT)" "$(KVER)" "$(OUT)"
 lint: ## format, clippy, licences
 	@cargo fmt --all --check && cargo fmt --manifest-path fuzz/Cargo.toml --check && cargo clippy --workspace --all-targets -- -D warnings
 	@if command -v cargo-deny > /dev/null; then cargo deny check licenses bans sources; else echo "NOT CHECKED: licences (no cargo-deny)"; fi
 clean-cache: ## remove what virtual machines need from ~/.cache/diskless
 	@$(harness) clean
 
-.PHONY: help demo test vm fuzz dist lint clean-cache
+.PHONY: help demo test vm bench fuzz dist initramfs lint clean-cache

@@ -177,8 +177,16 @@ codes! {
         "check that the LUN is the whole image: compare its size with that of the image file";
     LuksNoKey "luks-no-key" Config, "no keyslot opens with this key",
         "check that luks.key in the plan is the key of this image";
+    LuksKeyslot "luks-keyslot" Config, "the LUKS header has no such keyslot in use",
+        "correct luks.keyslot in the plan; `diskless luks dump` lists the keyslots";
     LuksKeyMissing "luks-key-missing" Config, "the key of the image is not to be had",
         "put the file into the initramfs, or correct luks.key in the plan";
+    LuksHeaderMissing "luks-header-missing" Config, "the detached LUKS header is not to be had",
+        "put the file into the initramfs, or correct luks.header in the plan";
+    LuksHeaderFetch "luks-header-fetch" Retry, "the detached LUKS header could not be fetched",
+        "look at the server and at the network on the way to it";
+    LuksUuid "luks-uuid" Config, "the LUKS header has another UUID than the plan says",
+        "check that the LUN is the image that the plan is for, or correct luks.uuid in the plan";
     LuksMemory "luks-memory" Fatal, "the keyslot needs more memory than the node has free",
         "use a keyslot with less memory (luksAddKey --pbkdf-memory, or --pbkdf pbkdf2)";
     LuksMap "luks-map" Config, "a map of this name is there already, and it is not that of this disk",

@@ -70,11 +70,7 @@ pub fn from_document<'a>(
         name: "luks",
         about: about_luks(luks),
         limit: INSIDE.max(config.timeout),
-        work: Box::new(luks::Step::new(
-            &luks.name,
-            move |host| iscsi::disk(host, iscsi, initiator),
-            |host| fetch::key(host, &luks.key),
-        )),
+        work: Box::new(luks::Step::new(luks, move |host| iscsi::disk(host, iscsi, initiator))),
     });
     let lowers = overlay.mounts.iter().filter_map(|mount| mount.lower.strip_prefix("/dev/mapper/"));
     let wanted: Vec<String> = lowers.map(str::to_owned).collect();

@@ -282,6 +282,8 @@ other lines of the image's file stay. Beside that they land where the last colum
 * `recovery_tmo` is 120 at most until the image's iscsid is up, because nobody else reconnects; then it is the value
   above. multipathd puts its own `fast_io_fail_tmo` (5 unless multipath.conf has another) in its place on each disk that
   is a path of a map.
+* `initial_r2t` is 0 until the image's iscsid is up: that of Debian 12 (open-iscsi 2.1.8) offers `InitialR2T=Yes` when it
+  takes a session over, whatever iscsid.conf says, and then it is 1.
 * `can_queue` is `cmds_max`, rounded down to a power of two, less the 15 commands that the kernel keeps for itself.
 * A line that a preset does not have is not written either: the image's iscsid goes by its own file, or by its default,
   which is 5 for both timers.

@@ -1,11 +1,23 @@
 #!/bin/sh
-# Sourced by dracut's command line parser, before udev and the network start.
+# Sourced by dracut's command line parser, before udev and the network start, and before the hooks of other modules.
 
-if getarg rd.diskless.plan= > /dev/null; then
-    # The agent will mount the root: whatever root= says is not dracut's business.
-    # shellcheck disable=SC2034 # dracut reads it
-    rootok=1
-    echo 'rd.neednet=1' > /etc/cmdline.d/30-diskless.conf
+. /usr/lib/diskless/acts.sh
+if diskless_acts; then
+    # The agent mounts the root: whatever root= says is not dracut's business, nor is waiting for it.
+    # shellcheck disable=SC2034 # dracut reads them
+    root=diskless rootok=1
+    export rootok
+    rm -f "$hookdir"/initqueue/finished/devexists-*.sh "$hookdir"/emergency/80-*.sh
+
+    # Nor are the ways to it: the session, the encrypted disk and its volumes. All but the first have a switch; one that
+    # is on the kernel command line itself wins over these.
+    echo 'rd.neednet=1 rd.luks=0 rd.lvm=0 rd.md=0 rd.dm=0' > /etc/cmdline.d/30-diskless.conf
+    rm -f "$hookdir"/cmdline/90-parse-iscsiroot.sh
+    # Network back ends call this for each interface; without a handler for netroot=iscsi: it would end the boot.
+    if [ -e /sbin/netroot ]; then
+        printf '#!/bin/sh\nexit 0\n' > /sbin/netroot
+    fi
+
     if ! getarg ip= > /dev/null; then
         mkdir -p /run/systemd/network
         ln -sf /usr/share/diskless/zz-diskless.network /run/systemd/network/

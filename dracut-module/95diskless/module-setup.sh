@@ -1,16 +1,35 @@
 #!/bin/bash
 # The dracut module of diskless: the agent, its units, and the kernel modules and udev rules that it uses.
+# docs/dracut-module.md describes what a site can set.
 #
 # From the environment, for those who build without installing first:
 #   DISKLESS_BIN    the agent (default: /usr/bin/diskless)
 #   DISKLESS_UNITS  the folder of its systemd units (default: /usr/lib/systemd/system)
+# From dracut.conf(5):
+#   diskless_mkfs_xfs=yes   mkfs.xfs as well, for plans with a writable layer of xfs
 
 diskless_bin=${DISKLESS_BIN:-/usr/bin/diskless}
 diskless_units=${DISKLESS_UNITS:-/usr/lib/systemd/system}
 
+# Network cards of servers and clusters, and of virtual machines. Firmware comes with them.
+diskless_nics="
+    mlx4_en mlx5_core mlxsw_pci bnx2 bnx2x bnxt_en tg3 i40e ice iavf ixgbe ixgbevf igb igbvf igc e1000e e1000 fm10k
+    qed qede qlcnic netxen_nic cxgb3 cxgb4 cxgb4vf be2net sfc sfc_falcon enic ena gve mana atlantic nfp ionic hinic hns3
+    octeontx2 thunderx nicvf r8169 r8152 8139cp 8139too sky2 skge forcedeth alx atl1c jme pcnet32
+    virtio_net virtio_pci virtio_mmio vmxnet3 hv_netvsc hv_vmbus pci-hyperv xen-netfront
+    ib_ipoib mlx4_ib mlx5_ib hfi1 irdma
+    bonding 8021q"
+
+# The login, the disk, its encryption, and what is mounted.
+diskless_modules="
+    iscsi_tcp libiscsi scsi_transport_iscsi sd_mod crc32c crc32c_generic crc32c_intel
+    dm_mod dm_crypt xts cbc ecb essiv authenc aes_generic aesni_intel cryptd sha256_generic sha512_generic
+    zram lzo lzo-rle lz4 lz4hc zstd 842 deflate
+    overlay ext4 xfs squashfs erofs"
+
 check() {
-    if [[ ! -x $diskless_bin ]]; then
-        derror "diskless: there is no agent at $diskless_bin; install it, or set DISKLESS_BIN"
+    if [[ ! -x $dracutsysrootdir$diskless_bin ]]; then
+        derror "diskless: there is no agent at $dracutsysrootdir$diskless_bin; install it, or set DISKLESS_BIN"
         return 1
     fi
     # Only when asked for: dracut --add diskless.
@@ -22,27 +41,41 @@ depends() {
     echo systemd-initrd dracut-systemd network dm
 }
 
+# Those of the modules named that this kernel has as files. What is built in, of another kernel or of another machine is
+# left out without a word.
+diskless_available() {
+    local module
+    for module; do
+        grep -q "/${module//[-_]/[-_]}\.ko" "$srcmods/modules.dep" && echo "$module"
+    done
+}
+
 installkernel() {
     # hostonly is emptied: the machine that builds is not the machine that boots.
-    hostonly='' instmods \
-        iscsi_tcp libiscsi scsi_transport_iscsi sd_mod crc32c_generic crc32c_intel \
-        dm_mod dm_crypt xts aes_generic aesni_intel ecb cryptd sha256_generic sha512_generic \
-        zram lzo lzo-rle lz4 zstd \
-        overlay ext4 xfs squashfs erofs
+    # shellcheck disable=SC2046,SC2086 # lists of words
+    hostonly='' instmods $(diskless_available $diskless_modules $diskless_nics)
 }
 
 install() {
+    local file generator
     inst_simple "$diskless_bin" /usr/bin/diskless
     inst_simple "$diskless_units/diskless.service" "$systemdsystemunitdir/diskless.service"
     # The generator adds the unit to the boot of those nodes whose command line asks for it.
-    mkdir -p "$initdir/usr/lib/systemd/system-generators"
+    mkdir -p "$initdir/usr/lib/systemd/system-generators" "$initdir/etc/systemd/system-generators"
     ln -sfn /usr/bin/diskless "$initdir/usr/lib/systemd/system-generators/diskless-generator"
-    # The CAs that https servers are checked by; without them there is no https.
-    if [[ -e /etc/diskless/ca.pem ]]; then
-        inst_simple /etc/diskless/ca.pem
-    fi
+    # What rd.luks.* says is the agent's business then: systemd would wait for a disk it does not know how to reach.
+    generator=systemd-cryptsetup-generator
+    inst_simple "$moddir/unless-acting" "/etc/systemd/system-generators/$generator"
     # Put to use by the command line hook; other back ends than systemd-networkd have a default of their own.
     inst_simple "$moddir/zz-diskless.network" /usr/share/diskless/zz-diskless.network
-    inst_hook cmdline 30 "$moddir/cmdline.sh"
+    inst_simple "$moddir/acts.sh" /usr/lib/diskless/acts.sh
+    inst_hook cmdline 01 "$moddir/cmdline.sh"
     inst_hook emergency 10 "$moddir/emergency.sh"
+    # The authority of HTTPS servers, keys, plans: with their modes. dracut makes the archive readable by root alone.
+    for file in "$dracutsysrootdir"/etc/diskless/*; do
+        [[ ! -f $file ]] || inst_simple "${file#"$dracutsysrootdir"}"
+    done
+    if [[ ${diskless_mkfs_xfs-} == yes ]]; then
+        inst_multiple mkfs.xfs
+    fi
 }

@@ -127,10 +127,12 @@ keep("luks-signed/two-keyslots", at(BINARY, 512) + both)
 keep("luks-signed/requirement", at(BINARY, 512) + luks({}, requirements={"mandatory": ["online-reencrypt"]}))
 whole = at({**BINARY, 4096: plain}, 0x4000)
 keep("luks/version2", at({0: whole, 448: hashlib.sha256(whole).digest()}, 0x4000))
-slot = struct.pack(">2I32s2I", 0x00AC71F3, 1000, bytes([5] * 32), 8, 4000)
 version1 = struct.pack(">6sH32s32s32s2I", b"LUKS\xba\xbe", 1, b"aes", b"xts-plain64", b"sha256", 4096, 64)
-version1 += struct.pack(">20s32sI40s", bytes([9] * 20), bytes([5] * 32), 1000, UUID) + slot
-keep("luks/version1", at({0: version1, **{256 + 48 * i: struct.pack(">I", 0xDEAD) for i in range(7)}}, 4096))
+version1 += struct.pack(">20s32sI40s", bytes([9] * 20), bytes([5] * 32), 1000, UUID)
+for i in range(8):
+    state = 0xDEAD if i % 2 else 0x00AC71F3
+    version1 += struct.pack(">2I32s2I", state, 1000, bytes([i] * 32), 8 + 504 * i, 4000)
+keep("luks/version1", version1)
 
 # Partition tables on small disks.
 GUID = bytes(range(16))

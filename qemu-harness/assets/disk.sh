@@ -1,16 +1,72 @@
-# Inside the builder: makes the image $3 from the folder $1, with the modules $4... of kernel $2.
+# Inside the builder: makes the image $4 in the layout $1 (gpt, mbr, lvm, bare) from the folder $2, with the modules $5... of
+# kernel $3.
 set -eu
-root=$1 version=$2 image=$3
-shift 3
+layout=$1 root=$2 version=$3 image=$4
+shift 4
 
 modprobe -S "$version" -D -a "$@" | sed -n 's/^insmod \([^ ]*\).*/\1/p' | sort -u | cpio --quiet -pdm "$root"
 cp "/lib/modules/$version/modules.builtin" "/lib/modules/$version/modules.order" "$root/lib/modules/$version/"
 depmod -b "$root" "$version"
 rm -rf "$root"/usr/share/doc/* "$root"/usr/share/locale/* "$root"/usr/share/man/* "$root"/var/cache/apt/*
 
-# A sixth and 32 MiB of slack; a MiB before and after for the partition tables.
-size=$(du -sm "$root" | cut -f 1)
-size=$((size + size / 6 + 32))
+# file_system FOLDER LABEL FILE OFFSET: ext4 with a sixth and 32 MiB of slack; its size in MiB is in $size.
+file_system() {
+    size=$(du -sm "$1" | cut -f 1)
+    size=$((size + size / 6 + 32))
+    mkfs.ext4 -q -L "$2" -m 0 -E "offset=$4,lazy_itable_init=0,lazy_journal_init=0" -d "$1" "$3" ${size}M
+}
+
+# The folder /var is a file system of its own, in a logical volume. Its name says that it is the right one.
+if [ "$layout" = lvm ]; then
+    mkdir /tmp/root
+    mv "$root/var" /tmp/root/var
+    mkdir "$root/var"
+    touch /tmp/root/var/this-is-the-logical-volume
+    truncate -s 1M /tmp/var.ext4
+    file_system /tmp/root/var var /tmp/var.ext4 0
+    var=$size
+fi
+
+if [ "$layout" = bare ]; then
+    truncate -s 1M "$image"
+    file_system "$root" root "$image" 0
+    exit
+fi
+
+# A MiB before and after for the partition tables.
+truncate -s 1M "$image"
+file_system "$root" root "$image" 1048576
 truncate -s $((size + 2))M "$image"
-mkfs.ext4 -q -L root -m 0 -E offset=1048576,lazy_itable_init=0,lazy_journal_init=0 -d "$root" "$image" ${size}M
 sgdisk --new=1:2048:+${size}M --typecode=1:8304 --change-name=1:root "$image"
+
+case $layout in
+    mbr)
+        sgdisk --gpttombr=1 "$image"
+        ;;
+    lvm)
+        # The volume's extents of 4 MiB, and one for the metadata before them.
+        start=$((size + 2)) extents=$(((var + 3) / 4))
+        size=$((4 * (extents + 1)))
+        truncate -s $((start + size + 1))M "$image"
+        sgdisk --move-second-header "$image"
+        sgdisk --new=2:$((start * 2048)):+${size}M --typecode=2:8e00 --change-name=2:system "$image"
+        # Given back to the kernel at once, it lives as long as something has it open: until this script ends, however
+        # it does.
+        loop=$(losetup --find --show --offset $((start * 1048576)) --sizelimit $((size * 1048576)) "$image")
+        exec 9< "$loop"
+        losetup --detach "$loop"
+        # No device-mapper, no udev, and nothing is written into /etc.
+        lvm() {
+            command lvm "$@" --devices "$loop" --config 'global{activation=0} backup{backup=0 archive=0}
+                devices{obtain_device_list_from_udev=0 external_device_info_source="none"}'
+        }
+        lvm pvcreate "$loop"
+        lvm vgcreate system "$loop"
+        lvm lvcreate -an -Zn -Wn -n var -l "$extents" system
+        lvm pvs --segments -o pe_start,pvseg_start,pvseg_size,lv_name
+        begin=$(lvm pvs --noheadings --nosuffix --units m -o pe_start "$loop" | tr -d ' ' | cut -d . -f 1)
+        first=$(lvm lvs --noheadings -o seg_pe_ranges system/var | sed 's/.*:\([0-9]*\)-[0-9]*$/\1/')
+        dd if=/tmp/var.ext4 of="$image" bs=1M seek=$((start + begin + first * 4)) conv=notrunc
+        sync "$image"
+        ;;
+esac

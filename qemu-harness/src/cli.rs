@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use lexopt::Arg::{Long, Short, Value};
 use lexopt::ValueExt;
 
+use crate::bench;
 use crate::cache::Cache;
 use crate::error::{At, Error, Result};
 use crate::raise::{self, Request, Work};
@@ -22,6 +23,7 @@ usage: qemu-harness VERB
       --list FILE             those named in FILE, one a line
   demo [NAME]                 boot one (first-boot) and show what the agent says
   selfcheck [NAME]            boot one (wrong-chap-secret) and look for traces on the host
+  bench                       measure beside peers: a table, and target/bench.json
   clean                       remove the cache
 
   --agent FILE                use this binary instead of building the agent
@@ -52,6 +54,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> Result<u8> {
         (Some("demo"), [name]) => start(Work::Demo, vec![find(name)?], words.agent),
         (Some("selfcheck"), []) => start(Work::SelfCheck, vec![find(QUICK)?], words.agent),
         (Some("selfcheck"), [name]) => start(Work::SelfCheck, vec![find(name)?], words.agent),
+        (Some("bench"), []) => measure(words.agent),
         (Some("clean"), []) => clean(),
         (Some(raise::RAISED), [request]) => raise::raised(&raise::decode(request)?, Stdio::inherit()),
         (Some(raise::INSIDE), [request]) => raise::inside(&raise::decode(request)?),
@@ -138,6 +141,17 @@ fn start(work: Work, scenarios: Vec<PathBuf>, agent: Option<PathBuf>) -> Result<
     let cargo = [Some(target), cargo_home()].into_iter().flatten().collect();
     let environment = raise::environment();
     raise::raise(&Request { cache, repository: repository(), agent, cargo, scenarios, environment, work })
+}
+
+fn measure(agent: Option<PathBuf>) -> Result<u8> {
+    let scenarios = bench::SCENARIOS.iter().map(|name| package().join(name)).collect();
+    let code = start(Work::Bench, scenarios, agent)?;
+    if code == 0 {
+        let made = Cache::open(&Cache::default_folder()?)?.run_folder(bench::FILE);
+        let file = target_folder()?.join(bench::FILE);
+        fs::copy(&made, &file).at("write", &file)?;
+    }
+    Ok(code)
 }
 
 fn clean() -> Result<u8> {

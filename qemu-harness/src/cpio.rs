@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::SystemTime;
 
 use crate::error::{At, Error, Result};
 use crate::tree;
@@ -14,16 +15,24 @@ const TRAILER: &str = "TRAILER!!!";
 /// The kernel looks for the next archive at a multiple of four; more is customary.
 const BLOCK: usize = 512;
 
-/// An archive of every file below `folder`, with its mode, owned by root, and the folders they are in.
-pub fn archive(folder: &Path) -> Result<Vec<u8>> {
+/// An archive of every file below `folder`, with its mode, owned by root, of `more` files by name, and of the folders
+/// they are in.
+pub fn archive(folder: &Path, more: &[(&str, &str)]) -> Result<Vec<u8>> {
     let mut entries = BTreeMap::new();
-    for path in tree::files(folder)? {
-        let name = path.strip_prefix(folder).unwrap_or(&path);
+    let mut add = |name: &Path, mode: u32, data: Vec<u8>| {
         for parent in name.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
             entries.insert(text(parent)?, (FOLDER, Vec::new()));
         }
+        entries.insert(text(name)?, (FILE | mode, data));
+        Ok(())
+    };
+    for path in tree::files(folder)? {
         let mode = path.metadata().at("look at", &path)?.permissions().mode() & 0o777;
-        entries.insert(text(name)?, (FILE | mode, fs::read(&path).at("read", &path)?));
+        let data = fs::read(&path).at("read", &path)?;
+        add(path.strip_prefix(folder).unwrap_or(&path), mode, data)?;
+    }
+    for (name, data) in more {
+        add(Path::new(name), 0o644, data.as_bytes().to_vec())?;
     }
     let mut out = Vec::new();
     // Sorted by name, so a folder comes before what is in it.
@@ -39,8 +48,11 @@ fn entry(out: &mut Vec<u8>, name: &str, inode: u32, mode: u32, data: &[u8]) -> R
     let size =
         u32::try_from(data.len()).map_err(|_| Error::Host(format!("{name}: too large for an initramfs")))?;
     let name_size = u32::try_from(name.len() + 1).unwrap_or(u32::MAX);
+    // Files are as new as the archive: a node whose clock is wrong may learn the time from them.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let time = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
     // inode mode uid gid links mtime size, device and its target (major, minor each), name size, check sum
-    let fields = [inode, mode, 0, 0, 1, 0, size, 0, 0, 0, 0, name_size, 0];
+    let fields = [inode, mode, 0, 0, 1, time, size, 0, 0, 0, 0, name_size, 0];
     out.extend(b"070701");
     out.extend(fields.iter().flat_map(|field| format!("{field:08X}").into_bytes()));
     out.extend(name.as_bytes());
@@ -69,15 +81,16 @@ mod tests {
         let key = folder.path().join("etc/diskless/image.key");
         fs::write(&key, "secret").unwrap();
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
-        let bytes = archive(folder.path()).unwrap();
+        let bytes = archive(folder.path(), &[("etc/diskless/ca.pem", "CA")]).unwrap();
         let text = String::from_utf8_lossy(&bytes);
         let headers: Vec<usize> = text.match_indices("070701").map(|(at, _)| at).collect();
-        assert_eq!(headers.len(), 4);
+        assert_eq!(headers.len(), 5);
         assert!(headers.iter().all(|at| at % 4 == 0));
-        let order: Vec<_> = ["etc\0", "etc/diskless\0", "etc/diskless/image.key\0", "TRAILER!!!\0"]
-            .iter()
-            .map(|name| text.find(name).unwrap())
-            .collect();
+        let order: Vec<_> =
+            ["etc\0", "etc/diskless\0", "etc/diskless/ca.pem\0", "etc/diskless/image.key\0", "TRAILER!!!\0"]
+                .iter()
+                .map(|name| text.find(name).unwrap())
+                .collect();
         assert!(order.is_sorted());
         assert!(text.contains("00008180") && text.contains("000041ED"), "modes");
         assert_eq!(bytes.len() % BLOCK, 0);
@@ -86,7 +99,7 @@ mod tests {
     #[test]
     fn no_folder_is_an_empty_archive() {
         let folder = tempfile::tempdir().unwrap();
-        let bytes = archive(&folder.path().join("absent")).unwrap();
+        let bytes = archive(&folder.path().join("absent"), &[]).unwrap();
         assert!(String::from_utf8_lossy(&bytes).contains(TRAILER));
     }
 }

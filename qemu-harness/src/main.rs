@@ -9,6 +9,7 @@
 //!            verdict: console and facts against the scenario's expectation
 //! ```
 
+mod bench;
 mod cache;
 mod chroot;
 mod cli;

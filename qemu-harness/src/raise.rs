@@ -8,6 +8,7 @@ use std::thread;
 use nix::sched::{CloneFlags, unshare};
 use serde::{Deserialize, Serialize};
 
+use crate::bench;
 use crate::cache::Cache;
 use crate::error::{At, Error, Result};
 use crate::namespace;
@@ -60,6 +61,8 @@ pub enum Work {
     Demo,
     /// Run them, and look for traces on the host.
     SelfCheck,
+    /// Measure.
+    Bench,
     /// Remove the cache.
     Clean,
 }
@@ -114,11 +117,14 @@ pub fn inside(request: &Request) -> Result<u8> {
     unshare(CloneFlags::CLONE_NEWNS).at("unshare", "the mount namespace")?;
     namespace::protect_host(cache.folder())?;
     namespace::tmpfs(&scratch(cache.folder()))?;
-    let supplies = Supplies::plan(&request.repository, &request.agent)?;
-    supplies.announce(&cache);
-    let ready = supplies.prepare(&cache)?;
     let scenarios: Vec<Scenario> =
         request.scenarios.iter().map(|folder| Scenario::load(folder)).collect::<Result<_>>()?;
+    let supplies = Supplies::plan(&request.repository, &request.agent, &scenarios)?;
+    supplies.announce(&cache);
+    let ready = supplies.prepare(&cache)?;
+    if request.work == Work::Bench {
+        return bench::run(&scenarios, &request.agent, &ready, &cache).map(|()| 0);
+    }
     let (mut passed, mut failed) = (0, 0);
     for scenario in &scenarios {
         let outcome = match request.work {

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sched::CloneFlags;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cache::Cache;
 use crate::chroot::Root;
 use crate::error::{At, Result};
-use crate::lab::{Dhcp, HttpServer, Link, Machine, Seen, TargetServer};
+use crate::lab::{Authority, Dhcp, HttpServer, Link, Machine, Seen, TargetServer, sessions};
 use crate::recipe::Ready;
-use crate::scenario::{Action, Fault, Scenario, command_line};
-use crate::verdict::{Verdict, Watch};
+use crate::scenario::{Action, Faults, Scenario, Tls, command_line};
+use crate::verdict::{REPORTED, Record, Verdict, Watch};
 use crate::{cpio, namespace, tree};
 
 /// What came of a scenario.
@@ -36,27 +36,29 @@ pub type Show<'a> = dyn FnMut(&str, Duration) + Send + 'a;
 pub fn run(scenario: &Scenario, ready: &Ready, cache: &Cache, show: &mut Show) -> Outcome {
     let start = Instant::now();
     let folder = cache.run_folder(&scenario.name);
+    let mut facts = None;
     let mut attempt = || {
         tree::remove(&folder)?;
         fs::create_dir_all(&folder).at("create", &folder)?;
-        pack(scenario, ready, &folder.join("initramfs"))?;
         let flags = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET;
-        let verdict = namespace::apart(flags, || boot(scenario, ready, cache, &folder, show))?;
+        let (verdict, record) = namespace::apart(flags, || boot(scenario, ready, cache, &folder, show))?;
+        facts = record.facts.last().cloned();
+        let path = folder.join("facts.json");
+        fs::write(&path, format!("{:#}\n", facts.as_ref().unwrap_or(&Value::Null))).at("write", &path)?;
         tree::remove(&folder.join("initramfs"))?;
         Ok(verdict)
     };
     let verdict = attempt().unwrap_or_else(|error: crate::error::Error| Verdict::Fail(error.to_string()));
-    let facts = read_facts(&folder);
     Outcome { verdict, took: start.elapsed(), facts, folder }
 }
 
 /// The scenario's own files go behind dracut's archive.
-fn pack(scenario: &Scenario, ready: &Ready, at: &Path) -> Result<()> {
-    fs::copy(&ready.initramfs, at).at("write", at)?;
+fn pack(scenario: &Scenario, ready: &Ready, more: &[(&str, &str)], at: &Path) -> Result<()> {
+    fs::copy(ready.initramfs(scenario.document.initramfs)?, at).at("write", at)?;
     let mut file = File::options().append(true).open(at).at("open", at)?;
     let length = file.metadata().at("look at", at)?.len();
     file.set_len(length.next_multiple_of(4)).at("extend", at)?;
-    let archive = cpio::archive(&scenario.folder.join("initramfs"))?;
+    let archive = cpio::archive(&scenario.folder.join("initramfs"), more)?;
     io::copy(&mut archive.as_slice(), &mut file).at("write", at)?;
     Ok(())
 }
@@ -68,46 +70,85 @@ fn boot(
     cache: &Cache,
     folder: &Path,
     show: &mut Show,
-) -> Result<Verdict> {
+) -> Result<(Verdict, Record)> {
     let document = &scenario.document;
     let tools = Root::enter(&ready.builder, cache.folder())?;
     let network_log = folder.join("network.log");
     let link = Link::lay(&tools, &network_log)?;
     let mut dhcp = if document.network.dhcp { Some(Dhcp::start(&tools, folder)?) } else { None };
-    let _http = HttpServer::start(scenario, &folder.join("http.log"))?;
-    let start_target = || TargetServer::start(&tools, folder, ready, &document.targets);
-    let mut target = Some(start_target()?);
+    let authority = Authority::new()?;
+    let known = match document.network.tls {
+        Some(Tls::Untrusted) => Some(Authority::new()?.pem),
+        Some(Tls::Trusted) => Some(authority.pem.clone()),
+        None => None,
+    };
+    let more: Vec<_> = known.as_deref().map(|pem| ("etc/diskless/ca.pem", pem)).into_iter().collect();
+    pack(scenario, ready, &more, &folder.join("initramfs"))?;
+    let tls = if known.is_some() { Some(authority.server()?) } else { None };
+    let http = HttpServer::start(scenario, tls, &folder.join("http.log"))?;
+    let start_target = || TargetServer::start(&tools, folder, ready, document);
+    let mut target = if document.network.iscsi { Some(start_target()?) } else { None };
     let words = command_line(&document.kernel.cmdline, scenario.plan.is_some());
     let mut machine = Machine::start(&tools, folder, ready, &document.machine, link.name(), &words)?;
 
     let start = Instant::now();
     let deadline = start + Duration::from_secs(document.timeout);
-    let mut watch = Watch::new(&document.expect);
-    let mut faults = document.faults.iter();
-    let mut next_fault = faults.next();
+    let reboots = document.machine.reboots;
+    let mut watch = Watch::new(&document.expect, reboots + 1);
+    let mut faults = Faults::new(&document.faults);
+    let mut record = Record::default();
+    // What tgtadm showed when a booted root had reported.
+    let mut shown = Vec::new();
+    let show_target = |target: &Option<TargetServer>| match target {
+        Some(target) => target.show(),
+        None => Ok(String::new()),
+    };
     let verdict = loop {
-        match machine.console.next(deadline) {
+        match machine.console.next(faults.due().map_or(deadline, |due| due.min(deadline))) {
             Seen::Line(line) => {
                 show(&line, start.elapsed());
-                if let Some(verdict) = watch.line(&line) {
+                if let Some(verdict) = watch.line(&line, start.elapsed()) {
                     break verdict;
                 }
-                while let Some(Fault { action, .. }) = next_fault.filter(|fault| line.contains(&fault.after))
-                {
-                    match action {
-                        Action::LinkDown => link.set(false)?,
-                        Action::LinkUp => link.set(true)?,
-                        Action::TargetKill => target = None,
-                        Action::TargetStart => target = Some(start_target()?),
-                    }
-                    next_fault = faults.next();
+                if line.contains(REPORTED) {
+                    shown.push(show_target(&target)?);
+                    machine.type_line(if shown.len() <= reboots { "reboot" } else { "poweroff" })?;
                 }
+                faults.line(&line, Instant::now());
             }
             Seen::End => {
                 let status = machine.wait()?;
-                break watch.ended(status.success(), read_facts(folder).as_ref());
+                record = Record { facts: read_reports(folder), posts: http.posts() };
+                let left = sessions(&show_target(&target)?);
+                for (facts, shown) in record.facts.iter_mut().zip(&shown) {
+                    let seen = json!({
+                        "http": http.requests(), "posts": record.posts, "target": shown,
+                        "sessions": sessions(shown), "sessions_left": left,
+                    });
+                    if let Some(facts) = facts.as_object_mut() {
+                        facts.insert("lab".to_owned(), seen);
+                    }
+                }
+                break match faults.missed() {
+                    Some(after) => {
+                        Verdict::Fail(format!("the console did not show {after:?}: a fault was left out"))
+                    }
+                    None => watch.ended(status.success(), &record),
+                };
             }
-            Seen::Late => break watch.late(document.timeout, read_facts(folder).as_ref()),
+            Seen::Late if Instant::now() >= deadline => {
+                record.facts = read_reports(folder);
+                break watch.late(document.timeout, &record);
+            }
+            Seen::Late => {}
+        }
+        while let Some(action) = faults.take(Instant::now()) {
+            match action {
+                Action::LinkDown => link.set(false)?,
+                Action::LinkUp => link.set(true)?,
+                Action::TargetKill => target = None,
+                Action::TargetStart => target = Some(start_target()?),
+            }
         }
     };
     // A server that died is the better explanation of a failure.
@@ -115,10 +156,11 @@ fn boot(
         dhcp.as_mut().map_or(Ok(()), Dhcp::check)?;
         target.as_mut().map_or(Ok(()), TargetServer::check)?;
     }
-    Ok(verdict)
+    Ok((verdict, record))
 }
 
-/// What the booted root reported, when it is whole.
-fn read_facts(folder: &Path) -> Option<Value> {
-    serde_json::from_slice(&fs::read(folder.join("facts.json")).ok()?).ok()
+/// What the booted root reported, a line each time; what is not whole is left out.
+fn read_reports(folder: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(folder.join("reports")).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).filter(Value::is_object).collect()
 }

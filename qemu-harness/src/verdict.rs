@@ -1,16 +1,31 @@
 //! Decides a scenario: console lines and facts in, verdict out. Nothing here touches a machine.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::scenario::Expect;
+use crate::scenario::{Expect, has};
 
 /// How many of the agent's lines a failure quotes.
 const QUOTED: usize = 10;
 /// What sulogin says, with and without a root password, and when it cannot.
 const SHELL: [&str; 3] =
     ["Press Enter for maintenance", "Give root password for maintenance", "Cannot open access to console"];
+
+/// What the booted root says on the console when it has reported, and then waits for a word.
+pub const REPORTED: &str = "harness: reported";
+/// How long the image may take to go down and the machine to start anew.
+const RESTART: Duration = Duration::from_secs(180);
+
+/// What the node did that the lab has seen.
+#[derive(Default)]
+pub struct Record {
+    /// What the booted root reported, for each boot.
+    pub facts: Vec<Value>,
+    /// What the node posted.
+    pub posts: Vec<Value>,
+}
 
 /// How a scenario ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,6 +39,10 @@ pub enum Verdict {
 /// Follows one boot.
 pub struct Watch<'a> {
     expect: &'a Expect,
+    /// How often the node is to boot.
+    boots: usize,
+    /// When the image was told to start the machine anew, until it does.
+    told: Option<Duration>,
     codes: Vec<String>,
     agent: VecDeque<String>,
     powered_down: bool,
@@ -31,12 +50,21 @@ pub struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     /// Before the first line.
-    pub fn new(expect: &'a Expect) -> Watch<'a> {
-        Watch { expect, codes: Vec::new(), agent: VecDeque::new(), powered_down: false }
+    pub fn new(expect: &'a Expect, boots: usize) -> Watch<'a> {
+        Watch { expect, boots, told: None, codes: Vec::new(), agent: VecDeque::new(), powered_down: false }
     }
 
-    /// Takes a console line; a verdict when it decides.
-    pub fn line(&mut self, line: &str) -> Option<Verdict> {
+    /// Takes a console line, that came so long after the start; a verdict when it decides.
+    pub fn line(&mut self, line: &str, at: Duration) -> Option<Verdict> {
+        if line.contains("Linux version") {
+            self.told = None;
+        }
+        if self.told.is_some_and(|told| at > told + RESTART) {
+            return Some(self.fail(&format!("the image does not go down within {} s", RESTART.as_secs())));
+        }
+        if line.contains(REPORTED) {
+            self.told = Some(at);
+        }
         if let Some(said) = agent_line(line) {
             if let Some(code) = failure_code(said) {
                 self.codes.push(code.to_owned());
@@ -63,15 +91,26 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// QEMU has ended by itself, `clean` or not; `facts` is what it reported.
-    pub fn ended(&self, clean: bool, facts: Option<&Value>) -> Verdict {
-        let Expect::Up { facts: checks } = self.expect else {
+    /// QEMU has ended by itself, `clean` or not.
+    pub fn ended(&self, clean: bool, record: &Record) -> Verdict {
+        let Expect::Up { facts: checks, posts } = self.expect else {
             return self.fail("the machine ended before an emergency shell");
         };
-        let Some(facts) = facts else {
+        if record.facts.is_empty() {
             return self.fail("the machine ended and no root reported");
-        };
-        let mut faults: Vec<String> = checks.iter().filter_map(|check| check.fault(facts)).collect();
+        }
+        let mut faults = Vec::new();
+        if record.facts.len() != self.boots {
+            faults.push(format!("the root reported {} times of {}", record.facts.len(), self.boots));
+        }
+        for (number, facts) in (1..).zip(&record.facts) {
+            let boot = if self.boots > 1 { format!("boot {number}: ") } else { String::new() };
+            faults.extend(
+                checks.iter().filter_map(|check| check.fault(facts)).map(|fault| boot.clone() + &fault),
+            );
+        }
+        let missing = posts.iter().filter(|wanted| !record.posts.iter().any(|post| has(post, wanted)));
+        faults.extend(missing.map(|wanted| format!("nothing was posted with {wanted}")));
         if !(clean && self.powered_down) {
             faults.push("the machine did not power down cleanly".to_owned());
         }
@@ -79,9 +118,11 @@ impl<'a> Watch<'a> {
     }
 
     /// The time is over.
-    pub fn late(&self, seconds: u64, facts: Option<&Value>) -> Verdict {
-        let reported =
-            if facts.is_some() { "the root reported, but did not power off" } else { "no root reported" };
+    pub fn late(&self, seconds: u64, record: &Record) -> Verdict {
+        let reported = match record.facts.len() {
+            0 => "no root reported",
+            _ => "the root reported, but did not power off",
+        };
         self.fail(&format!("not decided within {seconds} s: {reported}"))
     }
 
@@ -116,6 +157,8 @@ mod tests {
     use crate::scenario::parse;
     use serde_json::json;
 
+    const NOW: Duration = Duration::ZERO;
+
     const UP: &str =
         "summary = 's'\n[expect]\nend = 'up'\n[[expect.facts]]\nat = '/root'\nequals = 'overlay'";
     const EMERGENCY: &str = "summary = 's'\n[expect]\nend = 'emergency'\nerror = 'iscsi-auth'";
@@ -124,6 +167,10 @@ mod tests {
 
     fn expect(text: &str) -> Expect {
         parse(text).unwrap().expect
+    }
+
+    fn record(facts: &[Value]) -> Record {
+        Record { facts: facts.to_vec(), posts: vec![json!({"event": "done", "step": "iscsi"})] }
     }
 
     fn reason(verdict: Verdict) -> String {
@@ -136,48 +183,82 @@ mod tests {
     #[test]
     fn up_needs_facts_and_a_clean_end() {
         let expect = expect(UP);
-        let mut watch = Watch::new(&expect);
-        assert_eq!(watch.line("[  1.0] diskless: iscsi start"), None);
-        let facts = json!({"root": "overlay"});
-        assert!(reason(watch.ended(true, Some(&facts))).contains("power down"));
-        assert_eq!(watch.line("[  9.9] reboot: Power down"), None);
-        assert_eq!(watch.ended(true, Some(&facts)), Verdict::Pass);
-        assert!(reason(watch.ended(false, Some(&facts))).contains("power down"));
-        assert!(reason(watch.ended(true, None)).contains("no root reported"));
-        let why = reason(watch.ended(true, Some(&json!({"root": "ext4"}))));
+        let mut watch = Watch::new(&expect, 1);
+        assert_eq!(watch.line("[  1.0] diskless: iscsi start", NOW), None);
+        let facts = [json!({"root": "overlay"})];
+        assert!(reason(watch.ended(true, &record(&facts))).contains("power down"));
+        assert_eq!(watch.line("[  9.9] reboot: Power down", NOW), None);
+        assert_eq!(watch.ended(true, &record(&facts)), Verdict::Pass);
+        assert!(reason(watch.ended(false, &record(&facts))).contains("power down"));
+        assert!(reason(watch.ended(true, &Record::default())).contains("no root reported"));
+        let why = reason(watch.ended(true, &record(&[json!({"root": "ext4"})])));
         assert!(why.contains("/root") && why.contains("| iscsi start"), "{why}");
     }
 
     #[test]
     fn up_fails_at_once_in_an_emergency() {
         let expect = expect(UP);
-        let mut watch = Watch::new(&expect);
-        watch.line(FAILED);
-        assert!(reason(watch.line(ASKS).unwrap()).contains("[iscsi-auth]"));
-        assert!(reason(watch.line("Kernel panic - not syncing").unwrap()).contains("panicked"));
+        let mut watch = Watch::new(&expect, 1);
+        watch.line(FAILED, NOW);
+        assert!(reason(watch.line(ASKS, NOW).unwrap()).contains("[iscsi-auth]"));
+        assert!(reason(watch.line("Kernel panic - not syncing", NOW).unwrap()).contains("panicked"));
     }
 
     #[test]
     fn an_emergency_needs_its_code_first() {
         let expect = expect(EMERGENCY);
-        let mut watch = Watch::new(&expect);
-        assert!(reason(watch.line(ASKS).unwrap()).contains("no failure"));
-        watch.line("diskless: luks failed [luks-no-key] no");
-        assert!(reason(watch.line(ASKS).unwrap()).contains("expected [iscsi-auth]"));
-        assert_eq!(watch.line(FAILED), None);
-        assert_eq!(watch.line(ASKS), Some(Verdict::Pass));
-        assert!(reason(watch.ended(true, None)).contains("before"));
-        assert!(reason(watch.late(9, None)).contains("9 s"));
+        let mut watch = Watch::new(&expect, 1);
+        assert!(reason(watch.line(ASKS, NOW).unwrap()).contains("no failure"));
+        watch.line("diskless: luks failed [luks-no-key] no", NOW);
+        assert!(reason(watch.line(ASKS, NOW).unwrap()).contains("expected [iscsi-auth]"));
+        assert_eq!(watch.line(FAILED, NOW), None);
+        assert_eq!(watch.line(ASKS, NOW), Some(Verdict::Pass));
+        assert!(reason(watch.ended(true, &Record::default())).contains("before"));
+        assert!(reason(watch.late(9, &Record::default())).contains("9 s"));
     }
 
     #[test]
     fn only_the_last_words_are_quoted() {
         let expect = expect(UP);
-        let mut watch = Watch::new(&expect);
+        let mut watch = Watch::new(&expect, 1);
         for number in 0..30 {
-            watch.line(&format!("diskless: iscsi waiting {number}."));
+            watch.line(&format!("diskless: iscsi waiting {number}."), NOW);
         }
-        let why = reason(watch.late(1, None));
+        let why = reason(watch.late(1, &Record::default()));
         assert!(why.contains("waiting 29.") && !why.contains("waiting 19."), "{why}");
+    }
+
+    #[test]
+    fn every_boot_must_hold() {
+        let expect = expect(UP);
+        let mut watch = Watch::new(&expect, 2);
+        watch.line("reboot: Power down", NOW);
+        let good = json!({"root": "overlay"});
+        assert_eq!(watch.ended(true, &record(&[good.clone(), good.clone()])), Verdict::Pass);
+        assert!(reason(watch.ended(true, &record(std::slice::from_ref(&good)))).contains("1 times of 2"));
+        let why = reason(watch.ended(true, &record(&[good, json!({"root": "ext4"})])));
+        assert!(why.contains("boot 2: /root"), "{why}");
+    }
+
+    #[test]
+    fn an_image_that_does_not_go_down_is_noticed() {
+        let expect = expect(UP);
+        let mut watch = Watch::new(&expect, 2);
+        let at = Duration::from_secs;
+        assert_eq!(watch.line(REPORTED, at(100)), None);
+        assert_eq!(watch.line("Stopping something", at(110)), None);
+        assert!(reason(watch.line("A stop job is running", at(281)).unwrap()).contains("go down"));
+        assert_eq!(watch.line("[    0.0] Linux version 6.1", at(282)), None);
+        assert_eq!(watch.line("[    1.0] anything", at(900)), None);
+    }
+
+    #[test]
+    fn posts_are_looked_for() {
+        let expect =
+            expect(&format!("{UP}\n[[expect.posts]]\nstep = 'iscsi'\n[[expect.posts]]\nevent = 'up'"));
+        let mut watch = Watch::new(&expect, 1);
+        watch.line("reboot: Power down", NOW);
+        let why = reason(watch.ended(true, &record(&[json!({"root": "overlay"})])));
+        assert!(why.contains(r#"{"event":"up"}"#) && !why.contains("iscsi"), "{why}");
     }
 }

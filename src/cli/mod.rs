@@ -1,6 +1,7 @@
 //! The verbs of the command line: one file each, which reads the arguments of its verb itself.
 
 mod boot;
+mod luks;
 mod plan;
 mod report;
 mod status;
@@ -25,6 +26,8 @@ usage: diskless boot             fetch the boot plan and put the new root togeth
        diskless plan --cmdline TEXT|@FILE [--plan FILE] [--facts FILE] [--json]
                                  what a boot would do, on any machine; nothing is touched
        diskless report up        tell the report server that the node is up, and what the boot left unsent
+       diskless luks dump|test ...
+                                 look at a LUKS header, try a key; see diskless luks --help
        diskless generator NORMAL EARLY LATE
                                  systemd's own: add the agent to the boot when the kernel command line asks for it
        diskless --help | --version
@@ -39,6 +42,7 @@ type Verb = (&'static str, fn(&mut Parser, &Host) -> Result<(), Failed>);
 const VERBS: &[Verb] = &[
     ("boot", boot::main),
     ("plan", plan::main),
+    ("luks", luks::main),
     ("status", status::main),
     ("report", report::main),
     ("generator", generate),
@@ -151,6 +155,10 @@ mod tests {
             "diskless report up",
             "diskless-generator /n /e /l",
             "diskless --help",
+            "diskless luks --help",
+            "diskless luks test --help",
+            "diskless luks dump /nonexistent --header /none --json",
+            "diskless luks test --key-file=/none --key-size 32 --key-offset 1 --keyslot 0 /nonexistent",
         ];
         for words in good {
             assert!(!usage(words), "{words}");
@@ -167,6 +175,14 @@ mod tests {
             "diskless reboot",
             "diskless report",
             "diskless report down",
+            "diskless luks",
+            "diskless luks open /nonexistent",
+            "diskless luks dump",
+            "diskless luks dump /nonexistent /other",
+            "diskless luks test /nonexistent",
+            "diskless luks test --key-file /none",
+            "diskless luks test --key-file /none --keyslot x /nonexistent",
+            "diskless luks test --key-file /none --key-size -1 /nonexistent",
         ];
         for words in bad {
             assert!(usage(words), "{words}");

@@ -14,14 +14,15 @@ const UNIT: &str = "/usr/lib/systemd/system/diskless.service";
 const NEEDED_BY: &str = "initrd-root-fs.target.requires/diskless.service";
 
 /// Of any `root=` that is not a device, systemd-fstab-generator makes a unit that cannot work. This one takes its place:
-/// when its turn comes, the agent has mounted the root, and there is nothing left to do for it.
+/// when its turn comes, the agent has mounted the root, and there is nothing left to do for it. It does not require the
+/// agent's unit, which ends at the pivot: it would go with it, and take the mounts below /sysroot along.
 const SYSROOT: &str = "\
 # Made by diskless, for root= on the kernel command line.
 [Unit]
 DefaultDependencies=no
-Requires=diskless.service
 After=diskless.service
 Before=initrd-root-fs.target
+ConditionPathIsMountPoint=/sysroot
 
 [Mount]
 Where=/sysroot

@@ -1,5 +1,9 @@
 //! Block devices as sysfs shows them.
 
+use std::path::Path;
+
+use rustix::io::Errno;
+
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Error, Result};
 
@@ -49,9 +53,30 @@ pub fn geometry(host: &Host, name: &str) -> Result<Geometry> {
     Ok(Geometry { sectors: number("size")?, block_size })
 }
 
+/// Whether the device at `node` can be opened by now. The kernel shows a disk in sysfs, its size included, and in
+/// devtmpfs a moment before it takes the first open (block/genhd.c, device_add_disk): until then there is no node, or
+/// ENXIO. Any other failure is for whoever opens it to tell.
+pub fn is_ready(node: &Path) -> bool {
+    match std::fs::File::open(node) {
+        Err(error) => !matches!(Errno::from_io_error(&error), Some(Errno::NOENT | Errno::NXIO)),
+        Ok(_) => true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_that_does_not_take_an_open_yet_is_not_ready() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(!is_ready(&root.path().join("sda")));
+        // Opening a socket is ENXIO, too.
+        let socket = root.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert!(!is_ready(&socket));
+        assert!(is_ready(root.path()));
+    }
 
     #[test]
     fn sizes_from_sysfs() {

@@ -1,6 +1,7 @@
 //! The virtual machine.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -25,8 +26,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Starts QEMU on the interface `tap`. In `folder`: `initramfs` is what it boots, `facts.json` takes what
-    /// the booted root reports, `serial.log` the console.
+    /// Starts QEMU on the interface `tap`. In `folder`: `initramfs` is what it boots, `reports` takes what the booted
+    /// root reports, a line each time, `serial.log` the console.
     pub fn start(
         tools: &Root,
         folder: &Path,
@@ -36,7 +37,13 @@ impl Machine {
         command_line: &str,
     ) -> Result<Machine> {
         let mut qemu = tools.command("qemu-system-x86_64");
-        qemu.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-machine", "q35"]);
+        qemu.args(["-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35"]);
+        if hardware.reboots == 0 {
+            qemu.arg("-no-reboot");
+        }
+        if let Some(clock) = &hardware.clock {
+            qemu.args(["-rtc", &format!("base={clock}")]);
+        }
         qemu.args(accelerator()?).args([
             "-m",
             &hardware.memory.to_string(),
@@ -49,9 +56,9 @@ impl Machine {
         qemu.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
         qemu.arg("-netdev").arg(format!("tap,id=net,ifname={tap},script=no,downscript=no"));
         // No boot ROM: the kernel is loaded by QEMU itself.
-        qemu.args(["-device", "virtio-net-pci,netdev=net,mac=52:54:00:00:00:01,romfile="]);
+        qemu.args(["-device", &format!("{},netdev=net,mac=52:54:00:00:00:01,romfile=", hardware.nic)]);
         qemu.args(["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"]);
-        let facts = tools.inside(&folder.join("facts.json"))?;
+        let facts = tools.inside(&folder.join("reports"))?;
         qemu.arg("-chardev").arg(format!("file,id=facts,path={}", facts.display()));
         qemu.args(["-device", "virtserialport,chardev=facts,name=org.diskless.facts"]);
         let path = folder.join("qemu.command");
@@ -62,7 +69,7 @@ impl Machine {
     fn spawn(qemu: &mut Command, folder: &Path) -> Result<Machine> {
         let log = folder.join("qemu.log");
         let mut child = qemu
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(command::open_log(&log)?)
             .spawn()
@@ -72,6 +79,14 @@ impl Machine {
         };
         let console = Console::read(stdout, &folder.join("serial.log"))?;
         Ok(Machine { child, console })
+    }
+
+    /// Types a line at the console.
+    pub fn type_line(&mut self, text: &str) -> Result<()> {
+        match &mut self.child.stdin {
+            Some(keyboard) => writeln!(keyboard, "{text}").at("type at", "the console"),
+            None => Ok(()),
+        }
     }
 
     /// How QEMU ended, once its console is closed.

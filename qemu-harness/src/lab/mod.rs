@@ -7,12 +7,14 @@ mod machine;
 mod network;
 mod service;
 mod target;
+mod tls;
 
 pub use console::Seen;
 pub use http::HttpServer;
 pub use machine::Machine;
 pub use network::{Dhcp, Link};
-pub use target::TargetServer;
+pub use target::{TargetServer, sessions};
+pub use tls::Authority;
 
 /// The address that everything but the node has.
 pub const SERVER: &str = "198.18.0.1";
@@ -20,3 +22,5 @@ pub const SERVER: &str = "198.18.0.1";
 pub const PORTAL: &str = "198.18.0.1:3260";
 /// Where plans are.
 pub const HTTP: &str = "http://198.18.0.1:8080";
+/// Where plans are when they are secret.
+pub const HTTPS: &str = "https://198.18.0.1:8443";

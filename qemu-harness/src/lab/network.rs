@@ -52,7 +52,8 @@ impl Dhcp {
         let leases = tools.inside(&folder.join("leases"))?;
         let mut dnsmasq = tools.command("dnsmasq");
         dnsmasq.args(["--keep-in-foreground", "--log-facility=-", "--conf-file=/dev/null", "--user=root"]);
-        dnsmasq.args(["--pid-file=", "--port=0", "--log-dhcp"]);
+        // It would ping each address for three seconds before it offers it.
+        dnsmasq.args(["--pid-file=", "--port=0", "--log-dhcp", "--no-ping"]);
         dnsmasq.arg(format!("--interface={TAP}")).arg("--dhcp-range=198.18.0.100,198.18.0.150,12h");
         dnsmasq.arg("--dhcp-authoritative").arg(format!("--dhcp-leasefile={}", leases.display()));
         Ok(Dhcp(Service::start("dnsmasq", &mut dnsmasq, &folder.join("dnsmasq.log"))?))

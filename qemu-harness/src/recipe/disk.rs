@@ -1,4 +1,4 @@
-//! The GPT image: one partition, ext4, with the image root and the unit that reports facts.
+//! The disk image: partitions with the image root and the unit that reports facts.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -10,11 +10,15 @@ use crate::cache::Cache;
 use crate::chroot::Root;
 use crate::command;
 use crate::error::{At, Result};
+use crate::scenario::Layout;
 use crate::{namespace, tree};
 
-/// Run inside the builder with the root folder, the kernel's version, the image to make, and modules.
+/// Run inside the builder with the layout, the root folder, the kernel's version, the image to make, and modules.
 const DISK: &str = include_str!("../../assets/disk.sh");
 const FACTS_UNIT: &str = include_str!("../../assets/image/diskless-facts.service");
+/// A service of the site's, for plans that enable one.
+const SITE_UNIT: &str = "[Service]\nType=oneshot\nExecStart=/bin/true\nRemainAfterExit=yes\n\n\
+                         [Install]\nWantedBy=multi-user.target\n";
 const FACTS_SCRIPT: &str = include_str!("../../assets/image/diskless-facts");
 
 /// What udev and services of the booted image load. What the initramfs loaded stays.
@@ -53,13 +57,34 @@ const MASKED: [&str; 6] = [
 const DISABLED: [&str; 2] =
     ["sysinit.target.wants/multipathd.service", "sockets.target.wants/multipathd.socket"];
 
+/// How the script calls a layout.
+fn word(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Gpt => "gpt",
+        Layout::Lvm => "lvm",
+        Layout::Mbr => "mbr",
+        Layout::Bare => "bare",
+    }
+}
+
 /// All that decides what the image is, given the image root and the builder.
-pub fn recipe() -> String {
-    format!("{DISK} {FACTS_UNIT} {FACTS_SCRIPT} {MASKED:?} {DISABLED:?} {}", MODULES.join(" "))
+pub fn recipe(layout: Layout) -> String {
+    format!(
+        "{} {DISK} {FACTS_UNIT} {SITE_UNIT} {FACTS_SCRIPT} {MASKED:?} {DISABLED:?} {}",
+        word(layout),
+        MODULES.join(" ")
+    )
 }
 
 /// Makes the image at `at` from the root folder `image`, which stays as it is.
-pub fn make(cache: &Cache, builder: &Path, image: &Path, version: &str, at: &Path) -> Result<()> {
+pub fn make(
+    cache: &Cache,
+    builder: &Path,
+    image: &Path,
+    version: &str,
+    layout: Layout,
+    at: &Path,
+) -> Result<()> {
     let log = cache.log("disk");
     let work = cache.folder().join("work");
     tree::remove(&work)?;
@@ -71,7 +96,11 @@ pub fn make(cache: &Cache, builder: &Path, image: &Path, version: &str, at: &Pat
         add_files(&root)?;
         let tools = Root::enter(builder, cache.folder())?;
         let mut script = tools.command("sh");
-        script.args(["-c", DISK, "disk"]).arg(tools.inside(&root)?).arg(version).arg(tools.inside(at)?);
+        script
+            .args(["-c", DISK, "disk", word(layout)])
+            .arg(tools.inside(&root)?)
+            .arg(version)
+            .arg(tools.inside(at)?);
         command::run(script.args(MODULES), &log)
     })
 }
@@ -80,6 +109,7 @@ fn add_files(root: &Path) -> Result<()> {
     let units = root.join("etc/systemd/system");
     write(&root.join("usr/local/lib/diskless-facts"), FACTS_SCRIPT, 0o755)?;
     write(&units.join("diskless-facts.service"), FACTS_UNIT, 0o644)?;
+    write(&units.join("site.service"), SITE_UNIT, 0o644)?;
     link("../diskless-facts.service", &units.join("multi-user.target.wants/diskless-facts.service"))?;
     for unit in MASKED {
         link("/dev/null", &units.join(unit))?;

@@ -10,6 +10,7 @@ use super::Sources;
 use crate::cache::Cache;
 use crate::chroot::Root;
 use crate::error::{At, Result};
+use crate::scenario::{Initramfs, Modules};
 use crate::{command, namespace, tree};
 
 /// Where the builder's dracut looks for modules, and where the module's files come from.
@@ -17,24 +18,56 @@ const MODULES: &str = "usr/lib/dracut/modules.d";
 const UNITS: &str = "usr/lib/systemd/system";
 const AGENT: &str = "usr/bin/diskless";
 /// As a site would call it, but for the compression: without KVM the kernel takes seconds to undo any.
-const DRACUT: [&str; 8] = [
-    "--force",
-    "--no-hostonly",
-    "--no-hostonly-cmdline",
-    "--no-early-microcode",
+const DRACUT: [&str; 4] = ["--force", "--no-early-microcode", "--no-compress", "--kver"];
+/// By what is to be in it.
+const ALL: &[&str] = &["--add", "diskless systemd-networkd"];
+const FEW: &[&str] = &["--modules", "diskless systemd-networkd base udev-rules fs-lib"];
+/// With systemd-networkd dracut's iscsi never logs in, and its unit refers to a script that it does not install.
+const STOCK: &[&str] = &[
     "--add",
-    "diskless systemd-networkd",
-    "--no-compress",
-    "--kver",
+    "iscsi crypt network-legacy",
+    "--omit",
+    "systemd-networkd network-manager",
+    "--install",
+    "/lib/open-iscsi/startup-checks.sh",
 ];
+/// Without a name of its own the machine that builds gets no iscsi module; nodes bring their own.
+const BUILDER_NAME: (&str, &str) =
+    ("etc/iscsi/initiatorname.iscsi", "InitiatorName=iqn.2026-01.org.example:builder\n");
+/// For any machine, not for the one that builds it.
+const ANY: [&str; 2] = ["--no-hostonly", "--no-hostonly-cmdline"];
+const HOSTONLY: [&str; 1] = ["--hostonly"];
+/// What a site writes to have mkfs.xfs in it.
+const CONFIGURATION: (&str, &str) = ("etc/dracut.conf.d/diskless.conf", "diskless_mkfs_xfs=yes\n");
+
+fn hostonly(options: Initramfs) -> &'static [&'static str] {
+    if options.hostonly { &HOSTONLY } else { &ANY }
+}
+
+fn modules(options: Initramfs) -> &'static [&'static str] {
+    match options.modules {
+        Modules::All => ALL,
+        Modules::Few => FEW,
+        Modules::Stock => STOCK,
+    }
+}
 
 /// All that decides what the initramfs is, given the builder and the sources.
-pub fn recipe() -> String {
-    DRACUT.join(" ")
+pub fn recipe(options: Initramfs) -> String {
+    let configuration = if options.mkfs_xfs { CONFIGURATION.1 } else { "" };
+    let words = [hostonly(options), modules(options), &DRACUT].concat().join(" ");
+    format!("{words} {configuration}")
 }
 
 /// Makes the initramfs at `at`; the builder stays as it is.
-pub fn make(cache: &Cache, builder: &Path, sources: &Sources, version: &str, at: &Path) -> Result<()> {
+pub fn make(
+    cache: &Cache,
+    builder: &Path,
+    sources: &Sources,
+    version: &str,
+    options: Initramfs,
+    at: &Path,
+) -> Result<()> {
     let work = cache.folder().join("work");
     tree::remove(&work)?;
     namespace::apart(CloneFlags::CLONE_NEWNS, || {
@@ -46,9 +79,17 @@ pub fn make(cache: &Cache, builder: &Path, sources: &Sources, version: &str, at:
         let agent = path.join(AGENT);
         fs::copy(&sources.agent, &agent).at("write", &agent)?;
         fs::set_permissions(&agent, Permissions::from_mode(0o755)).at("set the mode of", &agent)?;
+        if options.mkfs_xfs {
+            let (name, text) = CONFIGURATION;
+            fs::write(path.join(name), text).at("write", name)?;
+        }
+        if options.modules == Modules::Stock {
+            let (name, text) = BUILDER_NAME;
+            fs::write(path.join(name), text).at("write", name)?;
+        }
         let root = Root::enter(&path, cache.folder())?;
         let mut dracut = root.command("dracut");
-        dracut.args(DRACUT).arg(version).arg(root.inside(at)?);
+        dracut.args(hostonly(options)).args(modules(options)).args(DRACUT).arg(version).arg(root.inside(at)?);
         command::run(&mut dracut, &cache.log("initramfs"))
     })
 }

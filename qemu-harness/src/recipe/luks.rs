@@ -15,6 +15,7 @@ use xts_mode::{Xts128, get_tweak_default};
 use crate::cache::Cache;
 use crate::chroot::Root;
 use crate::error::{At, Error, Result};
+use crate::scenario::Encryption;
 use crate::{command, namespace, tree};
 
 /// The UUID of the encrypted image.
@@ -24,7 +25,7 @@ pub const KEY_ARGON2ID: &str = "harness image key, argon2id slot";
 /// Opens the key slot whose KDF is pbkdf2.
 pub const KEY_PBKDF2: &str = "harness image key, pbkdf2 slot";
 
-/// Run inside the builder with the image, its UUID and the folder of keys.
+/// Run inside the builder with the image, its UUID, the folder of keys, where the data begins, version and memory.
 const LUKS: &str = include_str!("../../assets/luks.sh");
 /// Where the data begins: cryptsetup's own default.
 const DATA_OFFSET: u64 = 16 << 20;
@@ -33,9 +34,22 @@ const SECTOR: usize = 512;
 const CHUNK: usize = 4 << 20;
 const THREADS: usize = 2;
 
+/// The version of LUKS, and for its first keyslot KiB of memory.
+fn format(encryption: Encryption) -> [&'static str; 2] {
+    match encryption {
+        Encryption::Luks1 => ["luks1", "0"],
+        Encryption::Argon2Huge => ["luks2", "1048576"],
+        Encryption::Luks2 | Encryption::None => ["luks2", "65536"],
+    }
+}
+
 /// All that decides what the encrypted image is, given the plain one.
-pub fn recipe() -> String {
-    format!("{LUKS} {UUID} {KEY_ARGON2ID} {KEY_PBKDF2} {DATA_OFFSET} {SECTOR} {:?}", volume_key())
+pub fn recipe(encryption: Encryption) -> String {
+    format!(
+        "{} {LUKS} {UUID} {KEY_ARGON2ID} {KEY_PBKDF2} {DATA_OFFSET} {SECTOR} {:?}",
+        format(encryption).join(" "),
+        volume_key()
+    )
 }
 
 /// Any 64 bytes do.
@@ -44,7 +58,7 @@ fn volume_key() -> Array<u8, U64> {
 }
 
 /// Makes the encrypted form of `disk` at `at`.
-pub fn make(cache: &Cache, builder: &Path, disk: &Path, at: &Path) -> Result<()> {
+pub fn make(cache: &Cache, builder: &Path, disk: &Path, encryption: Encryption, at: &Path) -> Result<()> {
     let log = cache.log("luks");
     let image = File::create(at).at("create", at)?;
     let size = disk.metadata().at("look at", disk)?.len();
@@ -64,7 +78,7 @@ pub fn make(cache: &Cache, builder: &Path, disk: &Path, at: &Path) -> Result<()>
         let tools = Root::enter(builder, cache.folder())?;
         let mut script = tools.command("sh");
         script.args(["-c", LUKS, "luks"]).arg(tools.inside(at)?).arg(UUID).arg(tools.inside(&work)?);
-        script.arg((DATA_OFFSET / 512).to_string());
+        script.arg((DATA_OFFSET / 512).to_string()).args(format(encryption));
         command::run(&mut script, &log)
     })?;
     encrypt(disk, at)

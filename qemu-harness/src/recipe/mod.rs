@@ -6,7 +6,8 @@
 //!             (facts unit)          └─ tools, kernel
 //! ```
 //!
-//! Each arrow is part of the key: a change makes what depends on it anew, and nothing else.
+//! There is a disk for each layout, a luks for each encryption of one, and an initramfs for each way of making it; only
+//! those that a scenario of the run asks for are made. Each arrow is part of the key: a change makes what depends on it anew, and nothing else.
 
 mod disk;
 mod initramfs;
@@ -14,6 +15,7 @@ mod luks;
 mod mirror;
 mod roots;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -24,10 +26,11 @@ pub use mirror::VARIABLE as MIRROR;
 use crate::cache::Cache;
 use crate::error::{At, Error, Result};
 use crate::key::{Ingredients, Key};
+use crate::scenario::{Encryption, Image, Initramfs, Layout, Modules, Scenario};
 
 /// A cached thing, with what making it takes (on two cores, with a fast network).
 struct Item {
-    name: &'static str,
+    name: String,
     what: &'static str,
     key: Key,
     seconds: u32,
@@ -40,9 +43,11 @@ pub struct Supplies {
     base: Item,
     builder: Item,
     image: Item,
-    disk: Item,
-    luks: Item,
-    initramfs: Item,
+    /// The builder with what dracut's own modules need; only for an initramfs of these.
+    stock: Option<Item>,
+    disks: BTreeMap<Layout, Item>,
+    encrypted: BTreeMap<Image, Item>,
+    initramfs: BTreeMap<Initramfs, Item>,
     sources: Sources,
 }
 
@@ -63,17 +68,60 @@ pub struct Ready {
     pub builder: PathBuf,
     /// The kernel image.
     pub kernel: PathBuf,
-    /// The initramfs made by dracut.
-    pub initramfs: PathBuf,
-    /// The GPT image.
-    pub disk: PathBuf,
-    /// The same, encrypted.
-    pub luks: PathBuf,
+    initramfs: BTreeMap<Initramfs, PathBuf>,
+    images: BTreeMap<Image, PathBuf>,
+}
+
+impl Ready {
+    /// An initramfs that a scenario asked for.
+    pub fn initramfs(&self, options: Initramfs) -> Result<&Path> {
+        made(self.initramfs.get(&options), "initramfs")
+    }
+
+    /// A disk image that a scenario asked for.
+    pub fn image(&self, image: Image) -> Result<&Path> {
+        made(self.images.get(&image), "image")
+    }
+}
+
+fn made<'a>(thing: Option<&'a PathBuf>, what: &str) -> Result<&'a Path> {
+    thing.map(PathBuf::as_path).ok_or_else(|| Error::Host(format!("no such {what} was made")))
+}
+
+/// Without a dash: the name of one thing must not be the beginning of another's.
+fn disk_name(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Gpt => "disk",
+        Layout::Lvm => "disklvm",
+        Layout::Mbr => "diskmbr",
+        Layout::Bare => "diskbare",
+    }
+}
+
+fn encrypted_name(image: Image) -> String {
+    let encryption = match image.encryption {
+        Encryption::None => "plain",
+        Encryption::Luks2 => "luks",
+        Encryption::Luks1 => "luks1",
+        Encryption::Argon2Huge => "argon2huge",
+    };
+    disk_name(image.layout).replacen("disk", encryption, 1)
+}
+
+fn initramfs_name(options: Initramfs) -> String {
+    let parts = [
+        (true, "initramfs"),
+        (options.hostonly, "hostonly"),
+        (options.mkfs_xfs, "xfs"),
+        (options.modules == Modules::Few, "few"),
+        (options.modules == Modules::Stock, "stock"),
+    ];
+    parts.iter().filter(|(there, _)| *there).map(|(_, part)| *part).collect()
 }
 
 impl Supplies {
-    /// Finds out what is needed; makes nothing.
-    pub fn plan(repository: &Path, agent: &Path) -> Result<Supplies> {
+    /// Finds out what the scenarios need; makes nothing.
+    pub fn plan(repository: &Path, agent: &Path, scenarios: &[Scenario]) -> Result<Supplies> {
         let sources = Sources {
             agent: agent.to_path_buf(),
             modules: repository.join("dracut-module"),
@@ -81,43 +129,68 @@ impl Supplies {
         };
         let base = Ingredients::of("base").text(&roots::base_recipe()).finish();
         let builder = Ingredients::of("builder").key(&base).text(&roots::builder_recipe()).finish();
+        let stock = Ingredients::of("stock").key(&builder).text(&roots::stock_recipe()).finish();
         let image = Ingredients::of("image").key(&base).text(&roots::image_recipe()).finish();
-        let disk = Ingredients::of("disk").key(&image).key(&builder).text(&disk::recipe()).finish();
-        let luks = Ingredients::of("luks").key(&disk).text(&luks::recipe()).finish();
-        let initramfs = Ingredients::of("initramfs")
-            .key(&builder)
-            .text(&initramfs::recipe())
-            .file(&sources.agent)?
-            .folder(&sources.modules)?
-            .folder(&sources.units)?
-            .finish();
-        let item = |name, what, key, seconds, download_mib, disk_mib| Item {
-            name,
+        let item = |name: &str, what, key, seconds, download_mib, disk_mib| Item {
+            name: name.to_owned(),
             what,
             key,
             seconds,
             download_mib,
             disk_mib,
         };
+        let targets = scenarios.iter().flat_map(|scenario| &scenario.document.targets);
+        let images: BTreeSet<Image> = targets.map(|target| target.image).collect();
+        let mut disks = BTreeMap::new();
+        let mut encrypted = BTreeMap::new();
+        for wanted in images {
+            let disk =
+                Ingredients::of("disk").key(&image).key(&builder).text(&disk::recipe(wanted.layout)).finish();
+            if wanted.encryption != Encryption::None {
+                let key = Ingredients::of("luks").key(&disk).text(&luks::recipe(wanted.encryption)).finish();
+                let name = encrypted_name(wanted);
+                encrypted.insert(wanted, item(&name, "a disk image, encrypted", key, 10, 0, 240));
+            }
+            let name = disk_name(wanted.layout);
+            disks.insert(wanted.layout, item(name, "a disk image", disk, 5, 0, 150));
+        }
+        let mut initramfs = BTreeMap::new();
+        for options in scenarios.iter().map(|scenario| scenario.document.initramfs) {
+            let made_in = if options.modules == Modules::Stock { &stock } else { &builder };
+            let key = Ingredients::of("initramfs")
+                .key(made_in)
+                .text(&initramfs::recipe(options))
+                .file(&sources.agent)?
+                .folder(&sources.modules)?
+                .folder(&sources.units)?
+                .finish();
+            let what = "an initramfs with the agent, by dracut";
+            initramfs.insert(options, item(&initramfs_name(options), what, key, 15, 0, 180));
+        }
         Ok(Supplies {
             base: item("base", "a small Debian, by debootstrap", base, 45, 35, 240),
             builder: item("builder", "a Debian with QEMU, dracut, tgt and a kernel", builder, 45, 150, 950),
+            stock: initramfs.keys().any(|options| options.modules == Modules::Stock).then(|| {
+                item("stock", "the builder, with what dracut's own modules need", stock, 30, 5, 1000)
+            }),
             image: item("image", "the Debian that nodes boot", image, 20, 20, 320),
-            disk: item("disk", "its GPT image", disk, 5, 0, 150),
-            luks: item("luks", "the same, encrypted", luks, 10, 0, 240),
-            initramfs: item("initramfs", "an initramfs with the agent, by dracut", initramfs, 15, 0, 50),
+            disks,
+            encrypted,
+            initramfs,
             sources,
         })
     }
 
-    fn items(&self) -> [&Item; 6] {
-        [&self.base, &self.builder, &self.image, &self.disk, &self.luks, &self.initramfs]
+    fn items(&self) -> impl Iterator<Item = &Item> {
+        let images = self.disks.values().chain(self.encrypted.values());
+        let roots = [&self.base, &self.builder, &self.image].into_iter().chain(&self.stock);
+        roots.chain(images).chain(self.initramfs.values())
     }
 
     /// Says what is still to be made and what that takes.
     pub fn announce(&self, cache: &Cache) {
         let missing: Vec<_> =
-            self.items().into_iter().filter(|item| !cache.place(item.name, &item.key).exists()).collect();
+            self.items().filter(|item| !cache.place(&item.name, &item.key).exists()).collect();
         if missing.is_empty() {
             println!("all that is needed is in {}", cache.folder().display());
             return;
@@ -141,23 +214,43 @@ impl Supplies {
         let builder = make(cache, &self.builder, |at| roots::make_builder(cache, &base, at))?;
         let version = kernel_version(&builder)?;
         let image = make(cache, &self.image, |at| roots::make_image(cache, &base, at))?;
-        let disk = make(cache, &self.disk, |at| disk::make(cache, &builder, &image, &version, at))?;
-        let luks = make(cache, &self.luks, |at| luks::make(cache, &builder, &disk, at))?;
-        let initramfs =
-            make(cache, &self.initramfs, |at| initramfs::make(cache, &builder, &self.sources, &version, at))?;
+        let mut disks = BTreeMap::new();
+        for (&layout, item) in &self.disks {
+            let disk = make(cache, item, |at| disk::make(cache, &builder, &image, &version, layout, at))?;
+            disks.insert(layout, disk);
+        }
+        let mut images = BTreeMap::new();
+        for (&image, item) in &self.encrypted {
+            let disk = made(disks.get(&image.layout), "disk")?;
+            let made = make(cache, item, |at| luks::make(cache, &builder, disk, image.encryption, at))?;
+            images.insert(image, made);
+        }
+        images.extend(
+            disks.into_iter().map(|(layout, at)| (Image { encryption: Encryption::None, layout }, at)),
+        );
+        let stock = match &self.stock {
+            Some(item) => make(cache, item, |at| roots::make_stock(cache, &builder, at))?,
+            None => PathBuf::new(),
+        };
+        let mut initramfs = BTreeMap::new();
+        for (&options, item) in &self.initramfs {
+            let root = if options.modules == Modules::Stock { &stock } else { &builder };
+            let make_it = |at: &Path| initramfs::make(cache, root, &self.sources, &version, options, at);
+            initramfs.insert(options, make(cache, item, make_it)?);
+        }
         let kernel = builder.join("boot").join(format!("vmlinuz-{version}"));
-        Ok(Ready { builder, kernel, initramfs, disk, luks })
+        Ok(Ready { builder, kernel, initramfs, images })
     }
 }
 
 fn make(cache: &Cache, item: &Item, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
-    let place = cache.place(item.name, &item.key);
+    let place = cache.place(&item.name, &item.key);
     if place.exists() {
         return Ok(place);
     }
     println!("  {}: {}", item.name, item.what);
     let start = Instant::now();
-    let made = cache.make(item.name, &item.key, make)?;
+    let made = cache.make(&item.name, &item.key, make)?;
     println!("  {}: done in {} s", item.name, start.elapsed().as_secs());
     Ok(made)
 }
@@ -169,5 +262,30 @@ fn kernel_version(builder: &Path) -> Result<String> {
     match (entries.next(), entries.next()) {
         (Some(entry), None) => Ok(entry.at("list", &folder)?.file_name().to_string_lossy().into_owned()),
         _ => Err(Error::Host(format!("{}: not exactly one kernel", folder.display()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_is_the_beginning_of_another() {
+        let mut names = Vec::new();
+        for layout in [Layout::Gpt, Layout::Lvm, Layout::Mbr, Layout::Bare] {
+            names.push(disk_name(layout).to_owned());
+            for encryption in [Encryption::Luks2, Encryption::Luks1, Encryption::Argon2Huge] {
+                names.push(encrypted_name(Image { encryption, layout }));
+            }
+        }
+        for (hostonly, mkfs_xfs) in [(false, false), (false, true), (true, false), (true, true)] {
+            for modules in [Modules::All, Modules::Few, Modules::Stock] {
+                names.push(initramfs_name(Initramfs { hostonly, mkfs_xfs, modules }));
+            }
+        }
+        let different: BTreeSet<_> = names.iter().collect();
+        assert_eq!(different.len(), names.len());
+        // The cache takes NAME-KEY for a version of NAME.
+        assert!(names.iter().all(|name| !name.contains('-')), "{names:?}");
     }
 }

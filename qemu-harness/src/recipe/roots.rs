@@ -54,6 +54,9 @@ const BUILDER_PACKAGES: &[&str] = &[
     "xfsprogs",
 ];
 
+/// What dracut's own modules for iSCSI and the network want: its network-legacy takes ISC's client and arping.
+const STOCK_PACKAGES: &[&str] = &["isc-dhcp-client", "iputils-arping", "open-iscsi"];
+
 const IMAGE_PACKAGES: &[&str] = &[
     "systemd",
     "systemd-sysv",
@@ -78,6 +81,11 @@ pub fn base_recipe() -> String {
 /// All that decides what `builder` is, given `base`.
 pub fn builder_recipe() -> String {
     format!("{INSTALL} {KERNEL} {}", BUILDER_PACKAGES.join(" "))
+}
+
+/// All that decides what `stock` is, given `builder`.
+pub fn stock_recipe() -> String {
+    format!("{INSTALL} {}", STOCK_PACKAGES.join(" "))
 }
 
 /// All that decides what `image` is, given `base`.
@@ -107,6 +115,11 @@ pub fn make_base(cache: &Cache, at: &Path) -> Result<()> {
 /// The root with the tools.
 pub fn make_builder(cache: &Cache, base: &Path, at: &Path) -> Result<()> {
     derive(cache, base, at, "builder", BUILDER_PACKAGES, KERNEL)
+}
+
+/// The root with the tools, and with what dracut's own modules need.
+pub fn make_stock(cache: &Cache, builder: &Path, at: &Path) -> Result<()> {
+    derive(cache, builder, at, "stock", STOCK_PACKAGES, "true")
 }
 
 /// The root that nodes boot, as packages make it.

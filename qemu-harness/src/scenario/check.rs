@@ -84,6 +84,16 @@ impl Check {
     }
 }
 
+/// Whether `found` has all that `wanted` has: members of objects may be more, all else is equal.
+pub fn has(found: &Value, wanted: &Value) -> bool {
+    match (found, wanted) {
+        (Value::Object(found), Value::Object(wanted)) => {
+            wanted.iter().all(|(name, wanted)| found.get(name).is_some_and(|found| has(found, wanted)))
+        }
+        _ => found == wanted,
+    }
+}
+
 /// A text in a text, an element of an array, a key of an object.
 fn contains(found: &Value, wanted: &Value) -> bool {
     match (found, wanted) {
@@ -140,6 +150,17 @@ mod tests {
         for (text, part) in bad {
             let fault = check(text).fault(&facts).unwrap();
             assert!(fault.starts_with('/') && fault.contains(part), "{text}: {fault}");
+        }
+    }
+
+    #[test]
+    fn an_object_may_have_more_than_is_wanted() {
+        let found = serde_json::json!({"step": "iscsi", "error": {"code": "x", "text": "y"}, "seq": 3});
+        for wanted in ["{}", r#"{"step":"iscsi"}"#, r#"{"error":{"code":"x"},"seq":3}"#] {
+            assert!(has(&found, &serde_json::from_str(wanted).unwrap()), "{wanted}");
+        }
+        for wanted in ["[]", r#"{"step":"luks"}"#, r#"{"error":{"code":"y"}}"#, r#"{"end":1}"#] {
+            assert!(!has(&found, &serde_json::from_str(wanted).unwrap()), "{wanted}");
         }
     }
 

@@ -1,6 +1,8 @@
 //! A scenario: a folder with data. docs/harness.md describes it; unknown fields are refused.
 
 mod check;
+mod fault;
+mod target;
 mod words;
 
 use std::fs;
@@ -9,7 +11,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use check::Check;
+pub use check::{Check, has};
+pub use fault::{Action, Fault, Faults};
+pub use target::{Chap, Encryption, Image, Layout, Target};
 pub use words::{command_line, substitute};
 
 use crate::error::{At, Error, Result};
@@ -29,9 +33,14 @@ pub struct Document {
     /// Its network.
     #[serde(default)]
     pub network: Network,
-    /// iSCSI targets, all at the one portal.
+    /// How its initramfs is made.
+    #[serde(default)]
+    pub initramfs: Initramfs,
+    /// iSCSI targets.
     #[serde(default)]
     pub targets: Vec<Target>,
+    /// Who may ask a portal for its targets; without it anybody.
+    pub discovery: Option<Chap>,
     /// The command line.
     #[serde(default)]
     pub kernel: Kernel,
@@ -54,11 +63,17 @@ pub struct Machine {
     pub memory: u32,
     /// Processors.
     pub cpus: u32,
+    /// The network card, as QEMU calls it.
+    pub nic: String,
+    /// What the clock says when the machine is switched on: `YYYY-MM-DD`; without it the time.
+    pub clock: Option<String>,
+    /// How often the image starts the machine anew before it powers off.
+    pub reboots: usize,
 }
 
 impl Default for Machine {
     fn default() -> Machine {
-        Machine { memory: 2048, cpus: 2 }
+        Machine { memory: 2048, cpus: 2, nic: "virtio-net-pci".to_owned(), clock: None, reboots: 0 }
     }
 }
 
@@ -68,55 +83,51 @@ impl Default for Machine {
 pub struct Network {
     /// Whether there is a DHCP server.
     pub dhcp: bool,
+    /// Whether the targets are there from the start.
+    pub iscsi: bool,
+    /// Whether there is an HTTPS server too, and what the node knows of it.
+    pub tls: Option<Tls>,
 }
 
 impl Default for Network {
     fn default() -> Network {
-        Network { dhcp: true }
+        Network { dhcp: true, iscsi: true, tls: None }
     }
 }
 
-/// `[[targets]]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Target {
-    /// The target's name.
-    pub iqn: String,
-    /// The logical unit that has the image.
-    #[serde(default = "default_lun")]
-    pub lun: u32,
-    /// What the logical unit holds.
-    #[serde(default)]
-    pub image: Image,
-    /// Who may log in; without it anybody.
-    pub chap: Option<Chap>,
-    /// The only initiator that may log in; without it any.
-    pub initiator: Option<String>,
-}
-
-fn default_lun() -> u32 {
-    1
-}
-
-/// The images there are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+/// The authority whose certificates the node trusts, as /etc/diskless/ca.pem in the initramfs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Image {
-    /// GPT, one partition, ext4, in LUKS2.
-    #[default]
-    Luks,
-    /// The same without encryption.
-    Plain,
+pub enum Tls {
+    /// The server's.
+    Trusted,
+    /// Another one.
+    Untrusted,
 }
 
-/// A CHAP account.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Chap {
-    /// The name.
-    pub username: String,
-    /// The secret.
-    pub secret: String,
+/// `[initramfs]`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Initramfs {
+    /// For the machine that builds it, as dracut does unless told otherwise, and not for any machine.
+    pub hostonly: bool,
+    /// With mkfs.xfs in it.
+    pub mkfs_xfs: bool,
+    /// What is in it beside.
+    pub modules: Modules,
+}
+
+/// Modules of dracut.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Modules {
+    /// Diskless, and all that dracut takes by itself.
+    #[default]
+    All,
+    /// Diskless, and what it needs.
+    Few,
+    /// Not diskless: dracut's own for iSCSI and LUKS. It needs no agent; the benchmarks compare with it.
+    Stock,
 }
 
 /// `[kernel]`
@@ -125,30 +136,6 @@ pub struct Chap {
 pub struct Kernel {
     /// Parameters: each replaces those of the same name that the harness gives.
     pub cmdline: String,
-}
-
-/// `[[faults]]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Fault {
-    /// Once the console has shown this.
-    pub after: String,
-    /// This happens.
-    pub action: Action,
-}
-
-/// What can break.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Action {
-    /// The node's cable is pulled.
-    LinkDown,
-    /// And put back.
-    LinkUp,
-    /// The iSCSI target dies.
-    TargetKill,
-    /// And is started anew.
-    TargetStart,
 }
 
 /// `[expect]`
@@ -160,6 +147,9 @@ pub enum Expect {
         /// What the facts must say.
         #[serde(default)]
         facts: Vec<Check>,
+        /// What the node must have posted: of each, some body has these members.
+        #[serde(default)]
+        posts: Vec<Value>,
     },
     /// The agent fails with this code and the emergency shell is reached.
     Emergency {
@@ -231,7 +221,9 @@ mod tests {
     fn the_smallest_scenario() {
         let document = parse("summary = 's'\n[expect]\nend = 'up'").unwrap();
         assert_eq!((document.timeout, document.machine.memory, document.network.dhcp), (300, 2048, true));
-        assert!(matches!(document.expect, Expect::Up { facts } if facts.is_empty()));
+        assert!(
+            matches!(document.expect, Expect::Up { facts, posts } if facts.is_empty() && posts.is_empty())
+        );
     }
 
     #[test]

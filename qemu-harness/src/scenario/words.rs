@@ -1,9 +1,9 @@
 //! Texts of a scenario that the harness completes: `${…}` and the kernel's command line.
 
-use crate::lab::{HTTP, PORTAL, SERVER};
+use crate::lab::{HTTP, HTTPS, PORTAL, SERVER};
 use crate::recipe::{KEY_ARGON2ID, KEY_PBKDF2, LUKS_UUID};
 
-/// What the harness gives every node; `panic=-1` with QEMU's -no-reboot ends a machine that panics. Mitigations of
+/// What the harness gives every node; `panic=-1` ends a machine that panics, or starts it anew. Mitigations of
 /// processor faults, and huge pages, which are cleared whole, only make an emulated processor slow.
 const BASE: &[&str] = &[
     "console=ttyS0",
@@ -14,7 +14,7 @@ const BASE: &[&str] = &[
     "rd.neednet=1",
 ];
 
-/// Replaces `${server}`, `${portal}`, `${http}`, `${image.uuid}`, `${key.argon2id}` and `${key.pbkdf2}`.
+/// Replaces `${server}`, `${portal}`, `${http}`, `${https}`, `${image.uuid}`, `${key.argon2id}` and `${key.pbkdf2}`.
 pub fn substitute(text: &str) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = text;
@@ -35,6 +35,7 @@ fn value(name: &str) -> Option<&'static str> {
         "server" => SERVER,
         "portal" => PORTAL,
         "http" => HTTP,
+        "https" => HTTPS,
         "image.uuid" => LUKS_UUID,
         "key.argon2id" => KEY_ARGON2ID,
         "key.pbkdf2" => KEY_PBKDF2,

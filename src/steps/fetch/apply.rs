@@ -1,4 +1,4 @@
-//! Fetches the plan, or a key that the plan names.
+//! Fetches the plan.
 
 use std::fmt;
 use std::io::Read;
@@ -11,15 +11,12 @@ use super::turns::{Turns, Why};
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Error, Result};
 use crate::input::config::Source;
-use crate::input::document::{Document, KeySource, VERSIONS};
-use crate::input::secret::Secret;
+use crate::input::document::{Document, VERSIONS};
 use crate::sys::http::{self, Client};
 use crate::sys::random;
 
 /// No plan is longer.
 const LONGEST_PLAN: u64 = 1 << 20;
-/// No key is longer: cryptsetup's own limit for key files.
-const LONGEST_KEY: u64 = 8 << 20;
 
 /// Fetch the plan from there.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,19 +62,6 @@ fn from_url(host: &Host, url: &str) -> Result<Document, Why> {
     Document::parse(&text).map_err(plain)
 }
 
-/// The key that a plan names; its bytes as they are.
-///
-/// # Errors
-/// It is not there, too long, or its server refuses it ([`Code::LuksKeyMissing`]); or its server does not answer
-/// ([`Code::SecretFetch`]).
-pub fn key(host: &Host, source: &KeySource) -> Result<Secret> {
-    let bytes = match source {
-        KeySource::File(path) => read(host, path, LONGEST_KEY, Code::LuksKeyMissing)?,
-        KeySource::Url(url) => http::get(url, LONGEST_KEY, Code::SecretFetch, Code::LuksKeyMissing)?,
-    };
-    Ok(Secret::new(bytes.to_vec()))
-}
-
 /// A file of the initramfs, of at most `most` bytes.
 fn read(host: &Host, path: &str, most: u64, missing: Code) -> Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::new());
@@ -101,9 +85,8 @@ mod tests {
         let error =
             apply(&host, Fetch(source("/plan.json")), &Slot::default(), &mut Turns::default()).unwrap_err();
         assert_eq!(error.code(), Code::PlanMissing);
-        std::fs::write(root.path().join("key"), b"k\n").unwrap();
-        let bytes = key(&host, &KeySource::File("/key".into())).ok().unwrap();
-        assert_eq!(bytes.expose(), b"k\n");
-        assert!(read(&host, "/key", 1, Code::LuksKeyMissing).is_err());
+        std::fs::write(root.path().join("plan.json"), b"{}").unwrap();
+        assert_eq!(read(&host, "/plan.json", 2, Code::PlanMissing).unwrap().as_slice(), b"{}");
+        assert!(read(&host, "/plan.json", 1, Code::PlanMissing).is_err());
     }
 }

@@ -5,7 +5,6 @@ mod observe;
 mod plan;
 mod turns;
 
-pub use apply::key;
 pub use plan::shown;
 
 use std::cell::{OnceCell, RefCell};

@@ -1,11 +1,14 @@
 //! The files of the new root that are ours to write, as values.
 
+use std::collections::BTreeSet;
+
 use zeroize::Zeroizing;
 
 use crate::error::Result;
 use crate::input::document::Document;
 use crate::input::secret::Secret;
 use crate::input::{account_settings, multipath_settings};
+use crate::steps::volumes::lvm;
 
 /// A file of the new root.
 pub struct File {
@@ -46,6 +49,12 @@ pub fn files(document: &Document, initiator: &str) -> Result<Vec<File>> {
         ("/etc/iscsi/iscsid.conf", 0o600, Content::Settings(iscsid(document))),
         ("/etc/systemd/system/open-iscsi.service.d/50-diskless.conf", 0o644, whole(KEEP_SESSIONS)),
     ];
+    let groups = volume_groups(document);
+    if !groups.is_empty() {
+        let groups = format!("[ {} ]", groups.join(", "));
+        let settings = vec![(READ_ONLY_VOLUMES, Some(Secret::new(groups.into())))];
+        ours.push(("/etc/lvm/lvmlocal.conf", 0o644, Content::Settings(settings)));
+    }
     if let Some(multipath) = &document.multipath {
         ours.push(("/etc/multipath.conf", 0o644, whole(&multipath_settings::file(multipath)?)));
     }
@@ -69,6 +78,18 @@ const KEEP_SESSIONS: &str = "\
 [Service]
 ExecStop=
 ";
+
+/// The image's own lvm2 finds the volumes active and gives them the access that their metadata says, which is to write:
+/// unless this says that it is to read (lvm.conf(5)).
+const READ_ONLY_VOLUMES: &str = "activation/read_only_volume_list";
+
+/// The volume groups that the plan's mounts are in, each once, in quotes.
+fn volume_groups(document: &Document) -> Vec<String> {
+    let maps = document.overlay.mounts.iter().filter_map(|mount| mount.lower.strip_prefix("/dev/mapper/"));
+    // The other maps are partitions, whose names begin with that of the disk.
+    let groups = maps.filter(|map| !map.starts_with(&document.luks.name)).filter_map(lvm::group_of);
+    groups.map(|group| format!("\"{group}\"")).collect::<BTreeSet<_>>().into_iter().collect()
+}
 
 fn iscsid(document: &Document) -> Vec<(&'static str, Option<Secret>)> {
     let settings = document.iscsi.settings.lines();
@@ -164,6 +185,17 @@ mod tests {
             "\nnode.session.auth.username = node\nnode.session.auth.password = 0123456789abcdef\n"
         ));
         assert!(text(serde_json::json!({"hostname": null}))[0].ends_with("kernels-name\n"));
+        let mounts = |lower: &str| {
+            serde_json::json!({"overlay": {"mounts": [
+                {"at": "/", "lower": "/dev/mapper/luks_root1"}, {"at": "/var", "lower": lower},
+                {"at": "/home", "lower": lower}
+            ]}})
+        };
+        assert_eq!(text(mounts("/dev/mapper/luks_root-x")).len(), 4);
+        assert_eq!(
+            text(mounts("/dev/mapper/my--site-var"))[4],
+            "/etc/lvm/lvmlocal.conf 644: activation/read_only_volume_list = [ \"my-site\" ]\n"
+        );
         let multipath = text(serde_json::json!({"multipath": {}}));
         assert!(multipath[4].starts_with("/etc/multipath.conf 644: "), "{}", multipath[4]);
     }

@@ -63,6 +63,7 @@ impl Machine {
         self.write(&format!("{device}/block/{name}/ro"), "0");
         self.write(&format!("/sys/block/{name}/dev"), &format!("8:{lun}"));
         self.write(&format!("/sys/block/{name}/size"), "2048");
+        self.write(&format!("/dev/{name}"), "");
     }
 }
 

@@ -15,7 +15,7 @@ use crate::engine::host::Host;
 use crate::error::{Code, Context, Error, Result};
 use crate::input::document::Iscsi;
 use crate::input::portal::Portal;
-use crate::sys::block::Disk;
+use crate::sys::block::{self, Disk};
 
 /// So long after a scan without effect the next one is worth it: the target may have been given the LUN since.
 const RESCAN_AFTER: Duration = Duration::from_secs(5);
@@ -208,24 +208,27 @@ fn device(host: &Host, session: &Path, lun: u64) -> Result<Option<Device>> {
 }
 
 fn scsi_device(host: &Host, folder: &Path) -> Result<Device> {
+    let state = attribute(folder, "state").unwrap_or_default();
     let mut disk = None;
     let mut held = false;
     if let Some(name) = names(&folder.join("block"))?.into_iter().next() {
         let block = host.path("/sys/block").join(&name);
         held = !names(&block.join("holders"))?.is_empty();
-        // Both are there as soon as the disk is; until then it is none.
+        // Until all of it is there it is none. To open one that does not run might take until it does.
         let dev = attribute(&block, "dev");
         let dev = dev.as_deref().and_then(|dev| dev.split_once(':'));
         let dev = dev.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
         let sectors = attribute(&block, "size").and_then(|size| size.parse().ok());
-        if let (Some(dev), Some(sectors)) = (dev, sectors) {
+        if let (Some(dev), Some(sectors)) = (dev, sectors)
+            && (state != "running" || block::is_ready(&host.path("/dev").join(&name)))
+        {
             disk = Some(Disk { name, dev, sectors });
         }
     }
     Ok(Device {
         // What cannot be read is gone again; u32::MAX is no type.
         kind: attribute(folder, "type").and_then(|kind| kind.parse().ok()).unwrap_or(u32::MAX),
-        state: attribute(folder, "state").unwrap_or_default(),
+        state,
         disk,
         held,
     })

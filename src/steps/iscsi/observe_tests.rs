@@ -1,5 +1,6 @@
 use super::super::fixture::{INITIATOR, Machine, iscsi};
 use super::*;
+use crate::engine::converge::{Converge, Next};
 
 #[test]
 fn an_empty_machine_has_nothing() {
@@ -76,6 +77,19 @@ fn a_disk_that_cannot_be_read_is_none_for_others() {
         machine.write(file, text);
         assert_eq!(disk(&machine.host(), &iscsi, INITIATOR).unwrap(), None, "{file}");
     }
+}
+
+#[test]
+fn a_disk_counts_from_its_first_open_on() {
+    let iscsi = iscsi();
+    let machine = Machine::new();
+    machine.session(7, "LOGGED_IN");
+    machine.disk(7, 1, "sda");
+    std::fs::remove_file(machine.host().path("/dev/sda")).unwrap();
+    assert_eq!(disk(&machine.host(), &iscsi, INITIATOR).unwrap(), None);
+    let step = Step::new(&iscsi, INITIATOR);
+    let next = step.plan(&step.observe(&machine.host()).unwrap()).unwrap();
+    assert!(matches!(next, Next::Wait(what) if what.starts_with("disk of LUN 1")));
 }
 
 #[test]

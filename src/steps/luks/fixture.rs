@@ -1,15 +1,16 @@
-//! Small LUKS2 disks for tests, made here so that the tests need neither root nor cryptsetup.
+//! Small LUKS disks for tests, made here so that the tests need neither root nor cryptsetup.
 
-use std::io::Cursor;
+use std::io::{BufRead, BufReader, Cursor, Write};
+use std::net::TcpListener;
 
 use aes::Aes256;
-use aes::cipher::KeyInit;
+use aes::cipher::{Array, BlockCipherEncrypt, BlockModeEncrypt, InnerIvInit, KeyInit};
 use base64ct::{Base64, Encoding};
 use xts_mode::{Xts128, get_tweak_default};
 
 use super::af::{STRIPES, diffuse};
 use super::hash::Hash;
-use super::keyslot::Volume;
+use super::volume::Volume;
 
 /// The UUID of all disks made here.
 pub const UUID: &str = "01234567-89ab-cdef-0123-456789abcdef";
@@ -89,7 +90,59 @@ pub fn volume(json: &str) -> Vec<u8> {
     bytes
 }
 
+/// A LUKS1 disk up to the end of its only keyslot: aes-cbc-essiv:sha256 with the first 32 bytes of the key.
+pub fn luks1() -> Vec<u8> {
+    let volume_key = &VOLUME_KEY[..32];
+    let mut bytes = vec![0; 4096];
+    let mut put = |at: usize, data: &[u8]| bytes[at..at + data.len()].copy_from_slice(data);
+    put(0, b"LUKS\xba\xbe\0\x01aes");
+    put(40, b"cbc-essiv:sha256");
+    put(72, b"sha256");
+    put(104, &4096u32.to_be_bytes());
+    put(108, &32u32.to_be_bytes());
+    let mut digest = [0; 20];
+    Hash::Sha256.pbkdf2(volume_key, &[6; 32], 1000, &mut digest);
+    put(112, &digest);
+    put(132, &[6; 32]);
+    put(164, &1000u32.to_be_bytes());
+    put(168, UUID.as_bytes());
+    for (id, at) in (0..8u32).zip((208..).step_by(48)) {
+        put(at, &(if id == 0 { 0x00ac_71f3u32 } else { 0x0000_dead }).to_be_bytes());
+        put(at + 4, &1000u32.to_be_bytes());
+        put(at + 8, &[5; 32]);
+        put(at + 40, &(8 + id * 256).to_be_bytes());
+        put(at + 44, &4000u32.to_be_bytes());
+    }
+    let mut area_key = [0; 32];
+    Hash::Sha256.pbkdf2(SECRET, &[5; 32], 1000, &mut area_key);
+    let essiv = Aes256::new_from_slice(&Hash::Sha256.of(&[&area_key])).unwrap();
+    let mut area = af_split(volume_key, Hash::Sha256);
+    for (number, sector) in (0u128..).zip(area.chunks_exact_mut(512)) {
+        let mut vector = number.to_le_bytes().into();
+        essiv.encrypt_block(&mut vector);
+        let cipher = Aes256::new_from_slice(&area_key).unwrap();
+        let mut cbc = cbc::Encryptor::inner_iv_init(cipher, &vector);
+        cbc.encrypt_blocks(Array::slice_as_chunks_mut(sector).0);
+    }
+    bytes.extend(area);
+    bytes
+}
+
 /// [`volume`] with [`json`], read.
 pub fn volume_read() -> Volume {
     Volume::read(&mut Cursor::new(volume(&json())), "disk sda").unwrap()
+}
+
+/// The URL of a server that gives one answer and then goes away.
+pub fn answering(status: &'static str, body: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = BufReader::new(stream.try_clone().unwrap()).lines();
+        while request.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+        write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len()).unwrap();
+        stream.write_all(body).unwrap();
+    });
+    url
 }

@@ -2,10 +2,12 @@
 
 use std::io::Cursor;
 
+use super::af::STRIPES;
+use super::describe::describe;
 use super::hash::Hash;
-use super::header::BINARY;
-use super::keyslot::Volume;
+use super::luks2::header::BINARY;
 use super::table::map;
+use super::volume::Volume;
 use crate::sys::block::Disk;
 
 /// The bytes of the binary part that are in use. So long is what stands before the JSON in the input of [`signed`].
@@ -13,12 +15,12 @@ const IN_USE: usize = 512;
 /// Bytes of the copy that [`signed`] makes.
 const SIZE: usize = 0x4000;
 
-/// A disk.
+/// A disk, with a header of either version.
 pub fn header(data: &[u8]) {
     open(data);
 }
 
-/// A header that was signed by whoever made it: the binary part, and behind it the JSON.
+/// A LUKS2 header that was signed by whoever made it: the binary part, and behind it the JSON.
 pub fn signed(data: &[u8]) {
     let (binary, json) = data.split_at_checked(IN_USE).unwrap_or((data, &[]));
     let mut bytes = vec![0; SIZE];
@@ -42,9 +44,17 @@ fn put(bytes: &mut [u8], at: usize, data: &[u8]) {
 }
 
 fn open(disk: &[u8]) {
+    let described = describe(&mut Cursor::new(disk), "disk sda");
     let Ok(volume) = Volume::read(&mut Cursor::new(disk), "disk sda") else { return };
+    // What can be opened can be shown.
+    assert!(described.is_ok_and(|described| described.problem.is_none()));
+    let _ = volume.check_place(false);
     for keyslot in volume.candidates(None) {
         assert!(volume.metadata.keyslots.contains_key(&keyslot));
+    }
+    for keyslot in volume.metadata.keyslots.values() {
+        assert!(keyslot.kdf.excess().is_none() && keyslot.key_size * STRIPES <= keyslot.area_size);
+        assert!(keyslot.area_size <= 1 << 21 && keyslot.cipher.takes_key_of(keyslot.area_key_size));
     }
     let disk = Disk { name: "sda".into(), dev: (8, 0), sectors: 1 << 20 };
     if let Ok(map) = map("luks_root", &volume, 0, 64, &disk) {

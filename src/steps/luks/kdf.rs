@@ -1,4 +1,6 @@
 //! From a passphrase or key file to the key of a keyslot's area (LUKS2 on-disk format specification 1.1, 3.2.3).
+//!
+//! What a function costs comes from the header, so that it is bounded here: a header is no way to hold a boot for days.
 
 use std::fmt;
 
@@ -6,6 +8,18 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use zeroize::Zeroize;
 
 use super::hash::Hash;
+
+/// The most rounds of PBKDF2. cryptsetup makes as many as take two seconds on the machine that makes the keyslot, some
+/// millions, and `--iter-time` asks for more; ten times as many are let through. This many take even a slow node
+/// minutes, not days.
+pub const MOST_ITERATIONS: u32 = 100_000_000;
+/// The most memory of Argon2, in KiB: the most that cryptsetup itself sets, 4 GiB.
+const MOST_MEMORY: u32 = 4 << 20;
+/// The most work of Argon2, in KiB times passes: 256 GiB, 64 passes over the most memory. A node does about one GiB a
+/// second, so that this takes some minutes.
+const MOST_WORK: u64 = 256 << 20;
+/// Argon2 has at least so many KiB for each lane (RFC 9106, 3.1).
+const LANE: u64 = 8;
 
 /// A key derivation function with its parameters, as a keyslot has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +105,26 @@ impl fmt::Display for Kdf {
 }
 
 impl Kdf {
+    /// What of its costs is out of bounds. Lanes are computed one after the other here, so that they cost nothing of
+    /// their own.
+    pub fn excess(&self) -> Option<String> {
+        match self {
+            Kdf::Pbkdf2 { iterations, .. } => {
+                (*iterations > MOST_ITERATIONS).then(|| format!("{iterations} iterations"))
+            }
+            Kdf::Argon2 { memory, .. } if *memory > MOST_MEMORY => {
+                Some(format!("it needs {} MiB of memory", memory / 1024))
+            }
+            Kdf::Argon2 { time, memory, .. } if u64::from(*time) * u64::from(*memory) > MOST_WORK => {
+                Some(format!("it goes {time} times over {} MiB of memory", memory / 1024))
+            }
+            Kdf::Argon2 { lanes, memory, .. } if u64::from(*lanes) * LANE > u64::from(*memory) => {
+                Some(format!("it has {lanes} lanes in {memory} KiB of memory"))
+            }
+            Kdf::Argon2 { .. } => None,
+        }
+    }
+
     /// Fills `out` with the key that `secret` gives. `available` is the node's free memory in KiB, if known.
     ///
     /// # Errors
@@ -172,6 +206,27 @@ mod tests {
     fn parameters_argon2_does_not_take_are_an_error() {
         let failure = argon2(8).derive(b"k", None, &mut [0; 64]).unwrap_err();
         assert!(matches!(failure, Failure::Parameters(_)), "{failure}");
+    }
+
+    #[test]
+    fn costs_are_bounded() {
+        let pbkdf2 = |iterations| Kdf::Pbkdf2 { hash: Hash::Sha256, iterations, salt: vec![] };
+        let argon2 =
+            |time, memory, lanes| Kdf::Argon2 { kind: Argon2Kind::I, time, memory, lanes, salt: vec![] };
+        for good in
+            [pbkdf2(MOST_ITERATIONS), argon2(64, 4 << 20, 4), argon2(4, 64, 8), argon2(4, 1 << 20, 255)]
+        {
+            assert_eq!(good.excess(), None, "{good:?}");
+        }
+        for (bad, what) in [
+            (pbkdf2(MOST_ITERATIONS + 1), "100000001 iterations"),
+            (argon2(1, (4 << 20) + 1, 1), "it needs 4096 MiB of memory"),
+            (argon2(65, 4 << 20, 1), "it goes 65 times over 4096 MiB of memory"),
+            (argon2(u32::MAX, 4 << 20, u32::MAX), "it goes 4294967295 times over 4096 MiB of memory"),
+            (argon2(4, 64, 9), "it has 9 lanes in 64 KiB of memory"),
+        ] {
+            assert_eq!(bad.excess().as_deref(), Some(what), "{bad:?}");
+        }
     }
 
     #[test]

@@ -9,10 +9,11 @@ use crate::engine::host::Host;
 use crate::error::{Code, Error, Result};
 use crate::input::secret::Secret;
 
-use super::header::{Header, read_at};
+use super::af;
+use super::bytes::read_at;
 use super::kdf::{Failure, available_memory};
 use super::metadata::{Digest, Keyslot, Metadata, Priority};
-use super::{af, check, header};
+use super::volume::Volume;
 
 /// An opened volume.
 pub struct Unlocked {
@@ -24,29 +25,7 @@ pub struct Unlocked {
     pub digest: u32,
 }
 
-/// A volume's header, read and checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Volume {
-    /// The disk's name for people: `disk sda`.
-    pub name: String,
-    /// Its header.
-    pub header: Header,
-    /// What that says.
-    pub metadata: Metadata,
-}
-
 impl Volume {
-    /// Reads the header of `disk`: a block device, or a file with an image. `name` is what people call it.
-    ///
-    /// # Errors
-    /// [`Code::LuksHeader`]: no copy of the header is whole, or it breaks the format. [`Code::LuksUnsupported`]: it
-    /// asks for something that is not done here; the cause names it. [`Code::Io`].
-    pub fn read(disk: &mut (impl Read + Seek), name: &str) -> Result<Volume> {
-        let header = header::read(disk, name)?;
-        let metadata = check::metadata(&header.copy, name)?;
-        Ok(Volume { name: name.into(), header, metadata })
-    }
-
     /// The keyslots to try, in this order: those of a digest of the segment, preferred ones first, then by number.
     /// `asked`: only this one, whatever its priority.
     pub fn candidates(&self, asked: Option<u32>) -> Vec<u32> {
@@ -65,6 +44,23 @@ impl Volume {
         candidates.into_iter().map(|(_, id)| id).collect()
     }
 
+    /// That keyslot `asked` is in use; any will do if none is asked for.
+    ///
+    /// # Errors
+    /// [`Code::LuksKeyslot`]: it is not; the cause names those that are.
+    pub fn check_keyslot(&self, asked: Option<u32>) -> Result<()> {
+        let Metadata { keyslots, skipped, .. } = &self.metadata;
+        let Some(asked) = asked.filter(|asked| !keyslots.contains_key(asked) && !skipped.contains_key(asked))
+        else {
+            return Ok(());
+        };
+        let mut used: Vec<u32> = keyslots.keys().chain(skipped.keys()).copied().collect();
+        used.sort_unstable();
+        let used: Vec<String> = used.iter().map(u32::to_string).collect();
+        Err(Error::new(Code::LuksKeyslot, self.name.as_str())
+            .because(format!("keyslot {asked} is asked for, in use are: {}", used.join(", "))))
+    }
+
     /// The digests that check the key of `keyslot`. A keyslot without one ("unbound") holds the key of something
     /// else, so it must not open this.
     fn digests_of(&self, keyslot: u32) -> impl Iterator<Item = (u32, &Digest)> {
@@ -75,10 +71,11 @@ impl Volume {
             .map(|(id, digest)| (*id, digest))
     }
 
-    /// Opens the volume with `secret`: the first of the [`Volume::candidates`] that it fits.
+    /// Opens the volume with `secret`: the first of the [`Volume::candidates`] that it fits. `disk` is what the header
+    /// was read from.
     ///
     /// # Errors
-    /// [`Code::LuksNoKey`]: it fits none. [`Code::LuksMemory`]: it fits none of those that could be tried, and the
+    /// [`Code::LuksKeyslot`]: the one asked for is not in use. [`Code::LuksNoKey`]: it fits none. [`Code::LuksMemory`]: it fits none of those that could be tried, and the
     /// node has too little memory for another. [`Code::LuksUnsupported`]: none can be tried. [`Code::Io`].
     pub fn unlock(
         &self,
@@ -87,6 +84,7 @@ impl Volume {
         secret: &Secret,
         asked: Option<u32>,
     ) -> Result<Unlocked> {
+        self.check_keyslot(asked)?;
         let candidates = self.candidates(asked);
         let mut too_large = None;
         let mut reasons: Vec<String> = Vec::new();
@@ -194,6 +192,7 @@ mod tests {
     use std::io::Cursor;
 
     use super::super::fixture::{self, SECRET, VOLUME_KEY};
+    use super::super::volume::Version;
     use super::*;
 
     fn open_with(json: &str, secret: &[u8], asked: Option<u32>) -> Result<Unlocked> {
@@ -236,8 +235,9 @@ mod tests {
 
     #[test]
     fn a_digest_of_another_keyslot_does_not_count() {
-        let json = with(r#""keyslots":["0"]"#, r#""keyslots":["1"]"#);
-        assert_eq!(error(&json, SECRET, None).code(), Code::LuksNoKey);
+        let json = with(r#""keyslots":["0"]"#, r#""keyslots":["1"]"#)
+            .replace(r#""keyslots":{"#, r#""keyslots":{"1":{"type":"other"},"#);
+        assert_eq!(error(&json, SECRET, Some(0)).code(), Code::LuksNoKey);
     }
 
     #[test]
@@ -245,7 +245,27 @@ mod tests {
         let json = with(r#""key_size":64,"af""#, r#""key_size":64,"priority":0,"af""#);
         assert_eq!(error(&json, SECRET, None).code(), Code::LuksNoKey);
         assert!(open_with(&json, SECRET, Some(0)).is_ok());
-        assert_eq!(error(&json, SECRET, Some(1)).code(), Code::LuksNoKey);
+    }
+
+    #[test]
+    fn a_keyslot_that_is_not_in_use_is_named() {
+        let error = error(&fixture::json(), SECRET, Some(1));
+        assert_eq!(error.code(), Code::LuksKeyslot);
+        assert!(error.to_string().ends_with("keyslot 1 is asked for, in use are: 0"), "{error}");
+    }
+
+    #[test]
+    fn luks1_opens_too() {
+        let open = |secret: &[u8]| {
+            let secret = Secret::new(secret.to_vec());
+            let mut disk = Cursor::new(fixture::luks1());
+            open_volume(&Host::fake("/nonexistent"), &mut disk, "disk sda", &secret, None)
+        };
+        let (volume, unlocked) = open(SECRET).ok().unwrap();
+        assert_eq!((volume.version, volume.uuid.as_str()), (Version::One, fixture::UUID));
+        assert_eq!(unlocked.volume_key.as_slice(), &VOLUME_KEY[..32]);
+        assert_eq!((unlocked.keyslot, unlocked.digest), (0, 0));
+        assert_eq!(open(b"a key").err().unwrap().code(), Code::LuksNoKey);
     }
 
     #[test]
@@ -254,7 +274,7 @@ mod tests {
         let error = error(&json, SECRET, None);
         assert_eq!(error.code(), Code::LuksUnsupported);
         assert!(error.to_string().ends_with("keyslot 0: kdf \"scrypt\""), "{error}");
-        let error = self::error(&json, SECRET, Some(1));
+        let error = self::error(&with(r#""keyslots":["0"]"#, r#""keyslots":[]"#), SECRET, None);
         assert_eq!(error.code(), Code::LuksNoKey);
         assert!(error.to_string().ends_with("there is no keyslot to try"), "{error}");
     }

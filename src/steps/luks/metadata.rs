@@ -1,12 +1,14 @@
-//! What a LUKS2 header says, checked (by `check.rs`): every number is in its bounds and every name is known
-//! (LUKS2 on-disk format specification 1.1, chapter 3).
+//! What a LUKS header says, checked: every number is in its bounds and every name is known. The words are those of
+//! LUKS2 (LUKS2 on-disk format specification 1.1, chapter 3); a LUKS1 header says the same with fewer of them.
 
 use std::collections::BTreeMap;
 
 use super::cipher::Cipher;
 use super::hash::Hash;
-use super::json::Size;
 use super::kdf::Kdf;
+
+/// The largest volume key, in bytes; larger than any cipher's.
+pub const LARGEST_KEY: u32 = 512;
 
 /// A checked header's contents.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +87,15 @@ pub struct Segment {
     pub sector_size: u32,
     /// Its cipher.
     pub cipher: Cipher,
+}
+
+/// A segment's size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// To the end of the disk.
+    Dynamic,
+    /// So many bytes.
+    Bytes(u64),
 }
 
 /// How dm-crypt is to work: a flag that the header keeps (3.5), and its name in a dm-crypt table.

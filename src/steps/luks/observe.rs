@@ -1,14 +1,14 @@
 //! Is the map there, is the disk, and what does its header say?
 
-use std::fs::File;
 use std::path::PathBuf;
 
 use crate::engine::host::Host;
-use crate::error::{Code, Context, Result};
+use crate::error::Result;
 use crate::sys::block::Disk;
 use crate::sys::dm::{self, Existing};
 
-use super::keyslot::Volume;
+use super::source::Bytes;
+use super::volume::Volume;
 
 /// What there is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,26 +21,25 @@ pub struct Seen {
     pub keyslot: Option<u32>,
 }
 
-/// Looks for the map `name`, and at the header of `disk`.
+/// Looks for the map `name`, and at the header of `disk`, which `open` opens.
 ///
 /// # Errors
 /// The header cannot be read or used; the kernel has no device-mapper.
-pub fn observe(host: &Host, name: &str, disk: Option<Disk>, keyslot: Option<u32>) -> Result<Seen> {
+pub fn observe<'a>(
+    name: &str,
+    disk: Option<Disk>,
+    open: impl FnOnce(&Disk) -> Result<Box<dyn Bytes + 'a>>,
+    keyslot: Option<u32>,
+) -> Result<Seen> {
     let map = dm::find(name)?;
     let disk = match disk {
         Some(disk) => {
-            let volume = read(host, &disk)?;
+            let volume = Volume::read(&mut open(&disk)?, &format!("disk {}", disk.name))?;
             Some((disk, volume))
         }
         None => None,
     };
     Ok(Seen { map, disk, keyslot })
-}
-
-fn read(host: &Host, disk: &Disk) -> Result<Volume> {
-    let path = node(host, disk);
-    let mut file = File::open(&path).context(Code::Io, path.display().to_string())?;
-    Volume::read(&mut file, &format!("disk {}", disk.name))
 }
 
 /// The disk's node.

@@ -2,20 +2,30 @@
 
 use crate::engine::converge::Next;
 use crate::error::{Code, Error, Result};
+use crate::input::document::Luks;
 
 use super::apply::Open;
 use super::observe::Seen;
 use super::table::map_uuid;
 
-/// What to do next for the map `name`.
+/// What to do next for the map that `luks` asks for.
 ///
 /// # Errors
-/// [`Code::LuksMap`]: a map of this name is there, and it is not that of this disk's volume.
-pub fn plan(name: &str, seen: &Seen) -> Result<Next<Open>> {
+/// [`Code::LuksUuid`]: the header is that of another volume. [`Code::LuksMap`]: a map of this name is there, and it is
+/// not that of this disk's volume. [`Code::LuksHeader`], [`Code::LuksKeyslot`]: the header cannot be what the plan
+/// says of it.
+pub fn plan(luks: &Luks, seen: &Seen) -> Result<Next<Open>> {
+    let name = luks.name.as_str();
     let Some((disk, volume)) = &seen.disk else {
         return Ok(Next::Wait("the encrypted disk".into()));
     };
-    let wanted = map_uuid(&volume.header.copy.uuid, name);
+    if let Some(uuid) = &luks.uuid
+        && !uuid.eq_ignore_ascii_case(&volume.uuid)
+    {
+        return Err(Error::new(Code::LuksUuid, volume.name.as_str())
+            .because(format!("it is {}, the plan says {uuid}", volume.uuid)));
+    }
+    let wanted = map_uuid(volume, name);
     let active = match &seen.map {
         Some(map) if map.uuid != wanted => {
             // Nobody knows what is in it: to go on with it could boot anything.
@@ -27,6 +37,9 @@ pub fn plan(name: &str, seen: &Seen) -> Result<Next<Open>> {
         _ => None,
     };
     let Some(map) = active else {
+        // Before a key is fetched: it might be given once only.
+        volume.check_place(luks.header.is_some())?;
+        volume.check_keyslot(luks.keyslot)?;
         return Ok(Next::Do(Open {
             name: name.into(),
             disk: disk.clone(),
@@ -45,7 +58,7 @@ pub fn plan(name: &str, seen: &Seen) -> Result<Next<Open>> {
         // A person may have opened it by hand; it is the same disk, and what is mounted from it is read-only.
         what.push_str("; the map is writable, so it was not made by diskless");
     }
-    if let Some(note) = &volume.header.note {
+    if let Some(note) = &volume.note {
         what.push_str(&format!("; {note}"));
     }
     Ok(Next::Done(what))
@@ -72,7 +85,41 @@ mod tests {
     }
 
     fn next(seen: &Seen) -> Result<Next<Open>> {
-        plan("luks_root", seen)
+        plan(&luks(serde_json::json!({})), seen)
+    }
+
+    /// The plan's section with these members and a key.
+    fn luks(mut members: serde_json::Value) -> Luks {
+        members["key"] = serde_json::json!({ "file": "/key" });
+        serde_json::from_value(members).unwrap()
+    }
+
+    #[test]
+    fn what_the_plan_says_of_the_header_must_be_so() {
+        let next = |members, seen: &Seen| plan(&luks(members), seen);
+        for good in [fixture::UUID, "01234567-89AB-CDEF-0123-456789ABCDEF"] {
+            assert!(next(serde_json::json!({ "uuid": good, "keyslot": 0 }), &seen(None)).is_ok());
+        }
+        for map in [None, Some(ours())] {
+            let error = next(serde_json::json!({ "uuid": "01234567" }), &seen(map)).unwrap_err();
+            assert_eq!(error.code(), Code::LuksUuid);
+            assert!(error.to_string().ends_with("the plan says 01234567"), "{error}");
+        }
+        let error = next(serde_json::json!({ "keyslot": 1 }), &seen(None)).unwrap_err();
+        assert_eq!(error.code(), Code::LuksKeyslot);
+        // What is open needs no keyslot any more.
+        assert!(next(serde_json::json!({ "keyslot": 1 }), &seen(Some(ours()))).is_ok());
+    }
+
+    #[test]
+    fn only_a_detached_header_leaves_the_whole_disk_to_the_data() {
+        let mut seen = seen(None);
+        if let Some((_, volume)) = &mut seen.disk {
+            volume.metadata.segment.offset = 0;
+        }
+        assert_eq!(next(&seen).unwrap_err().code(), Code::LuksHeader);
+        let detached = luks(serde_json::json!({ "header": { "file": "/header" } }));
+        assert!(matches!(plan(&detached, &seen), Ok(Next::Do(_))));
     }
 
     #[test]
@@ -105,7 +152,7 @@ mod tests {
             "luks_root, aes-xts-plain64, sectors of 4096, keyslot 0 (pbkdf2), 512-bit key"
         );
         if let Some((_, volume)) = &mut seen.disk {
-            volume.header.note = Some("a note".into());
+            volume.note = Some("a note".into());
         }
         seen.map = Some(Existing { read_only: false, ..ours() });
         assert!(done(&seen).ends_with("; the map is writable, so it was not made by diskless; a note"));

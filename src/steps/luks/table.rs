@@ -5,17 +5,17 @@ use crate::error::{Code, Error, Result};
 use crate::sys::block::Disk;
 use crate::sys::dm::{Map, Target, number};
 
-use super::Size;
-use super::keyslot::Volume;
+use super::metadata::Size;
+use super::volume::Volume;
 
 /// The sector of tables, in bytes.
 const SECTOR: u64 = 512;
 /// DM_UUID_LEN of linux/dm-ioctl.h, without the NUL at its end.
 const LONGEST_UUID: usize = 128;
 
-/// The DM UUID of the map `name` of the volume `uuid` (36 characters).
-pub fn map_uuid(uuid: &str, name: &str) -> String {
-    format!("CRYPT-LUKS2-{}-{name}", uuid.replace('-', ""))
+/// The DM UUID of the map `name` of `volume`.
+pub fn map_uuid(volume: &Volume, name: &str) -> String {
+    format!("CRYPT-{}-{}-{name}", volume.version, volume.uuid.replace('-', ""))
 }
 
 /// What the key of a volume is called in the kernel's keyring.
@@ -28,9 +28,8 @@ pub fn key_description(uuid: &str, digest: u32) -> String {
 /// # Errors
 /// [`Code::LuksSize`]: the volume does not fit into the disk, or is no whole number of its sectors.
 pub fn map(name: &str, volume: &Volume, digest: u32, key_size: usize, disk: &Disk) -> Result<Map> {
-    let uuid = &volume.header.copy.uuid;
     let segment = &volume.metadata.segment;
-    let map_uuid = map_uuid(uuid, name);
+    let map_uuid = map_uuid(volume, name);
     if map_uuid.len() > LONGEST_UUID {
         return Err(Error::new(Code::LuksMap, format!("map {name}")).because("its name is too long"));
     }
@@ -46,7 +45,7 @@ pub fn map(name: &str, volume: &Volume, digest: u32, key_size: usize, disk: &Dis
     let mut params = format!(
         "{} :{key_size}:logon:{} {} {} {start}",
         segment.cipher.name(),
-        key_description(uuid, digest),
+        key_description(&volume.uuid, digest),
         segment.iv_tweak,
         number(disk.dev),
     );
@@ -87,6 +86,9 @@ fn length(volume: &Volume, disk: &Disk) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
+    use super::super::cipher::Cipher;
     use super::super::fixture;
     use super::super::metadata::Flag;
     use super::*;
@@ -122,6 +124,45 @@ mod tests {
         assert!(params(&volume).ends_with("-d3 0 8:16 32768"));
         volume.metadata.flags = vec![Flag::AllowDiscards, Flag::NoReadWorkqueue];
         assert!(params(&volume).ends_with(" 32768 2 allow_discards no_read_workqueue"));
+    }
+
+    #[test]
+    fn luks1_has_a_uuid_of_its_own_and_its_key_in_the_keyring_too() {
+        let volume = Volume::read(&mut Cursor::new(fixture::luks1()), "disk sda").unwrap();
+        let map = map("luks_root", &volume, 0, 32, &disk(65536)).unwrap();
+        assert_eq!(map.uuid, "CRYPT-LUKS1-0123456789abcdef0123456789abcdef-luks_root");
+        assert_eq!(
+            map.table,
+            [Target {
+                start: 0,
+                length: 65536 - 4096,
+                kind: "crypt".into(),
+                params: "aes-cbc-essiv:sha256 :32:logon:cryptsetup:01234567-89ab-cdef-0123-456789abcdef-d0 0 8:16 \
+                         4096"
+                    .into(),
+            }]
+        );
+    }
+
+    #[test]
+    fn each_cipher_goes_by_its_name() {
+        let mut volume = fixture::volume_read();
+        for cipher in Cipher::ALL {
+            volume.metadata.segment.cipher = cipher;
+            let params = map("m", &volume, 0, 32, &disk(65536)).unwrap().table.remove(0).params;
+            assert!(params.starts_with(&format!("{} :32:logon:cryptsetup:", cipher.name())), "{params}");
+            assert!(params.ends_with("-d0 0 8:16 32768 1 sector_size:4096"), "{params}");
+        }
+    }
+
+    #[test]
+    fn a_detached_header_may_leave_the_whole_disk_to_the_data() {
+        let mut volume = fixture::volume_read();
+        volume.metadata.segment.offset = 0;
+        volume.metadata.segment.iv_tweak = 8;
+        let target = map("m", &volume, 0, 64, &disk(65536)).unwrap().table.remove(0);
+        assert_eq!(target.length, 65536);
+        assert!(target.params.ends_with("-d0 8 8:16 0 1 sector_size:4096"), "{}", target.params);
     }
 
     #[test]

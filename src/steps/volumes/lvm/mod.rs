@@ -10,7 +10,7 @@ mod table;
 mod text;
 
 pub use read::{Physical, read};
-pub use table::{Logical, Refusal, volumes};
+pub use table::{Logical, Refusal, group_of, volumes};
 
 #[cfg(test)]
 mod tests;

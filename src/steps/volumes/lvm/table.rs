@@ -76,6 +76,14 @@ fn map_name(group: &str, volume: &str) -> String {
     format!("{}-{}", group.replace('-', "--"), volume.replace('-', "--"))
 }
 
+/// The volume group of the map `name`, by lvm2's rule: a single dash stands between the names of group and volume, one
+/// that belongs to a name is doubled. None if it is no such name.
+pub fn group_of(name: &str) -> Option<String> {
+    let plain = name.replace("--", "\0");
+    let (group, volume) = plain.split_once('-')?;
+    (!group.is_empty() && !volume.is_empty()).then(|| group.replace('\0', "-"))
+}
+
 fn table(group: &Group, volume: &Volume, there: &[Physical]) -> Result<Vec<Target>, Refusal> {
     if group.exported {
         return Err(Refusal::Exported);
@@ -166,4 +174,19 @@ fn contradiction(why: &str) -> Refusal {
 
 fn overflow() -> Refusal {
     contradiction("it is larger than any device")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_group_of_a_map_is_found_again() {
+        for (group, volume) in [("system", "var"), ("my-site", "a-b"), ("a--b", "c")] {
+            assert_eq!(group_of(&map_name(group, volume)).as_deref(), Some(group));
+        }
+        for name in ["luks_root1", "a--b", "-a", "a-"] {
+            assert_eq!(group_of(name), None, "{name}");
+        }
+    }
 }

@@ -8,22 +8,18 @@ use base64ct::{Base64, Encoding};
 
 use crate::error::{Code, Context, Error, Result};
 
-use super::af::STRIPES;
-use super::cipher::{Cipher, SECTOR};
-use super::hash::{Hash, LONGEST};
+use super::super::af::STRIPES;
+use super::super::cipher::{Cipher, SECTOR};
+use super::super::hash::{Hash, LONGEST};
+use super::super::kdf::{Argon2Kind, Kdf, MOST_ITERATIONS};
+use super::super::metadata::{Digest, Flag, Keyslot, LARGEST_KEY, Metadata, Priority, Segment, Size};
 use super::header::{BINARY, Copy};
-use super::json::{self, Json, Size};
-use super::kdf::{Argon2Kind, Kdf};
-use super::metadata::{Digest, Flag, Keyslot, Metadata, Priority, Segment};
+use super::json::{self, Json};
 
 /// The largest keyslots area cryptsetup makes: 128 MiB.
 const MOST_KEYSLOTS_SIZE: u64 = 128 << 20;
 /// How many keyslots, digests or segments a header may hold (3.1).
 const MOST_OBJECTS: usize = 32;
-/// The largest volume key, in bytes; larger than any cipher's.
-const LARGEST_KEY: u32 = 512;
-/// The most memory for Argon2 that cryptsetup itself sets, in KiB: 4 GiB.
-const MOST_MEMORY: u32 = 4 << 20;
 /// Salts are 32 bytes in practice; this bounds them.
 const LONGEST_SALT: usize = 1024;
 
@@ -74,9 +70,10 @@ pub fn metadata(copy: &Copy, name: &str) -> Result<Metadata> {
         }
     }
     let keyslots_area = config(&json.config, copy.size).map_err(|fault| fault.of(name, "configuration"))?;
-    let segment = segment(&json.segments).map_err(|fault| fault.of(name, "segment"))?;
+    let segment = segment(&json.segments, &keyslots_area).map_err(|fault| fault.of(name, "segment"))?;
     let mut digests = BTreeMap::new();
     for (id, digest) in &json.digests {
+        links(digest, &json).map_err(|fault| fault.of(name, &format!("digest {id}")))?;
         if digest.segments.iter().any(|linked| linked.0 == u64::from(segment.id)) {
             let digest = self::digest(digest).map_err(|fault| fault.of(name, &format!("digest {id}")))?;
             digests.insert(*id, digest);
@@ -121,7 +118,7 @@ fn config(config: &json::Config, size: u64) -> Judged<Range<u64>> {
     Ok(2 * size..2 * size + keyslots)
 }
 
-fn segment(segments: &BTreeMap<u32, json::Segment>) -> Judged<Segment> {
+fn segment(segments: &BTreeMap<u32, json::Segment>, keyslots_area: &Range<u64>) -> Judged<Segment> {
     let mut all = segments.iter();
     let (id, segment) = match (all.next(), all.next()) {
         (Some(only), None) => only,
@@ -141,11 +138,13 @@ fn segment(segments: &BTreeMap<u32, json::Segment>) -> Judged<Segment> {
         return broken("it has no encryption");
     };
     let cipher = Cipher::from_name(encryption).map_err(Fault::Unsupported)?;
-    let sector_size = segment.sector_size.unwrap_or(512);
+    let sector_size = segment.sector_size.unwrap_or(0);
     if !matches!(sector_size, 512 | 1024 | 2048 | 4096) {
         return broken(format!("its sector size is {sector_size}"));
     }
-    if segment.offset.0 % 512 != 0 {
+    // At 0 there is the data of a detached header.
+    let within = segment.offset.0 != 0 && segment.offset.0 < keyslots_area.end;
+    if segment.offset.0 % 512 != 0 || within {
         return broken(format!("it starts at byte {}", segment.offset.0));
     }
     if let Size::Bytes(bytes) = segment.size
@@ -166,6 +165,18 @@ fn segment(segments: &BTreeMap<u32, json::Segment>) -> Judged<Segment> {
     })
 }
 
+/// What a digest names is there.
+fn links(digest: &json::Digest, json: &Json) -> Judged<()> {
+    let there = |id: u64, known: &dyn Fn(&u32) -> bool| u32::try_from(id).is_ok_and(|id| known(&id));
+    if let Some(id) = digest.keyslots.iter().find(|id| !there(id.0, &|id| json.keyslots.contains_key(id))) {
+        return broken(format!("there is no keyslot {}", id.0));
+    }
+    if let Some(id) = digest.segments.iter().find(|id| !there(id.0, &|id| json.segments.contains_key(id))) {
+        return broken(format!("there is no segment {}", id.0));
+    }
+    Ok(())
+}
+
 fn digest(digest: &json::Digest) -> Judged<Digest> {
     if digest.kind != "pbkdf2" {
         return unsupported(format!("type {:?}", digest.kind));
@@ -178,7 +189,10 @@ fn digest(digest: &json::Digest) -> Judged<Digest> {
     Ok(Digest {
         keyslots: digest.keyslots.iter().filter_map(|id| u32::try_from(id.0).ok()).collect(),
         hash: hash(digest.hash.as_deref())?,
-        iterations: at_least_one("iterations", digest.iterations)?,
+        iterations: match at_least_one("iterations", digest.iterations)? {
+            iterations if iterations > MOST_ITERATIONS => return broken(format!("{iterations} iterations")),
+            iterations => iterations,
+        },
         salt: base64("salt", digest.salt.as_deref())?,
         digest: expected,
     })
@@ -214,11 +228,12 @@ fn keyslot(keyslot: &json::Keyslot, keyslots_area: &Range<u64>) -> Judged<Keyslo
     let area_size = (key_size * STRIPES).next_multiple_of(SECTOR);
     let end = area.offset.0.checked_add(area.size.0);
     if area.size.0 < area_size as u64
+        || !area.offset.0.is_multiple_of(SECTOR as u64)
         || area.offset.0 < keyslots_area.start
         || end.is_none_or(|end| end > keyslots_area.end)
     {
         return broken(format!(
-            "its area of {} bytes at byte {} is too small or out of the header",
+            "its area of {} bytes at byte {} is too small, or not where one can be",
             area.size.0, area.offset.0
         ));
     }
@@ -245,28 +260,25 @@ fn keyslot(keyslot: &json::Keyslot, keyslots_area: &Range<u64>) -> Judged<Keyslo
 fn kdf(kdf: &json::Kdf) -> Judged<Kdf> {
     let salt = || base64("salt", kdf.salt.as_deref());
     let argon2 = |kind| {
-        let memory = at_least_one("memory", kdf.memory)?;
-        if memory > MOST_MEMORY {
-            return broken(format!("it needs {} MiB of memory", memory / 1024));
-        }
         Ok(Kdf::Argon2 {
             kind,
             time: at_least_one("time", kdf.time)?,
-            memory,
+            memory: at_least_one("memory", kdf.memory)?,
             lanes: at_least_one("cpus", kdf.cpus)?,
             salt: salt()?,
         })
     };
-    match kdf.kind.as_str() {
-        "pbkdf2" => Ok(Kdf::Pbkdf2 {
+    let kdf = match kdf.kind.as_str() {
+        "pbkdf2" => Kdf::Pbkdf2 {
             hash: hash(kdf.hash.as_deref())?,
             iterations: at_least_one("iterations", kdf.iterations)?,
             salt: salt()?,
-        }),
-        "argon2i" => argon2(Argon2Kind::I),
-        "argon2id" => argon2(Argon2Kind::Id),
-        other => unsupported(format!("kdf {other:?}")),
-    }
+        },
+        "argon2i" => argon2(Argon2Kind::I)?,
+        "argon2id" => argon2(Argon2Kind::Id)?,
+        other => return unsupported(format!("kdf {other:?}")),
+    };
+    kdf.excess().map_or(Ok(kdf), broken)
 }
 
 fn hash(name: Option<&str>) -> Judged<Hash> {
@@ -284,169 +296,5 @@ fn base64(name: &str, text: Option<&str>) -> Judged<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::fixture;
-    use super::*;
-
-    fn parse_json(json: &str) -> Result<Metadata> {
-        metadata(
-            &Copy {
-                offset: 0,
-                size: 0x4000,
-                sequence: 1,
-                uuid: fixture::UUID.into(),
-                json: json.as_bytes().to_vec(),
-            },
-            "disk sda",
-        )
-    }
-
-    /// The fixture's metadata with `from` replaced by `to`.
-    fn with(from: &str, to: &str) -> Result<Metadata> {
-        let json = fixture::json();
-        assert!(json.contains(from), "{from}");
-        parse_json(&json.replace(from, to))
-    }
-
-    #[test]
-    fn a_header_is_read() {
-        let metadata = parse_json(&fixture::json()).unwrap();
-        assert_eq!(
-            metadata.segment,
-            Segment {
-                id: 0,
-                offset: 16 << 20,
-                size: Size::Dynamic,
-                iv_tweak: 0,
-                sector_size: 4096,
-                cipher: Cipher::AesXtsPlain64,
-            }
-        );
-        let keyslot = &metadata.keyslots[&0];
-        assert_eq!((keyslot.area_offset, keyslot.area_size), (32768, 256_000));
-        assert_eq!(keyslot.priority, Priority::Normal);
-        assert!(metadata.skipped.is_empty() && metadata.flags.is_empty());
-        assert_eq!(metadata.digests[&0].keyslots, [0]);
-    }
-
-    #[test]
-    fn flags_come_in_the_order_of_a_table() {
-        let metadata = with(
-            r#""config":{"#,
-            r#""config":{"flags":["no-read-workqueue","allow-discards","of-the-future"],"#,
-        )
-        .unwrap();
-        assert_eq!(metadata.flags, [Flag::AllowDiscards, Flag::NoReadWorkqueue]);
-    }
-
-    #[test]
-    fn what_is_not_done_here_is_refused_by_name() {
-        for (from, to, name) in [
-            (
-                r#""config":{"#,
-                r#""config":{"requirements":{"mandatory":["online-reencrypt-v2"]},"#,
-                "requirement \"online-reencrypt-v2\"",
-            ),
-            (
-                r#""iv_tweak":"0","#,
-                r#""iv_tweak":"0","integrity":{"type":"hmac(sha256)"},"#,
-                "integrity \"hmac(sha256)\"",
-            ),
-            (
-                r#""iv_tweak":"0","#,
-                r#""iv_tweak":"0","flags":["in-reencryption"],"#,
-                "flag \"in-reencryption\"",
-            ),
-            (
-                r#""segments":{"0":"#,
-                r#""segments":{"1":{"type":"crypt","offset":"0","size":"512"},"0":"#,
-                "several segments",
-            ),
-            (r#""type":"crypt""#, r#""type":"linear""#, "type \"linear\""),
-            (
-                r#""encryption":"aes-xts-plain64","sector"#,
-                r#""encryption":"serpent-xts-plain64","sector"#,
-                "cipher \"serpent-xts-plain64\"",
-            ),
-        ] {
-            // The fixture breaks lines; names of fields are told apart without them.
-            let json = fixture::json().replace("\n        ", "");
-            assert!(json.contains(from), "{from}");
-            let error = parse_json(&json.replace(from, to)).unwrap_err();
-            assert_eq!(error.code(), Code::LuksUnsupported, "{name}");
-            assert!(error.to_string().contains(name), "{error}");
-        }
-    }
-
-    #[test]
-    fn what_breaks_the_format_is_refused() {
-        for (from, to) in [
-            (r#""json_size":"12288""#, r#""json_size":"12289""#),
-            (r#""json_size":"12288""#, r#""json_size":12288"#),
-            (r#""keyslots_size":"16744448""#, r#""keyslots_size":"18446744073709551615""#),
-            (r#""sector_size":4096"#, r#""sector_size":100"#),
-            (r#""offset":"16777216""#, r#""offset":"16777217""#),
-            (r#""size":"dynamic""#, r#""size":"1000""#),
-            (r#""segments":{"#, r#""segmente":{"#),
-        ] {
-            assert_eq!(with(from, to).unwrap_err().code(), Code::LuksHeader, "{to}");
-        }
-    }
-
-    #[test]
-    fn a_keyslot_that_cannot_be_used_is_skipped_with_its_reason() {
-        for (from, to, reason) in [
-            (r#""type":"luks2""#, r#""type":"reencrypt""#, "type \"reencrypt\""),
-            (r#""stripes":4000"#, r#""stripes":1"#, "1 stripes"),
-            (r#""offset":"32768""#, r#""offset":"32767""#, "its area"),
-            (r#""size":"258048""#, r#""size":"255999""#, "its area"),
-            (r#""size":"258048""#, r#""size":"18446744073709551615""#, "its area"),
-            (r#""size":"258048""#, r#""size":"16744449""#, "its area"),
-            (r#""key_size":64,"af""#, r#""key_size":513,"af""#, "key_size 513"),
-            (r#""key_size":64,"af""#, r#""key_size":0,"af""#, "key_size 0"),
-            (
-                r#""kdf":{"type":"pbkdf2""#,
-                r#""kdf":{"type":"argon2id","time":4,"memory":4294967295,"cpus":4"#,
-                "4194303 MiB of memory",
-            ),
-            (r#""type":"raw""#, r#""type":"journal""#, "area \"journal\""),
-            (r#""iterations":1000,"salt":"BQ"#, r#""iterations":0,"salt":"BQ"#, "no iterations"),
-        ] {
-            let metadata = with(from, to).unwrap();
-            let skipped = &metadata.skipped[&0];
-            assert!(skipped.contains(reason), "{skipped}");
-            assert!(metadata.keyslots.is_empty());
-        }
-    }
-
-    #[test]
-    fn deep_or_many_things_are_refused() {
-        assert!(parse_json(&"[".repeat(100_000)).is_err());
-        assert!(parse_json(&format!("{{\"tokens\":{}", "[".repeat(100_000))).is_err());
-        let digests: Vec<String> =
-            (1..40).map(|id| format!(r#""{id}":{{"type":"t","keyslots":[],"segments":[]}},"#)).collect();
-        let error = with(r#""digests":{"#, &format!(r#""digests":{{{}"#, digests.concat())).unwrap_err();
-        assert!(error.to_string().ends_with("40 digests"), "{error}");
-    }
-
-    proptest! {
-        #[test]
-        fn no_mutation_panics(
-            at in any::<prop::sample::Index>(),
-            length in 0usize..20,
-            by in prop_oneof!["[0-9]{0,25}", "[\\[\\]{}\",:]{0,4}", "\\PC{0,4}"],
-        ) {
-            let json = fixture::json();
-            let at = at.index(json.len());
-            let end = (at + length).min(json.len());
-            if let Ok(metadata) = parse_json(&format!("{}{by}{}", &json[..at], &json[end..])) {
-                for keyslot in metadata.keyslots.values() {
-                    prop_assert!(keyslot.area_size <= 512 * STRIPES);
-                    prop_assert!(keyslot.cipher.takes_key_of(keyslot.area_key_size));
-                }
-            }
-        }
-    }
-}
+#[path = "check_tests.rs"]
+mod tests;

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use super::super::metadata::Size;
+
 /// The whole area (LUKS2 on-disk format specification 1.1, chapter 3). Tokens are not read.
 #[derive(Deserialize)]
 pub struct Json {
@@ -112,15 +114,6 @@ impl<'de> Deserialize<'de> for Decimal {
         let text = String::deserialize(deserializer)?;
         decimal(&text).map(Decimal).ok_or_else(|| D::Error::custom(format!("{text:?} is no number")))
     }
-}
-
-/// A segment's size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Size {
-    /// To the end of the disk.
-    Dynamic,
-    /// So many bytes.
-    Bytes(u64),
 }
 
 impl<'de> Deserialize<'de> for Size {

@@ -2,11 +2,12 @@
 //! (LUKS2 on-disk format specification 1.1, chapter 2).
 
 use std::fmt;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::io::{Read, Seek};
 
-use crate::error::{Code, Context, Error, Result};
+use crate::error::{Code, Error, Result};
 
-use super::hash::Hash;
+use super::super::bytes::{PRIMARY, be16, be64, is_uuid, read_at, text};
+use super::super::hash::Hash;
 
 /// The binary part, before the JSON text, in bytes.
 pub const BINARY: usize = 4096;
@@ -14,7 +15,6 @@ pub const BINARY: usize = 4096;
 /// so these are also the places where it may be (table 1).
 pub const SIZES: [u64; 9] =
     [0x4000, 0x8000, 0x1_0000, 0x2_0000, 0x4_0000, 0x8_0000, 0x10_0000, 0x20_0000, 0x40_0000];
-const PRIMARY: &[u8] = b"LUKS\xba\xbe";
 const SECONDARY: &[u8] = b"SKUL\xba\xbe";
 const CHECKSUM_AT: usize = 448;
 const CHECKSUM: usize = 64;
@@ -30,6 +30,10 @@ pub struct Copy {
     pub sequence: u64,
     /// The UUID in its usual form, 36 characters.
     pub uuid: String,
+    /// The name a person gave it; empty if none did.
+    pub label: String,
+    /// A second such name.
+    pub subsystem: String,
     /// The JSON area up to its first NUL.
     pub json: Vec<u8>,
 }
@@ -140,21 +144,6 @@ fn read_copy(
     Ok(parse(&bytes, offset))
 }
 
-/// Fills `buffer` from `offset`; false if the disk ends before.
-pub(super) fn read_at(
-    disk: &mut (impl Read + Seek),
-    name: &str,
-    offset: u64,
-    buffer: &mut [u8],
-) -> Result<bool> {
-    disk.seek(SeekFrom::Start(offset)).context(Code::Io, name)?;
-    match disk.read_exact(buffer) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
-        Err(error) => Err(Error::new(Code::Io, name).because(error)),
-    }
-}
-
 /// The size of the copy that `bytes`, from `offset` of the disk, begin.
 fn size(bytes: &[u8], offset: u64) -> std::result::Result<u64, Damage> {
     let magic = if offset == 0 { PRIMARY } else { SECONDARY };
@@ -201,32 +190,11 @@ pub fn parse(bytes: &[u8], offset: u64) -> std::result::Result<Copy, Damage> {
         size,
         sequence: be64(binary, 16).unwrap_or(0),
         uuid,
+        // They are for people and for udev; what is no text there is no reason to stop a boot.
+        label: text(binary, 24, 48).unwrap_or_default(),
+        subsystem: text(binary, 208, 48).unwrap_or_default(),
         json: json.split(|byte| *byte == 0).next().unwrap_or_default().to_vec(),
     })
-}
-
-fn be16(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
-}
-
-fn be64(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
-}
-
-/// The text in the field of `length` bytes at `at`, which a NUL ends.
-fn text(bytes: &[u8], at: usize, length: usize) -> Option<String> {
-    let field = bytes.get(at..at.checked_add(length)?)?;
-    let end = field.iter().position(|byte| *byte == 0)?;
-    String::from_utf8(field.get(..end)?.to_vec()).ok()
-}
-
-/// It goes into the names of maps and keys, so nothing else may be in it.
-fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.char_indices().all(|(at, char)| match at {
-            8 | 13 | 18 | 23 => char == '-',
-            _ => char.is_ascii_hexdigit(),
-        })
 }
 
 #[cfg(test)]
@@ -235,7 +203,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::fixture::{UUID, copy, disk};
+    use super::super::super::fixture::{UUID, copy, disk};
     use super::*;
 
     fn read_disk(bytes: &[u8]) -> Result<Header> {
@@ -248,7 +216,15 @@ mod tests {
         assert_eq!(header.note, None);
         assert_eq!(
             header.copy,
-            Copy { offset: 0, size: 0x4000, sequence: 3, uuid: UUID.into(), json: b"{}".to_vec() }
+            Copy {
+                offset: 0,
+                size: 0x4000,
+                sequence: 3,
+                uuid: UUID.into(),
+                label: String::new(),
+                subsystem: String::new(),
+                json: b"{}".to_vec()
+            }
         );
     }
 
@@ -312,13 +288,13 @@ mod tests {
     }
 
     #[test]
-    fn luks1_is_refused_by_name() {
+    fn other_versions_are_refused_by_name() {
         let mut bytes = vec![0; 0x9000];
         bytes[..6].copy_from_slice(PRIMARY);
-        bytes[7] = 1;
+        bytes[7] = 3;
         let error = read_disk(&bytes).unwrap_err();
         assert_eq!(error.code(), Code::LuksUnsupported);
-        assert!(error.to_string().ends_with("LUKS version 1"), "{error}");
+        assert!(error.to_string().ends_with("LUKS version 3"), "{error}");
     }
 
     proptest! {

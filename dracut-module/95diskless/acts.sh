@@ -1,0 +1,13 @@
+#!/bin/sh
+# Sourced: whether the agent acts on this node, as the agent's own generator decides it.
+
+diskless_acts() {
+    local word line
+    read -r line < /proc/cmdline
+    for word in $line; do
+        case $word in
+            rd.diskless.plan=* | netroot=iscsi | netroot=iscsi:*) return 0 ;;
+        esac
+    done
+    return 1
+}

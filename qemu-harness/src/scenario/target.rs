@@ -1,0 +1,151 @@
+//! `[[targets]]`: what the node can log in to, and what it finds there.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// `[[targets]]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// The target's name.
+    pub iqn: String,
+    /// The TCP port; each port is a server of its own.
+    #[serde(default = "default_port")]
+    pub port: u16,
+    /// The logical unit that has the image.
+    #[serde(default = "default_lun")]
+    pub lun: u32,
+    /// What the logical unit holds.
+    #[serde(default)]
+    pub image: Image,
+    /// Who may log in; without it anybody.
+    pub chap: Option<Chap>,
+    /// The only initiator that may log in; without it any.
+    pub initiator: Option<String>,
+    /// Parameters of tgtd's: digests, burst lengths, redirection.
+    #[serde(default)]
+    pub params: BTreeMap<String, String>,
+}
+
+fn default_port() -> u16 {
+    3260
+}
+
+fn default_lun() -> u32 {
+    1
+}
+
+/// A CHAP account.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chap {
+    /// The name.
+    pub username: String,
+    /// The secret.
+    pub secret: String,
+    /// What the target itself answers with; without it it proves nothing.
+    pub mutual: Option<Mutual>,
+}
+
+/// The target's own account.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mutual {
+    /// The name.
+    pub username: String,
+    /// The secret.
+    pub secret: String,
+}
+
+/// A disk image: `ENCRYPTION`, `ENCRYPTION-LAYOUT` or `LAYOUT`, which is not encrypted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Image {
+    /// What is around it.
+    pub encryption: Encryption,
+    /// What is in it.
+    pub layout: Layout,
+}
+
+/// How an image is encrypted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Encryption {
+    /// Not at all.
+    None,
+    /// LUKS2, one keyslot by argon2id, one by pbkdf2.
+    #[default]
+    Luks2,
+    /// LUKS1, two keyslots.
+    Luks1,
+    /// LUKS2; the keyslot by argon2id needs a GiB of memory.
+    Argon2Huge,
+}
+
+/// How an image is divided.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layout {
+    /// GPT, one partition, ext4.
+    #[default]
+    Gpt,
+    /// GPT; beside the root there is a physical volume of LVM2, with /var as the logical volume system/var.
+    Lvm,
+    /// As `Gpt`, with a partition table of the old kind.
+    Mbr,
+    /// No partitions, ext4.
+    Bare,
+}
+
+const ENCRYPTIONS: [(&str, Encryption); 4] = [
+    ("plain", Encryption::None),
+    ("luks", Encryption::Luks2),
+    ("luks1", Encryption::Luks1),
+    ("argon2-huge", Encryption::Argon2Huge),
+];
+const LAYOUTS: [(&str, Layout); 3] = [("lvm", Layout::Lvm), ("mbr", Layout::Mbr), ("bare", Layout::Bare)];
+
+impl TryFrom<String> for Image {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Image, String> {
+        let encryption = |name: &str| ENCRYPTIONS.iter().find(|(known, _)| *known == name).map(|(_, e)| *e);
+        let with_layout = LAYOUTS.iter().find_map(|(name, layout)| {
+            let before = text.strip_suffix(name)?;
+            let encryption = match before.strip_suffix('-') {
+                Some(before) => encryption(before)?,
+                None if before.is_empty() => Encryption::None,
+                None => return None,
+            };
+            Some(Image { encryption, layout: *layout })
+        });
+        let whole = || Some(Image { encryption: encryption(&text)?, layout: Layout::Gpt });
+        with_layout.or_else(whole).ok_or_else(|| format!("image `{text}` is not known"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_an_encryption_and_a_layout() {
+        use {Encryption::*, Layout::*};
+        let cases = [
+            ("luks", Luks2, Gpt),
+            ("plain", None, Gpt),
+            ("lvm", None, Lvm),
+            ("plain-lvm", None, Lvm),
+            ("luks-lvm", Luks2, Lvm),
+            ("luks1", Luks1, Gpt),
+            ("luks1-mbr", Luks1, Mbr),
+            ("luks-bare", Luks2, Bare),
+            ("argon2-huge", Argon2Huge, Gpt),
+        ];
+        for (text, encryption, layout) in cases {
+            assert_eq!(Image::try_from(text.to_owned()), Ok(Image { encryption, layout }), "{text}");
+        }
+        for text in ["", "-lvm", "lukslvm", "lvm-luks", "zfs"] {
+            assert!(Image::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+}
