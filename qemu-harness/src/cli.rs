@@ -145,10 +145,11 @@ fn start(work: Work, scenarios: Vec<PathBuf>, agent: Option<PathBuf>) -> Result<
 
 fn measure(agent: Option<PathBuf>) -> Result<u8> {
     let scenarios = bench::SCENARIOS.iter().map(|name| package().join(name)).collect();
+    // Before the work: it ends the pid namespace that this process has for its children, and with that all further ones.
+    let file = target_folder()?.join(bench::FILE);
     let code = start(Work::Bench, scenarios, agent)?;
     if code == 0 {
         let made = Cache::open(&Cache::default_folder()?)?.run_folder(bench::FILE);
-        let file = target_folder()?.join(bench::FILE);
         fs::copy(&made, &file).at("write", &file)?;
     }
     Ok(code)
