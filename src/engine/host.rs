@@ -94,9 +94,9 @@ impl Host {
 
     /// Runs a key derivation and counts the processor time it took, which is by design and not the agent's own.
     pub fn deriving<T>(&self, derive: impl FnOnce() -> T) -> T {
-        let before = clock::thread_user_time();
+        let before = clock::process_user_time();
         let derived = derive();
-        let took = clock::thread_user_time().saturating_sub(before);
+        let took = clock::process_user_time().saturating_sub(before);
         self.derivation_us.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
         derived
     }

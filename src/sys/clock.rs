@@ -31,16 +31,7 @@ pub fn utc(time: SystemTime) -> String {
 
 /// Processor time that this process, all its threads, has used in its own code, not in the kernel.
 pub fn process_user_time() -> Duration {
-    user_time(UsageWho::RUSAGE_SELF)
-}
-
-/// The same of the calling thread alone.
-pub fn thread_user_time() -> Duration {
-    user_time(UsageWho::RUSAGE_THREAD)
-}
-
-fn user_time(who: UsageWho) -> Duration {
-    let Ok(usage) = getrusage(who) else { return Duration::ZERO };
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return Duration::ZERO };
     let time = usage.user_time();
     Duration::from_secs(u64::try_from(time.tv_sec()).unwrap_or(0))
         + Duration::from_micros(u64::try_from(time.tv_usec()).unwrap_or(0))

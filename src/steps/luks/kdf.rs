@@ -143,8 +143,13 @@ impl Kdf {
                     Argon2Kind::Id => Algorithm::Argon2id,
                 };
                 let mut blocks = Blocks::new(params.block_count(), available)?;
-                Argon2::new(algorithm, Version::V0x13, params)
-                    .hash_password_into_with_memory(secret, salt, out, &mut blocks.0)
+                let argon2 = Argon2::new(algorithm, Version::V0x13, params);
+                // Not rayon's own pool, which would have a thread for each processor of the node, and panics without.
+                let threads =
+                    std::thread::available_parallelism().map_or(1, usize::from).min(*lanes as usize);
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+                let pool = pool.map_err(|error| Failure::Parameters(format!("its lanes: {error}")))?;
+                pool.install(|| argon2.hash_password_into_with_memory(secret, salt, out, &mut blocks.0))
                     .map_err(bad)
             }
         }
