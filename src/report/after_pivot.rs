@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn the_unit_runs_the_copy() {
-        assert!(UNIT_TEXT.contains(&format!("\nExecStart={AGENT} report up\n")));
+        assert!(UNIT_TEXT.contains(&format!("\nExecStart=-{AGENT} report up\n")));
         assert!(UNIT_TEXT.contains(&format!("\nConditionPathExists={FILE}\n")));
     }
 }
