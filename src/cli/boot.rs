@@ -9,6 +9,7 @@ use super::{Failed, cmdline, no_more};
 use crate::engine::host::Host;
 use crate::engine::lock;
 use crate::engine::run::Run;
+use crate::error::Error;
 use crate::input::config::{Config, Source};
 use crate::input::document::Report;
 use crate::input::facts::Facts;
@@ -25,17 +26,13 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
     let _lock = lock::take(&host.path(LOCK))?;
     let mut run = Run::start(host);
     let told = |_| Failed::Told;
-    let mut input = |error| {
-        run.failed("input", &error);
-        Failed::Told
-    };
-    let cmdline = cmdline(host).map_err(&mut input)?;
-    let config = Config::from_cmdline(&cmdline).map_err(&mut input)?;
+    let cmdline = cmdline(host).map_err(|error| refused(&mut run, &error))?;
+    let config = Config::from_cmdline(&cmdline).map_err(|error| refused(&mut run, &error))?;
     module::load_ahead(host, plan::MODULES);
     let slot = Rc::new(OnceCell::new());
     if config.plan == Source::Parameters {
         // It was empty.
-        let _ = slot.set(parameters::document(&cmdline).map_err(&mut input)?);
+        let _ = slot.set(parameters::document(&cmdline).map_err(|error| refused(&mut run, &error))?);
     }
     if let Some(warning) = parameters::warning(&cmdline) {
         run.warn(warning);
@@ -49,16 +46,22 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
         let root = host.path("/");
         let baked = identity::baked(&root);
         let initiator = identity::initiator(document, &config, &Facts::read(&root), baked.as_deref());
-        let initiator = initiator.map_err(|error| run.failed("input", &error)).map_err(|()| Failed::Told)?;
+        let initiator = initiator.map_err(|error| refused(&mut run, &error))?;
         if let Some(warning) = initiator.warning() {
             run.warn(&warning);
         }
         let steps = plan::from_document(&config, document, &initiator.name);
-        let steps = steps.map_err(|error| run.failed("input", &error)).map_err(|()| Failed::Told)?;
+        let steps = steps.map_err(|error| refused(&mut run, &error))?;
         run.steps(&steps).map_err(told)?;
     }
     run.finish();
     Ok(())
+}
+
+/// What the node was told cannot be used: the run tells so, and ends.
+fn refused(run: &mut Run<'_>, error: &Error) -> Failed {
+    run.failed("input", error);
+    Failed::Told
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! The journal, `/run/diskless/state.json`: what the agent did and is doing, for people, scripts and the booted
 //! system. It is never asked what exists (the kernel is), and there is no secret in it.
 
-use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Context, Result};
+use crate::sys::whole_file;
 
 /// Where the journal is, on the node.
 pub const FILE: &str = "/run/diskless/state.json";
@@ -108,14 +108,7 @@ impl State {
         let object = || file.display().to_string();
         let mut text = serde_json::to_vec_pretty(self).context(Code::Io, object())?;
         text.push(b'\n');
-        if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder).context(Code::Io, folder.display().to_string())?;
-        }
-        let new = file.with_extension("json.new");
-        std::fs::File::create(&new)
-            .and_then(|mut new| new.write_all(&text))
-            .and_then(|()| std::fs::rename(&new, file))
-            .context(Code::Io, object())
+        whole_file::write(file, &text, 0o644, None)
     }
 
     /// Reads `file`; none if there is no such file.

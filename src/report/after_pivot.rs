@@ -6,10 +6,10 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::private_file;
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Error, Result};
 use crate::sys::http::CA_FILE;
+use crate::sys::whole_file;
 
 /// Where reports go, for the booted system.
 pub const FILE: &str = "/run/diskless/report.json";
@@ -71,7 +71,7 @@ pub fn prepare(host: &Host, destination: &Destination) -> Result<()> {
     let agent = copied(host, "/proc/self/exe")?;
     let ca = if host.path(CA_FILE).exists() { Some(copied(host, CA_FILE)?) } else { None };
     for file in files(destination, agent, ca)? {
-        private_file::write(&host.path(file.path), &file.bytes, file.mode, file.modified)?;
+        whole_file::write(&host.path(file.path), &file.bytes, file.mode, file.modified)?;
     }
     let link = host.path(WANTED);
     if let Some(folder) = link.parent() {

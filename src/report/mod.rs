@@ -8,7 +8,6 @@ pub mod fuzz;
 pub mod kernel_log;
 pub mod pace;
 pub mod phone_home;
-mod private_file;
 pub mod record;
 pub mod spool;
 pub mod up;

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::private_file;
 use super::record::{Kind, Record};
 use crate::error::{Code, Context, Result};
+use crate::sys::whole_file;
 
 /// Where it is, on the node.
 pub const FILE: &str = "/run/diskless/spool.json";
@@ -40,7 +40,7 @@ impl Spool {
     /// The file cannot be written.
     pub fn write(&self, file: &Path) -> Result<()> {
         let text = serde_json::to_vec(self).context(Code::Io, file.display().to_string())?;
-        private_file::write(file, &text, 0o600, None)
+        whole_file::write(file, &text, 0o600, None)
     }
 
     /// Adds `record` of the run `run`, with the next number. If the queue is full another one goes: the oldest wait, or

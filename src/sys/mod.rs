@@ -16,4 +16,5 @@ pub mod program;
 pub mod random;
 pub mod resolve;
 pub mod tls;
+pub mod whole_file;
 pub mod xattr;

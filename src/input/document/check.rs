@@ -1,15 +1,14 @@
 //! What the types alone cannot say. Each rule has its own code.
 
-use super::{Chap, Document, FileSystem, Handover, Header, Iscsi, KeySource, Luks, Multipath, Overlay};
+use super::{
+    Chap, Document, FileSystem, Handover, Header, Iscsi, KeySource, LEAST_XFS, LONGEST_KEY, Luks, Multipath,
+    Overlay,
+};
 use crate::error::{Code, Error, Result};
 use crate::input::facts::is_uuid;
 use crate::input::size::Size;
 use crate::input::url::{self, is_url};
 
-/// mkfs.xfs makes none below this.
-const LEAST_XFS: u64 = 300 << 20;
-/// cryptsetup's own limit for key files.
-const LONGEST_KEY: u64 = 8 << 20;
 /// Of a LUKS2 header; LUKS1 has 8 (LUKS2 On-Disk Format Specification, section 3.2).
 const KEYSLOTS: u32 = 32;
 /// PATH_MAX without the NUL (linux/limits.h).

@@ -2,6 +2,9 @@
 
 use serde::Deserialize;
 
+/// No key has more bytes: cryptsetup's own limit for key files.
+pub const LONGEST_KEY: u64 = 8 << 20;
+
 /// The encryption of the disk.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

@@ -10,9 +10,9 @@ mod overlay;
 pub use check::is_iscsi_name;
 pub use handover::{File, Handover, Mode};
 pub use iscsi::{Algorithm, Chap, Discovery, Iscsi, Mutual};
-pub use luks::{Header, KeySource, Luks};
+pub use luks::{Header, KeySource, LONGEST_KEY, Luks};
 pub use multipath::Multipath;
-pub use overlay::{FileSystem, Mount, Overlay};
+pub use overlay::{FileSystem, LEAST_XFS, Mount, Overlay};
 
 use serde::Deserialize;
 

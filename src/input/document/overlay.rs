@@ -4,6 +4,9 @@ use serde::Deserialize;
 
 use crate::input::size::Size;
 
+/// The smallest file system that mkfs.xfs makes since its version 5.19, in bytes.
+pub const LEAST_XFS: u64 = 300 << 20;
+
 /// The writable layer and what is mounted under it.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

@@ -8,7 +8,7 @@ use super::plan::Overlay;
 use super::{SYSROOT, UPPERS, utab};
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Error, Result};
-use crate::sys::{ext4, mount, xattr};
+use crate::sys::{ext4, mount, whole_file, xattr};
 
 /// What to do for the new root.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,7 +47,10 @@ pub fn apply(host: &Host, action: Action) -> Result<()> {
             std::fs::create_dir_all(&overlay.work).context(Code::Io, &overlay.work)?;
             mount::mount(&overlay.mount)
         }
-        Action::Mark(table) => write_utab(&host.path(utab::FILE), &table),
+        Action::Mark(table) => {
+            // mount(8) and systemd may read it at any time.
+            whole_file::write(&host.path(utab::FILE), table.as_bytes(), 0o644, None)
+        }
     }
 }
 
@@ -74,18 +77,6 @@ fn make_upper(lower: &Path, upper: &Path) -> Result<()> {
     let mode = std::fs::Permissions::from_mode(below.mode() & 0o7777);
     std::fs::set_permissions(upper, mode).context(Code::Io, object())?;
     xattr::copy(lower, upper).context(Code::Io, object())
-}
-
-/// Whole or not at all: mount(8) and systemd may read it at any time.
-fn write_utab(path: &Path, table: &str) -> Result<()> {
-    let object = || path.display().to_string();
-    let new = path.with_extension("diskless");
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).context(Code::Io, object())?;
-    }
-    std::fs::write(&new, table).context(Code::Io, object())?;
-    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o644)).context(Code::Io, object())?;
-    std::fs::rename(&new, path).context(Code::Io, object())
 }
 
 #[cfg(test)]

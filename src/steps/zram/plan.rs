@@ -1,11 +1,11 @@
 //! Decides which zram disk to use.
 
+use super::Step;
 use super::apply::{Action, SetUp};
 use super::observe::Seen;
-use super::{Step, xfs};
 use crate::engine::converge::Next;
 use crate::error::{Code, Error, Result};
-use crate::input::document::FileSystem;
+use crate::input::document::{FileSystem, LEAST_XFS};
 use crate::input::size::Size;
 
 /// zram works in pages.
@@ -25,11 +25,11 @@ pub fn plan(step: &Step, seen: &Seen) -> Result<Next<Action>> {
         });
     }
     let bytes = pages(step.size);
-    if step.fs == FileSystem::Xfs && bytes < xfs::SMALLEST {
+    if step.fs == FileSystem::Xfs && bytes < LEAST_XFS {
         return Err(Error::new(Code::ZramSize, format!("overlay.size {}", step.size)).because(format!(
             "{} MiB; xfs needs at least {} MiB",
             bytes >> 20,
-            xfs::SMALLEST >> 20
+            LEAST_XFS >> 20
         )));
     }
     if !seen.module {
@@ -112,10 +112,10 @@ mod tests {
     #[test]
     fn xfs_needs_its_smallest_size_before_anything_is_done() {
         let nothing = seen(false, vec![]);
-        let error = plan(&step(xfs::SMALLEST - PAGE, FileSystem::Xfs), &nothing).unwrap_err();
+        let error = plan(&step(LEAST_XFS - PAGE, FileSystem::Xfs), &nothing).unwrap_err();
         assert_eq!(error.code(), Code::ZramSize);
         assert!(error.to_string().ends_with("299 MiB; xfs needs at least 300 MiB"), "{error}");
-        let enough = plan(&step(xfs::SMALLEST, FileSystem::Xfs), &nothing).unwrap();
+        let enough = plan(&step(LEAST_XFS, FileSystem::Xfs), &nothing).unwrap();
         assert_eq!(enough, Next::Do(Action::Load));
     }
 }

@@ -1,7 +1,5 @@
 //! Our xfs file system, made by mkfs.xfs, and how to know it again.
 
-/// The smallest file system that mkfs.xfs makes since its version 5.19, in bytes.
-pub const SMALLEST: u64 = 300 << 20;
 /// Its label: twelve bytes at most.
 pub const LABEL: &str = "diskless-rw";
 /// As much of the superblock as is looked at; it is at the beginning of the disk.

@@ -13,11 +13,9 @@ use zeroize::Zeroizing;
 
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Error, Result};
-use crate::input::document::{KeySource, Luks};
+use crate::input::document::{KeySource, LONGEST_KEY, Luks};
 use crate::input::secret::Secret;
 
-/// No key is longer: cryptsetup's own limit for key files.
-const LONGEST_KEY: u64 = 8 << 20;
 /// No header is longer: two copies of 4 MiB and a keyslots area of 128 MiB (LUKS2 on-disk format specification 1.1,
 /// 2.1 and 3.5).
 const LONGEST_HEADER: u64 = (2 * 4 + 128) << 20;

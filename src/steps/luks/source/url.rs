@@ -11,7 +11,7 @@ use super::{LONGEST_HEADER, LONGEST_KEY, Piece, cut};
 /// The `piece` of what `url` gives; the rest is wiped.
 pub fn key(url: &str, piece: Piece) -> Result<Secret> {
     let bytes = http::get(url, LONGEST_KEY, Code::SecretFetch, Code::LuksKeyMissing)?;
-    cut(bytes.as_slice(), url, bytes.len() as u64, piece)
+    cut(bytes.as_slice(), &http::shown(url), bytes.len() as u64, piece)
 }
 
 /// The header that `url` gives, as a whole.
@@ -33,6 +33,13 @@ mod tests {
         let piece = Piece { offset: 2, size: Some(3) };
         assert_eq!(key(&answering("200 OK", b"01\xff\x003456"), piece).ok().unwrap().expose(), b"\xff\x003");
         assert_eq!(header(&answering("200 OK", b"LUKS")).unwrap().as_slice(), b"LUKS");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_key_tells_no_token_of_its_url() {
+        let url = format!("{}?token=hunter2", answering("200 OK", b""));
+        let error = key(&url, Piece::default()).err().unwrap().to_string();
+        assert!(error.ends_with("its key is empty") && !error.contains("hunter2"), "{error}");
     }
 
     #[test]
