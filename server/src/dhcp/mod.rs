@@ -1,0 +1,1 @@
+//! DECIDE: what a DHCP server has to know, in its own words.

@@ -1,0 +1,12 @@
+//! Numbers for Prometheus.
+
+use std::sync::Arc;
+
+use axum::Router;
+
+use super::App;
+
+/// Its routes.
+pub fn routes() -> Router<Arc<App>> {
+    Router::new()
+}

@@ -1,0 +1,89 @@
+//! DECIDE: how far a node is, from what was heard of it.
+//!
+//! What comes first and what comes twice does not matter: of one boot the furthest event counts, by the number that the
+//! node itself gave it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::store::Form;
+use crate::time::Time;
+
+/// How far a boot is, in the order of a boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// iPXE has asked for its script.
+    Ipxe,
+    /// iPXE has the kernel and the initramfs, and starts them.
+    Kernel,
+    /// The agent runs.
+    Agent,
+    /// The booted system says that it runs.
+    Up,
+    /// Its cloud-init says that it is done.
+    Cloudinit,
+}
+
+/// A failure of the agent that nothing has come after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The step.
+    pub step: Option<String>,
+    /// The stable code.
+    pub code: String,
+    /// Object, meaning, cause.
+    pub message: String,
+    /// What to do.
+    pub advice: String,
+}
+
+/// One boot of a node, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Boot {
+    /// Counts the boots of all nodes: a later boot has a greater number.
+    pub number: u64,
+    /// The kernel's boot id; none: only iPXE was heard of.
+    pub boot_id: Option<String>,
+    /// When it was first heard of.
+    pub began: Time,
+    /// When it was last heard of.
+    pub heard: Time,
+    /// The furthest that it came.
+    pub stage: Stage,
+    /// When it came to each stage that it said something of.
+    pub reached: BTreeMap<Stage, Time>,
+    /// The agent's step, by its furthest event.
+    pub step: Option<String>,
+    /// What the agent waits for, if that is the last it said.
+    pub waiting: Option<String>,
+    /// What failed, if nothing came after it.
+    pub failure: Option<Failure>,
+    /// What iPXE was given, if it asked.
+    pub given: Option<String>,
+    /// What cloud-init, or `diskless-report.service`, said of the booted system.
+    pub form: Option<Form>,
+}
+
+/// How a node is, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Nothing was ever heard of it.
+    Never,
+    /// [`Stage::Ipxe`]
+    Ipxe,
+    /// [`Stage::Kernel`]
+    Kernel,
+    /// [`Stage::Agent`]
+    Agent,
+    /// The agent, or what came before it, failed.
+    Failed,
+    /// It was on its way, and has not been heard of for too long.
+    Silent,
+    /// [`Stage::Up`]
+    Up,
+    /// [`Stage::Cloudinit`]
+    Cloudinit,
+}

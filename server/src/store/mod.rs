@@ -1,0 +1,143 @@
+//! KEEP: what was heard of nodes, and what operators want of them, durable.
+//!
+//! Everything is written through one trait, [`Write`], by one thread, which makes one transaction of what many callers
+//! brought (group commit); a caller gets its answer when that transaction is on the disk.
+
+mod handle;
+
+use std::net::IpAddr;
+
+pub use handle::Store;
+
+use diskless::report::record::Record;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::site::file::Action;
+use crate::state::Boot;
+use crate::time::Time;
+
+/// A change.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A node said something.
+    Heard {
+        /// Who, by the name that the site knows it by.
+        node: String,
+        /// When.
+        at: Time,
+        /// Where from.
+        from: Option<IpAddr>,
+        /// What.
+        call: Call,
+    },
+    /// An operator wants something of a node.
+    Wanted {
+        /// Whom of.
+        node: String,
+        /// When.
+        at: Time,
+        /// What; none: what the site's file says.
+        action: Option<Action>,
+        /// For the next boot only.
+        once: bool,
+    },
+    /// A webhook has been told of everything up to this event.
+    Delivered {
+        /// Which webhook.
+        webhook: String,
+        /// The last event's id.
+        through: u64,
+    },
+}
+
+/// What a node says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Call {
+    /// iPXE asked for its script, or phoned home: a boot begins.
+    Ipxe {
+        /// What it was given: `boot`, `trap`, `error`, …; none: it only phoned home.
+        given: Option<String>,
+    },
+    /// iPXE starts the kernel.
+    Kernel,
+    /// An event of the agent, or of `diskless-report.service`.
+    Event(Box<Record>),
+    /// The form of `diskless-report.service`: the system is up.
+    Up(Form),
+    /// The form of cloud-init.
+    Cloudinit(Form),
+}
+
+/// cloud-init's phone_home form; what it has no value for (`N/A`) is absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Form {
+    /// `instance_id`
+    pub instance_id: Option<String>,
+    /// `hostname`
+    pub hostname: Option<String>,
+    /// `fqdn`
+    pub fqdn: Option<String>,
+    /// SSH host keys by kind: `rsa`, `ecdsa`, `ed25519`, `dsa`.
+    pub pub_keys: std::collections::BTreeMap<String, String>,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is new, with this id.
+    New(u64),
+    /// It was known already, nothing changed.
+    Known,
+}
+
+/// The one door for changes: all of `changes`, or none.
+pub trait Write {
+    /// Makes `changes` durable, in their order; gives what became of each.
+    ///
+    /// # Errors
+    /// None of them was made.
+    fn write(&mut self, changes: &[Change]) -> Result<Vec<Outcome>>;
+}
+
+/// A node, as the store knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Its newest boot.
+    pub boot: Option<Boot>,
+    /// What an operator wants of it.
+    pub wanted: Option<Wanted>,
+    /// The id of the last change that concerns it, of those that [`Store::last`] counts.
+    pub changed: u64,
+}
+
+/// What an operator wants of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Wanted {
+    /// What.
+    pub action: Action,
+    /// For the next boot only.
+    pub once: bool,
+    /// Since when.
+    pub at: Time,
+}
+
+/// Something that was heard of a node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heard {
+    /// Its number: a later one is greater.
+    pub id: u64,
+    /// The node.
+    pub node: String,
+    /// The boot, [`Boot::number`].
+    pub boot: u64,
+    /// When.
+    pub at: Time,
+    /// Where from.
+    pub from: Option<IpAddr>,
+    /// What.
+    pub call: Call,
+}

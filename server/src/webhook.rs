@@ -1,0 +1,1 @@
+//! TELL: programs that want to know what nodes say.
