@@ -242,7 +242,10 @@ mod tests {
     }
 
     /// Step, wait, code of the failure.
-    fn furthest(calls: &[(u64, Call)]) -> [Option<String>; 3] {
+    type Seen = [Option<String>; 3];
+    type Case = (&'static str, Vec<(u64, Call)>, Seen);
+
+    fn furthest(calls: &[(u64, Call)]) -> Seen {
         let calls: Vec<_> = calls.iter().map(|(at, call)| (Time(*at), call.clone())).collect();
         let boot = told(&calls).boot(1, None);
         [boot.step, boot.waiting, boot.failure.map(|failure| failure.code)]
@@ -252,7 +255,7 @@ mod tests {
     fn the_furthest_event_counts() {
         let some = |text: &str| Some(text.to_owned());
         let failed = || (1, record(3, Kind::Failed));
-        let cases: [(&str, Vec<(u64, Call)>, [Option<String>; 3]); 9] = [
+        let cases: [Case; 9] = [
             ("a wait", vec![(1, record(3, Kind::Waiting))], [some("s3"), some("d3"), None]),
             (
                 "its end",
