@@ -58,11 +58,11 @@ fn twice(view: &View<'_>, found: &mut Found) {
     let nodes =
         view.addresses().map(|(node, interface, _, address)| (address, Owner::node(node, interface)));
     let gateways = view.networks.iter().filter_map(|(name, network)| {
-        Some((network.gateway?, Owner::thing(format!("networks.{name}.gateway"))))
+        Some((network.gateway?, Owner::thing(format!("network {name} gateway"))))
     });
     let portals =
-        view.portals().map(|(name, address)| (address, Owner::thing(format!("servers.{name}.portals"))));
-    let own = own_address(&view.site.file.server.url).map(|address| (address, Owner::thing("server.url")));
+        view.portals().map(|(name, address)| (address, Owner::thing(format!("server {name} portals"))));
+    let own = own_address(&view.site.file.server.url).map(|address| (address, Owner::thing("server url")));
     found.twice("several have the same address", nodes.chain(gateways).chain(portals).chain(own));
 }
 
@@ -77,7 +77,7 @@ fn outside(view: &View<'_>, found: &mut Found) {
         if let Some(net) = view.networks.get(name).and_then(|network| network.net)
             && !net.contains(&address)
         {
-            let message = format!("its address is outside of networks.{name}, {net}");
+            let message = format!("its address is outside of network {name}, {net}");
             found.node_with(node, interface, message, address.to_string());
         }
     }
@@ -88,7 +88,7 @@ fn ranges(view: &View<'_>, found: &mut Found) {
         let Some(network) = view.networks.get(name) else { continue };
         let inside = network.net.is_some_and(|net| net.contains(&address));
         if inside && !network.ranges.is_empty() && !network.ranges.iter().any(|span| span.contains(address)) {
-            let message = format!("its address is in none of networks.{name}.ranges");
+            let message = format!("its address is in none of the ranges of network {name}");
             found.node_with(node, interface, message, address.to_string());
         }
     }
@@ -100,7 +100,7 @@ fn pool(view: &View<'_>, found: &mut Found) {
     };
     for (node, interface, name, address) in view.addresses() {
         if in_pool(name, address) {
-            let message = format!("its address is in networks.{name}.pool");
+            let message = format!("its address is in the pool of network {name}");
             found.node_with(node, interface, message, address.to_string());
         }
     }
@@ -108,12 +108,12 @@ fn pool(view: &View<'_>, found: &mut Found) {
         if let Some(gateway) = network.gateway
             && in_pool(name, gateway)
         {
-            found.at(format!("networks.{name}.gateway"), format!("{gateway} is in the network's pool"));
+            found.at(format!("network {name} gateway"), format!("{gateway} is in the network's pool"));
         }
         for (server, address) in view.portals() {
             if in_pool(name, address) {
-                let message = format!("{address} is in networks.{name}.pool");
-                found.at(format!("servers.{server}.portals"), message);
+                let message = format!("{address} is in the pool of network {name}");
+                found.at(format!("server {server} portals"), message);
             }
         }
     }
@@ -127,7 +127,7 @@ fn unusable(view: &View<'_>, found: &mut Found) {
         let broadcast = matches!(net, IpNet::V4(net) if address == net.broadcast());
         if !all_are_hosts && (address == net.network() || broadcast) {
             let which = if broadcast { "broadcast" } else { "own" };
-            let message = format!("its address is the {which} address of networks.{name}, {net}");
+            let message = format!("its address is the {which} address of network {name}, {net}");
             found.node_with(node, interface, message, address.to_string());
         }
     }

@@ -68,7 +68,7 @@ pub const RULES: &[Rule] = &[
 fn files<'a>(view: &View<'a>) -> impl Iterator<Item = (String, &'a str)> {
     view.site.file.images.iter().flat_map(|(name, image)| {
         let members = [("kernel", &image.kernel), ("initramfs", &image.initramfs)];
-        members.map(|(member, text)| (format!("images.{name}.{member}"), text.as_str()))
+        members.map(|(member, text)| (format!("image {name} {member}"), text.as_str()))
     })
 }
 
@@ -111,7 +111,7 @@ pub(super) fn has_key(plan: &Plan<'_>) -> bool {
 
 fn key(view: &View<'_>, found: &mut Found) {
     for plan in view.plans.iter().filter(|plan| !has_key(plan)) {
-        let message = format!("nothing says where the key of images.{} is", plan.image);
+        let message = format!("nothing says where the key of image {} is", plan.image);
         found.node(&plan.node.name, "luks.key", message);
     }
 }
@@ -169,7 +169,7 @@ fn look(path: &Path) -> Disk {
 fn unreadable(view: &View<'_>, found: &mut Found) {
     for (name, disk) in disks(view) {
         if let Disk::Unreadable(why) = disk {
-            found.at(format!("images.{name}.disk"), why);
+            found.at(format!("image {name} disk"), why);
         }
     }
 }
@@ -180,7 +180,7 @@ fn not_luks(view: &View<'_>, found: &mut Found) {
             image.plan.get("luks").is_some_and(|luks| luks.get("header").is_some())
         });
         if let (Disk::NotLuks(why), false) = (disk, detached) {
-            found.at(format!("images.{name}.disk"), why);
+            found.at(format!("image {name} disk"), why);
         }
     }
 }
@@ -194,7 +194,7 @@ fn uuid(view: &View<'_>, found: &mut Found) {
                 && plan.document.pointer("/luks/header").is_none()
                 && !uuid.eq_ignore_ascii_case(&header.uuid)
             {
-                let message = format!("{uuid}, and images.{name}.disk has {}", header.uuid);
+                let message = format!("{uuid}, and image {name} disk has {}", header.uuid);
                 found.node(&plan.node.name, "luks.uuid", message);
             }
         }

@@ -90,11 +90,11 @@ fn network_links(view: &View<'_>, found: &mut Found) {
     let mut links: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (name, link) in &view.site.file.links {
         for network in &link.networks {
-            links.entry(network).or_default().push(format!("links.{name}"));
+            links.entry(network).or_default().push(format!("link {name}"));
         }
     }
     for (network, links) in links.into_iter().filter(|(_, links)| links.len() > 1) {
-        found.at(format!("networks.{network}"), format!("it is on {}", links.join(" and on ")));
+        found.at(format!("network {network}"), format!("it is on {}", links.join(" and on ")));
     }
 }
 
@@ -102,7 +102,7 @@ fn trunk(view: &View<'_>, found: &mut Found) {
     for (name, link) in &view.site.file.links {
         if link.networks.len() > 1 && !link.trunk {
             let message = format!("it has the networks {}, and is no trunk", link.networks.join(", "));
-            found.at(format!("links.{name}"), message);
+            found.at(format!("link {name}"), message);
         }
     }
 }
@@ -123,7 +123,7 @@ fn vlan_missing(view: &View<'_>, found: &mut Found) {
             networks.iter().filter(|(_, tag)| tag.is_none()).map(|(network, _)| *network).collect();
         if without.len() > 1 {
             let message = format!("its networks {} have no VLAN tag", without.join(" and "));
-            found.at(format!("links.{name}"), message);
+            found.at(format!("link {name}"), message);
         }
     }
 }
@@ -138,7 +138,7 @@ fn vlan_twice(view: &View<'_>, found: &mut Found) {
         }
         for (tag, owners) in owners.into_iter().filter(|(_, owners)| owners.len() > 1) {
             let message = format!("its networks {} all have the tag {tag}", owners.join(" and "));
-            found.at(format!("links.{name}"), message);
+            found.at(format!("link {name}"), message);
         }
     }
 }
@@ -148,7 +148,7 @@ fn vlan_bounds(view: &View<'_>, found: &mut Found) {
         if let Some(tag) = network.file.vlan
             && !(1..=4094).contains(&tag)
         {
-            found.at(format!("networks.{name}.vlan"), format!("{tag} is not from 1 to 4094"));
+            found.at(format!("network {name} vlan"), format!("{tag} is not from 1 to 4094"));
         }
     }
 }
@@ -163,7 +163,7 @@ fn interface_network(view: &View<'_>, found: &mut Found) {
             // A network that is nowhere is told by another rule.
             let known = at.networks.keys().filter(|network| view.networks.contains_key(network.as_str()));
             for network in known.filter(|network| !link.networks.contains(network)) {
-                found.node(&node.name, interface, format!("the network {network} is not on links.{name}"));
+                found.node(&node.name, interface, format!("the network {network} is not on link {name}"));
             }
         }
     }
@@ -171,7 +171,7 @@ fn interface_network(view: &View<'_>, found: &mut Found) {
 
 fn bonds<'a>(view: &View<'a>) -> impl Iterator<Item = (String, &'a Bond)> {
     let links = view.site.file.links.iter();
-    links.filter_map(|(name, link)| Some((format!("links.{name}.bond"), link.bond.as_ref()?)))
+    links.filter_map(|(name, link)| Some((format!("link {name} bond"), link.bond.as_ref()?)))
 }
 
 fn bond_mode(view: &View<'_>, found: &mut Found) {

@@ -71,7 +71,7 @@ pub const RULES: &[Rule] = &[
 fn syntax(view: &View<'_>, found: &mut Found) {
     for (name, network) in &view.networks {
         for (member, why) in &network.wrong {
-            found.at(format!("networks.{name}.{member}"), why);
+            found.at(format!("network {name} {member}"), why);
         }
     }
 }
@@ -85,7 +85,7 @@ fn overlap(view: &View<'_>, found: &mut Found) {
     for (net, name) in nets {
         match widest {
             Some((wide, other)) if wide.contains(&net) => {
-                found.at(format!("networks.{name}"), format!("{net} is in {wide} of networks.{other}"));
+                found.at(format!("network {name}"), format!("{net} is in {wide} of network {other}"));
             }
             _ => widest = Some((net, name)),
         }
@@ -98,7 +98,7 @@ fn ranges(view: &View<'_>, found: &mut Found) {
         let spans = network.ranges.iter().map(|span| ("ranges", span));
         for (member, Span { first, last }) in spans.chain(network.pool.iter().map(|span| ("pool", span))) {
             if !net.contains(first) || !net.contains(last) {
-                found.at(format!("networks.{name}.{member}"), format!("{first}-{last} is not inside of {net}"));
+                found.at(format!("network {name} {member}"), format!("{first}-{last} is not inside of {net}"));
             }
         }
     }
@@ -109,7 +109,7 @@ fn gateway(view: &View<'_>, found: &mut Found) {
         if let (Some(net), Some(gateway)) = (network.net, network.gateway)
             && !net.contains(&gateway)
         {
-            found.at(format!("networks.{name}.gateway"), format!("{gateway} is not inside of {net}"));
+            found.at(format!("network {name} gateway"), format!("{gateway} is not inside of {net}"));
         }
     }
 }
@@ -123,7 +123,7 @@ fn pool(view: &View<'_>, found: &mut Found) {
                     "{}-{} and the range {}-{} have addresses in common",
                     pool.first, pool.last, range.first, range.last
                 );
-                found.at(format!("networks.{name}.pool"), message);
+                found.at(format!("network {name} pool"), message);
             }
         }
     }
@@ -132,10 +132,10 @@ fn pool(view: &View<'_>, found: &mut Found) {
 fn mtu_bounds(view: &View<'_>, found: &mut Found) {
     for (name, network) in &view.networks {
         let least = if matches!(network.net, Some(IpNet::V6(_))) { LEAST_IPV6 } else { LEAST_IPV4 };
-        bounds(&format!("networks.{name}.mtu"), network.file.mtu, least, found);
+        bounds(&format!("network {name} mtu"), network.file.mtu, least, found);
     }
     for (name, link) in &view.site.file.links {
-        bounds(&format!("links.{name}.mtu"), link.mtu, LEAST_IPV4, found);
+        bounds(&format!("link {name} mtu"), link.mtu, LEAST_IPV4, found);
     }
 }
 
@@ -153,8 +153,8 @@ fn mtu_link(view: &View<'_>, found: &mut Found) {
         for name in &link.networks {
             let mtu = view.networks.get(name.as_str()).and_then(|network| network.file.mtu);
             if let Some(mtu) = mtu.filter(|mtu| *mtu > most) {
-                let message = format!("{mtu} bytes, and links.{link_name} has {most}");
-                found.at(format!("networks.{name}.mtu"), message);
+                let message = format!("{mtu} bytes, and link {link_name} has {most}");
+                found.at(format!("network {name} mtu"), message);
             }
         }
     }

@@ -1,11 +1,13 @@
 //! Secrets: none where everybody can read it. No message quotes one.
 
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use diskless::input::cmdline::Cmdline;
 use diskless::input::netroot::Netroot;
+use diskless::input::secret::Secret;
 use diskless::input::url::has_account;
 use serde_json::Value;
 
@@ -13,6 +15,8 @@ use super::Level::{Error, Warning};
 use super::found::Found;
 use super::rule::{Rule, Run};
 use super::view::View;
+use crate::site::Site;
+use crate::site::aside::parts;
 
 /// Words of the kernel command line that are for secrets: dracut.cmdline(7), systemd.system-credentials(7).
 const SECRET_WORDS: &[&str] = &[
@@ -49,7 +53,7 @@ pub const RULES: &[Rule] = &[
         level: Warning,
         doc: "A site's file with secrets in it can be read by its owner and group alone.",
         advice: "`chmod o-rwx` it, or put each secret into a file of its own (`secret_file`)",
-        run: Run::Files(site_readable),
+        run: Run::Site(site_readable),
     },
     Rule {
         code: "token-missing",
@@ -83,7 +87,7 @@ fn cmdline(view: &View<'_>, found: &mut Found) {
     for (name, image) in &view.site.file.images {
         if !view.plans.iter().any(|plan| plan.image == name) {
             for word in secret_words(&image.cmdline) {
-                found.at(format!("images.{name}.cmdline"), word);
+                found.at(format!("image {name} cmdline"), word);
             }
         }
     }
@@ -135,20 +139,37 @@ fn collect<'a>(value: &'a Value, secrets: &mut BTreeSet<&'a str>) {
 
 fn urls(view: &View<'_>, found: &mut Found) {
     let images = view.site.file.images.iter().flat_map(|(name, image)| {
-        [(format!("images.{name}.kernel"), &image.kernel), (format!("images.{name}.initramfs"), &image.initramfs)]
+        [(format!("image {name} kernel"), &image.kernel), (format!("image {name} initramfs"), &image.initramfs)]
     });
-    let own = std::iter::once(("server.url".to_owned(), &view.site.file.server.url));
+    let own = std::iter::once(("server url".to_owned(), &view.site.file.server.url));
     for (object, _) in own.chain(images).filter(|(_, url)| has_account(url)) {
         found.at(object, "has an account in it");
+    }
+}
+
+/// Whether a secret stands in a table itself, at any depth.
+fn holds_secret(table: &toml::Table) -> bool {
+    let value = |value: &toml::Value| match value {
+        toml::Value::Table(table) => holds_secret(table),
+        toml::Value::Array(values) => values.iter().filter_map(toml::Value::as_table).any(holds_secret),
+        _ => false,
+    };
+    table.iter().any(|(key, inner)| (key == "secret" && inner.is_str()) || value(inner))
+}
+
+fn site_readable(view: &View<'_>, found: &mut Found) {
+    let Site { path, mode, file, .. } = view.site;
+    if mode & 0o004 != 0 && parts(file).any(|part| holds_secret(part)) {
+        found.at(path.display().to_string(), format!("has secrets in it, and the permissions {mode:04o}"));
     }
 }
 
 /// The token files: what they are for, and where they are.
 fn tokens<'a>(view: &View<'a>) -> impl Iterator<Item = (String, &'a Path)> {
     let file = &view.site.file;
-    let own = file.server.token_file.iter().map(|path| ("server.token_file".to_owned(), path.as_path()));
+    let own = file.server.token_file.iter().map(|path| ("server token_file".to_owned(), path.as_path()));
     let webhooks = file.webhooks.iter().filter_map(|webhook| {
-        Some((format!("webhooks {}", webhook.name), webhook.token_file.as_deref()?))
+        Some((format!("webhook {}", webhook.name), webhook.token_file.as_deref()?))
     });
     own.chain(webhooks)
 }
@@ -175,16 +196,16 @@ fn token_open(view: &View<'_>, found: &mut Found) {
 fn token_short(view: &View<'_>, found: &mut Found) {
     let Some(path) = &view.site.file.server.token_file else { return };
     let Ok(token) = read_token(path) else { return };
-    let token = token.trim();
-    if token.len() < SHORTEST_TOKEN || !token.bytes().all(|b| b.is_ascii_graphic()) {
+    let token = token.expose().trim_ascii();
+    if token.len() < SHORTEST_TOKEN || !token.iter().all(u8::is_ascii_graphic) {
         let message = format!("{}: not one word of {SHORTEST_TOKEN} characters or more", path.display());
-        found.at("server.token_file", message);
+        found.at("server token_file", message);
     }
 }
 
-fn read_token(path: &Path) -> std::io::Result<zeroize::Zeroizing<String>> {
-    use std::io::Read;
-    let mut text = zeroize::Zeroizing::new(String::new());
-    std::fs::File::open(path)?.take(LONGEST_TOKEN).read_to_string(&mut text)?;
-    Ok(text)
+/// Wiped when dropped.
+fn read_token(path: &Path) -> std::io::Result<Secret> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(LONGEST_TOKEN).read_to_end(&mut bytes)?;
+    Ok(Secret::new(bytes))
 }

@@ -83,17 +83,17 @@ fn address(view: &View<'_>, found: &mut Found) {
     let text = &view.site.file.server.url;
     let rest = text.split_once("://").map_or("", |(_, rest)| rest);
     if text.is_empty() {
-        found.at("server.url", "is not set");
+        found.at("server url", "is not set");
     } else if !is_url(text) || host(text).is_none() {
-        found.at("server.url", url::EXPECTED);
-    } else if rest.contains(['/', '?', '#']) {
-        found.at("server.url", "has something behind the host and port, if only a slash");
+        found.at("server url", url::EXPECTED);
+    } else if rest.strip_suffix('/').unwrap_or(rest).contains(['/', '?', '#']) {
+        found.at("server url", "has something behind the host and port");
     }
 }
 
 fn https(view: &View<'_>, found: &mut Found) {
     if view.site.file.server.url.starts_with("https://") {
-        found.at("server.url", "is https://");
+        found.at("server url", "is https://");
     }
 }
 
@@ -101,17 +101,17 @@ fn local(view: &View<'_>, found: &mut Found) {
     let Some(host) = host(&view.site.file.server.url) else { return };
     let address = host.parse::<IpAddr>().ok();
     if host == "localhost" || address.is_some_and(|address| address.is_loopback() || address.is_unspecified()) {
-        found.at("server.url", format!("{host} is each node itself"));
+        found.at("server url", format!("{host} is each node itself"));
     }
 }
 
 fn listen(view: &View<'_>, found: &mut Found) {
     let listen = &view.site.file.server.listen;
     if listen.is_empty() {
-        found.at("server.listen", "is empty");
+        found.at("server listen", "is empty");
     }
     for text in listen.iter().filter(|text| text.parse::<SocketAddr>().is_err()) {
-        found.at("server.listen", format!("{text:?} is not an address with a port"));
+        found.at("server listen", format!("{text:?} is not an address with a port"));
     }
 }
 
@@ -127,7 +127,7 @@ fn shape(view: &View<'_>, found: &mut Found) {
     };
     for (name, path) in paths(view) {
         if !path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(plain)) {
-            found.at(format!("server.paths.{name}"), format!("{path:?} is not a plain path"));
+            found.at(format!("server paths.{name}"), format!("{path:?} is not a plain path"));
         }
     }
 }
@@ -140,10 +140,10 @@ fn collide(view: &View<'_>, found: &mut Found) {
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         if let Some(reserved) = RESERVED.iter().find(|reserved| below(reserved)) {
-            found.at(format!("server.paths.{name}"), format!("{path} is of the server's own /{reserved}"));
+            found.at(format!("server paths.{name}"), format!("{path} is of the server's own /{reserved}"));
         }
         if let Some(other) = owners.insert(path, name) {
-            found.at(format!("server.paths.{name}"), format!("{path} is that of server.paths.{other}, too"));
+            found.at(format!("server paths.{name}"), format!("{path} is that of server paths.{other}, too"));
         }
     }
 }
@@ -152,13 +152,13 @@ fn webhook_twice(view: &View<'_>, found: &mut Found) {
     let mut names = BTreeSet::new();
     for webhook in &view.site.file.webhooks {
         if !names.insert(&webhook.name) {
-            found.at(format!("webhooks {}", webhook.name), "another one has this name");
+            found.at(format!("webhook {}", webhook.name), "another one has this name");
         }
     }
 }
 
 fn webhook_url(view: &View<'_>, found: &mut Found) {
     for webhook in view.site.file.webhooks.iter().filter(|webhook| !is_url(&webhook.url)) {
-        found.at(format!("webhooks {}", webhook.name), url::EXPECTED);
+        found.at(format!("webhook {}", webhook.name), url::EXPECTED);
     }
 }
