@@ -250,4 +250,4 @@ fn text(path: &Path) -> std::io::Result<(String, u32)> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;
