@@ -9,7 +9,6 @@ use diskless::input::cmdline::Cmdline;
 use diskless::input::netroot::Netroot;
 use diskless::input::secret::Secret;
 use diskless::input::url::has_account;
-use serde_json::Value;
 
 use super::Level::{Error, Warning};
 use super::found::Found;
@@ -19,12 +18,8 @@ use crate::site::Site;
 use crate::site::aside::parts;
 
 /// Words of the kernel command line that are for secrets: dracut.cmdline(7), systemd.system-credentials(7).
-const SECRET_WORDS: &[&str] = &[
-    "rd.iscsi.password",
-    "rd.iscsi.in.password",
-    "systemd.set_credential",
-    "systemd.set_credential_binary",
-];
+const SECRET_WORDS: &[&str] =
+    &["rd.iscsi.password", "rd.iscsi.in.password", "systemd.set_credential", "systemd.set_credential_binary"];
 /// A shorter secret is found by chance in any text.
 const TELLING: usize = 6;
 /// Of an operators' token: 128 bits as hexadecimal digits.
@@ -92,9 +87,8 @@ fn cmdline(view: &View<'_>, found: &mut Found) {
         }
     }
     for plan in &view.plans {
-        let mut secrets = BTreeSet::new();
-        collect(&plan.document, &mut secrets);
-        if secrets.iter().any(|secret| secret.len() >= TELLING && plan.node.cmdline.contains(secret)) {
+        let secrets = plan.strings("secret");
+        if secrets.iter().any(|secret| secret.len() >= TELLING && plan.node.cmdline.contains(*secret)) {
             found.node(&plan.node.name, "cmdline", "a secret of its boot plan is in it");
         }
     }
@@ -119,27 +113,12 @@ fn secret_words(text: &str) -> BTreeSet<String> {
     wrong
 }
 
-/// All members called `secret`, wherever they are.
-fn collect<'a>(value: &'a Value, secrets: &mut BTreeSet<&'a str>) {
-    match value {
-        Value::Object(members) => {
-            for (name, value) in members {
-                match value {
-                    Value::String(secret) if name == "secret" => {
-                        secrets.insert(secret);
-                    }
-                    other => collect(other, secrets),
-                }
-            }
-        }
-        Value::Array(values) => values.iter().for_each(|value| collect(value, secrets)),
-        _ => (),
-    }
-}
-
 fn urls(view: &View<'_>, found: &mut Found) {
     let images = view.site.file.images.iter().flat_map(|(name, image)| {
-        [(format!("image {name} kernel"), &image.kernel), (format!("image {name} initramfs"), &image.initramfs)]
+        [
+            (format!("image {name} kernel"), &image.kernel),
+            (format!("image {name} initramfs"), &image.initramfs),
+        ]
     });
     let own = std::iter::once(("server url".to_owned(), &view.site.file.server.url));
     for (object, _) in own.chain(images).filter(|(_, url)| has_account(url)) {
@@ -168,9 +147,10 @@ fn site_readable(view: &View<'_>, found: &mut Found) {
 fn tokens<'a>(view: &View<'a>) -> impl Iterator<Item = (String, &'a Path)> {
     let file = &view.site.file;
     let own = file.server.token_file.iter().map(|path| ("server token_file".to_owned(), path.as_path()));
-    let webhooks = file.webhooks.iter().filter_map(|webhook| {
-        Some((format!("webhook {}", webhook.name), webhook.token_file.as_deref()?))
-    });
+    let webhooks = file
+        .webhooks
+        .iter()
+        .filter_map(|webhook| Some((format!("webhook {}", webhook.name), webhook.token_file.as_deref()?)));
     own.chain(webhooks)
 }
 

@@ -79,6 +79,13 @@ impl Plan<'_> {
         self.document.pointer(pointer)?.as_str()
     }
 
+    /// The strings of all members of this name, wherever they are.
+    pub fn strings(&self, name: &str) -> Vec<&str> {
+        let mut found = Vec::new();
+        collect(&self.document, name, &mut found);
+        found
+    }
+
     /// The portals, as far as they are some.
     pub fn portals(&self) -> impl Iterator<Item = Portal> {
         let listed = self.document.pointer("/iscsi/portals").and_then(Value::as_array);
@@ -86,11 +93,30 @@ impl Plan<'_> {
     }
 }
 
+fn collect<'a>(value: &'a Value, name: &str, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(members) => {
+            for (key, value) in members {
+                match value {
+                    Value::String(text) if key == name => found.push(text),
+                    other => collect(other, name, found),
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect(value, name, found)),
+        _ => (),
+    }
+}
+
 impl<'a> View<'a> {
     /// Prepares it.
     pub fn of(site: &'a Site) -> View<'a> {
         let networks = site.file.networks.iter().map(|(name, network)| (name.as_str(), parse(network)));
-        View { site, networks: networks.collect(), plans: site.nodes.values().filter_map(|node| plan(site, node)).collect() }
+        View {
+            site,
+            networks: networks.collect(),
+            plans: site.nodes.values().filter_map(|node| plan(site, node)).collect(),
+        }
     }
 
     /// The addresses that are given to interfaces of nodes: node, interface, name of the network, address.
@@ -156,7 +182,7 @@ fn parse(file: &file::Network) -> Network<'_> {
 fn plan<'a>(site: &'a Site, node: &'a Node) -> Option<Plan<'a>> {
     let (image, _) = site.file.images.get_key_value(node.image.as_deref()?)?;
     let newest = VERSIONS.first()?;
-    let document = render(site, node, newest).document;
+    let document = render(site, node, newest).ok()?.document;
     let refused = Document::parse(document.to_string().as_bytes()).err();
     Some(Plan { node, image, document, refused })
 }
