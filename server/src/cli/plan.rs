@@ -27,40 +27,72 @@ Exit codes: 0 the agent takes the plan, 1 it does not, 2 usage.
 
 /// Shows a plan.
 pub fn main(args: &mut Parser) -> Result<(), Failed> {
-    let (mut node, mut config) = (None, PathBuf::from(CONFIG));
-    let (mut explain, mut json, mut secrets) = (false, false, false);
-    while let Some(arg) = args.next()? {
-        match arg {
-            Arg::Long("config") => config = args.value()?.into(),
-            Arg::Long("explain") => explain = true,
-            Arg::Long("json") => json = true,
-            Arg::Long("secrets") => secrets = true,
-            Arg::Short('h') | Arg::Long("help") => return print(HELP),
-            Arg::Value(name) if node.is_none() => node = Some(name.string()?),
-            other => return Err(other.unexpected().into()),
-        }
-    }
-    let name = node.ok_or_else(|| lexopt::Error::from("NODE is missing"))?;
-    if explain && json {
-        return Err(lexopt::Error::from("--explain or --json, not both").into());
-    }
-    let site = site::read(&config)?;
+    let Some(asked) = Asked::read(args)? else { return print(HELP) };
+    let site = site::read(&asked.config)?;
     for remark in &site.remarks {
         eprintln!("disklessd: warning: {}: {}", remark.object, remark.message);
     }
-    let node = site.nodes.get(&name).ok_or(Error::NoNode { node: name, path: config })?;
-    let plan = newest(&site, node);
-    let shown = if secrets { plan.document.clone() } else { plan.shown() };
-    let verdict = Document::parse(plan.document.to_string().as_bytes());
-    print(&match (explain, json) {
-        (true, _) => explained(node, &plan, &shown),
-        (_, true) => pretty(&for_programs(node, &plan, shown, verdict.as_ref().err())),
-        _ => pretty(&shown),
-    })?;
-    verdict.map(drop).map_err(|error| {
+    let (text, verdict) = asked.answer(&site)?;
+    print(&text)?;
+    verdict.map_err(|error| {
         eprintln!("disklessd: [{}] {error}; {}", error.code().as_str(), error.advice());
         Failed::Told(1)
     })
+}
+
+struct Asked {
+    node: String,
+    config: PathBuf,
+    how: How,
+    secrets: bool,
+}
+
+enum How {
+    Document,
+    Explained,
+    ForPrograms,
+}
+
+impl Asked {
+    /// What the words ask for; none: for help.
+    fn read(args: &mut Parser) -> Result<Option<Asked>, lexopt::Error> {
+        let (mut node, mut config) = (None, PathBuf::from(CONFIG));
+        let (mut explain, mut json, mut secrets) = (false, false, false);
+        while let Some(arg) = args.next()? {
+            match arg {
+                Arg::Long("config") => config = args.value()?.into(),
+                Arg::Long("explain") => explain = true,
+                Arg::Long("json") => json = true,
+                Arg::Long("secrets") => secrets = true,
+                Arg::Short('h') | Arg::Long("help") => return Ok(None),
+                Arg::Value(name) if node.is_none() => node = Some(name.string()?),
+                other => return Err(other.unexpected()),
+            }
+        }
+        let how = match (explain, json) {
+            (false, false) => How::Document,
+            (true, false) => How::Explained,
+            (false, true) => How::ForPrograms,
+            (true, true) => return Err("--explain or --json, not both".into()),
+        };
+        let node = node.ok_or("NODE is missing")?;
+        Ok(Some(Asked { node, config, how, secrets }))
+    }
+
+    /// What is to be shown, and what the agent says of the plan.
+    fn answer(&self, site: &Site) -> Result<(String, diskless::error::Result<()>), Error> {
+        let none = || Error::NoNode { node: self.node.clone(), path: self.config.clone() };
+        let node = site.nodes.get(&self.node).ok_or_else(none)?;
+        let plan = newest(site, node);
+        let shown = if self.secrets { plan.document.clone() } else { plan.shown() };
+        let verdict = Document::parse(plan.document.to_string().as_bytes()).map(drop);
+        let text = match self.how {
+            How::Document => pretty(&shown),
+            How::Explained => explained(node, &plan, &shown),
+            How::ForPrograms => pretty(&for_programs(node, &plan, shown, verdict.as_ref().err())),
+        };
+        Ok((text, verdict))
+    }
 }
 
 /// The plan in the newest version that there is.
@@ -192,20 +224,36 @@ memory                4294967296                                     nodes node[
         assert_eq!(json["error"]["code"], "plan-invalid");
     }
 
+    fn asked(words: &str) -> Result<Option<Asked>, lexopt::Error> {
+        Asked::read(&mut Parser::from_args(words.split_whitespace()))
+    }
+
     #[test]
     fn words() {
-        let run = |words: &str| main(&mut Parser::from_args(words.split_whitespace()));
         for words in ["", "a b", "a --explain --json", "a --config", "a --jsn"] {
-            assert!(matches!(run(words), Err(Failed::Usage(_))), "{words}");
+            assert!(asked(words).is_err(), "{words}");
         }
-        assert!(matches!(run("a --config /nonexistent/site.toml"), Err(Failed::Error(Error::File { .. }))));
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("site.toml");
-        std::fs::write(&file, crate::cli::init::SITE).unwrap();
-        let file = file.display();
-        assert!(matches!(run(&format!("ghost --config {file}")), Err(Failed::Error(Error::NoNode { .. }))));
-        assert!(run(&format!("node1 --config {file}")).is_ok());
-        std::fs::write(folder.path().join("site.toml"), "[[nodes]]\nnames = \"node1\"\n").unwrap();
-        assert!(matches!(run(&format!("node1 --explain --config {file}")), Err(Failed::Told(1))));
+        assert!(asked("a --help").unwrap().is_none());
+    }
+
+    #[test]
+    fn answers() {
+        let site = site(
+            "[[nodes]]\nnames = \"node4\"\nplan.iscsi.auth = { username = \"u\", secret = \"hunter2hunter2\" }",
+        );
+        let answer = |words: &str| asked(words).unwrap().unwrap().answer(&site);
+        for words in ["node4", "node4 --explain", "node4 --json"] {
+            let (text, verdict) = answer(words).unwrap();
+            assert!(text.contains("\"***\"") && !text.contains("hunter2"), "{text}");
+            assert!(verdict.is_ok(), "{verdict:?}");
+            let (text, _) = answer(&format!("{words} --secrets")).unwrap();
+            assert!(text.contains("hunter2hunter2"), "{text}");
+        }
+        assert!(serde_json::from_str::<Value>(&answer("node4").unwrap().0).is_ok());
+        assert!(matches!(answer("ghost"), Err(Error::NoNode { .. })));
+        let bare = Site::of(File::parse("[[nodes]]\nnames = \"a\"").unwrap(), Aside::default());
+        let (text, verdict) = asked("a --explain").unwrap().unwrap().answer(&bare).unwrap();
+        assert!(text.contains("/hostname"), "{text}");
+        assert_eq!(verdict.unwrap_err().code().as_str(), "plan-invalid");
     }
 }
