@@ -112,8 +112,15 @@ pub enum Origin {
     Profile(String),
     /// `[groups.NAME]`
     Group(String),
-    /// `[[nodes]]` with these names
+    /// `[[nodes]]` with these names, as far as they are shown
     Nodes(String),
+}
+
+impl Origin {
+    /// `[[nodes]]` with these names. Every node has this several times, and a list of all nodes may be long.
+    fn nodes(names: &str) -> Origin {
+        Origin::Nodes(nodeset::shortened(names))
+    }
 }
 
 impl fmt::Display for Origin {
