@@ -20,11 +20,12 @@ pub mod who;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Router, middleware};
 use tokio::sync::watch;
 
+use crate::metrics::Metrics;
 use crate::site::Site;
 use crate::store::Store;
 use limits::Limits;
@@ -35,6 +36,10 @@ pub struct App {
     site: RwLock<Arc<Site>>,
     /// The database.
     pub store: Store,
+    /// What this server counts.
+    pub metrics: Metrics,
+    /// What a request may cost.
+    pub limits: Limits,
     /// How the last reading of the site's file went.
     pub reloaded: RwLock<reload::Outcome>,
     /// Whom the log has named lately.
@@ -50,6 +55,8 @@ impl App {
             reloaded: RwLock::new(reload::Outcome::used(&site)),
             site: RwLock::new(Arc::new(site)),
             store,
+            metrics: Metrics::default(),
+            limits: Limits::default(),
             strangers: peer::Pace::default(),
             stopping: watch::Sender::new(false),
         }
@@ -78,21 +85,22 @@ impl App {
 }
 
 /// All of it.
-pub fn router(app: Arc<App>, limits: Limits) -> Router {
-    let site = app.site();
+pub fn router(app: Arc<App>) -> Router {
+    let (site, limits) = (app.site(), app.limits);
     let quick = Router::new()
         .merge(node::routes())
         .merge(files::routes(&site))
         .merge(health::routes())
         .fallback(node::phone_home)
-        .layer(axum::middleware::from_fn_with_state(limits, limits::in_time));
+        .layer(middleware::from_fn_with_state(limits, limits::in_time));
     // What operators and the page ask may be answered for hours: they end by `App::stopping`.
     Router::new()
         .merge(quick)
         .merge(operator::routes())
         .merge(metrics::routes())
         .merge(page::routes())
-        .layer(axum::middleware::from_fn_with_state(limits, limits::guard))
+        .layer(middleware::from_fn_with_state(limits, limits::guard))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), metrics::count))
         .with_state(app)
 }
 
