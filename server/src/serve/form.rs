@@ -65,8 +65,8 @@ pub fn asked(query: &str) -> Asked {
 /// # Errors
 /// What is wrong with it. The text quotes nothing of it.
 pub fn event(body: &[u8]) -> Result<Record, String> {
-    let record: Record =
-        serde_json::from_slice(body).map_err(|error| format!("line {}, column {}", error.line(), error.column()))?;
+    let record: Record = serde_json::from_slice(body)
+        .map_err(|error| format!("line {}, column {}", error.line(), error.column()))?;
     let major = record.version.split_once('.').map(|(major, _)| major);
     if major != Some("1") || record.version.len() > LONGEST_ID {
         return Err("version: only 1.x is known".to_owned());
@@ -97,7 +97,8 @@ mod tests {
         assert_eq!(form.instance_id.as_deref(), Some("iid-node1"));
         let keys: Vec<_> = form.pub_keys.iter().map(|(kind, key)| (kind.as_str(), key.as_str())).collect();
         assert_eq!(keys, [("ed25519", "ssh-ed25519 CC"), ("rsa", "ssh-rsa AAAA+B== root@node1")]);
-        let old = phone_home(b"pub_key_dsa=ssh-dss+A&pub_key_rsa=N%2FA&instance_id=i-1&hostname=N%2FA&fqdn=n");
+        let old =
+            phone_home(b"pub_key_dsa=ssh-dss+A&pub_key_rsa=N%2FA&instance_id=i-1&hostname=N%2FA&fqdn=n");
         assert_eq!(old.hostname, None);
         assert_eq!(old.pub_keys.len(), 1);
     }

@@ -84,7 +84,9 @@ async fn bounded(limits: Limits, request: Request, next: Next) -> Response {
     };
     // The hook of `log::install` has said where and why.
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    answer.unwrap_or_else(|_| last(StatusCode::INTERNAL_SERVER_ERROR, "a defect of disklessd; its log has more"))
+    answer.unwrap_or_else(|_| {
+        last(StatusCode::INTERNAL_SERVER_ERROR, "a defect of disklessd; its log has more")
+    })
 }
 
 /// Bounds how long a node waits for its answer. It asks again then.
@@ -96,7 +98,8 @@ pub async fn in_time(State(limits): State<Limits>, request: Request, next: Next)
 /// The request with its whole body.
 async fn whole(limits: Limits, request: Request) -> Result<Request, Response> {
     let (parts, body) = request.into_parts();
-    let too_large = || last(StatusCode::PAYLOAD_TOO_LARGE, &format!("a body has at most {} bytes", limits.body_bytes));
+    let too_large =
+        || last(StatusCode::PAYLOAD_TOO_LARGE, &format!("a body has at most {} bytes", limits.body_bytes));
     let length = parts.headers.get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > limits.body_bytes as u64) {

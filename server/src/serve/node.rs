@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::ipxe::{self, Asked, Who};
 use crate::site::file::Action;
 use crate::site::{Site, plan};
-use crate::store::{Call, Change};
+use crate::store::{Call, Change, Wish};
 use crate::time::Time;
 
 /// iPXE's GET as it starts the kernel.
@@ -43,7 +43,12 @@ pub fn routes() -> Router<Arc<App>> {
 }
 
 /// `GET /boot.ipxe?mac=&uuid=&hostname=`
-async fn boot_by_query(app: State<Arc<App>>, peer: Peer, method: Method, RawQuery(query): RawQuery) -> Response {
+async fn boot_by_query(
+    app: State<Arc<App>>,
+    peer: Peer,
+    method: Method,
+    RawQuery(query): RawQuery,
+) -> Response {
     boot(&app, peer, &method, &form::asked(&query.unwrap_or_default())).await
 }
 
@@ -98,7 +103,13 @@ async fn boot(app: &App, Peer(peer): Peer, method: &Method, asked: &Asked) -> Re
 /// What an operator wants of `node`; nothing, if the database does not say.
 async fn wanted(app: &App, node: &str) -> Option<Action> {
     match timeout(BOOKKEEPING, app.store.node(node)).await {
-        Ok(Ok(known)) => known.and_then(|known| known.wanted).map(|wanted| wanted.action),
+        Ok(Ok(known)) => match known.and_then(|known| known.wanted)?.action {
+            Wish::Known(action) => Some(action),
+            Wish::Unknown(word) => {
+                log::warn!(event = "unknown-wish", node = node, wanted = word; "it gets what the site's file says");
+                None
+            }
+        },
         Ok(Err(error)) => {
             log::error!(event = "unread", node = node; "it gets what the site's file says: {error}");
             None
@@ -165,7 +176,12 @@ async fn from_ipxe(app: &App, peer: IpAddr, query: Option<&str>, call: Call) -> 
 }
 
 /// `POST /report/NODE`: an event of the agent. Whatever its `hostname` says, it is of the node that the path names.
-async fn report(State(app): State<Arc<App>>, Peer(peer): Peer, Path(node): Path<String>, body: Bytes) -> Response {
+async fn report(
+    State(app): State<Arc<App>>,
+    Peer(peer): Peer,
+    Path(node): Path<String>,
+    body: Bytes,
+) -> Response {
     let site = app.site();
     let Some(node) = who::find(&site, &node) else {
         return stranger(&app, peer, "/report", &node);
@@ -180,7 +196,12 @@ async fn report(State(app): State<Arc<App>>, Peer(peer): Peer, Path(node): Path<
 }
 
 /// `GET /plan/NODE`: its boot plan, in the newest version that it knows, by `Diskless-Plan-Versions: 1.0, 1.1`.
-async fn plan(State(app): State<Arc<App>>, Peer(peer): Peer, Path(word): Path<String>, headers: HeaderMap) -> Response {
+async fn plan(
+    State(app): State<Arc<App>>,
+    Peer(peer): Peer,
+    Path(word): Path<String>,
+    headers: HeaderMap,
+) -> Response {
     let site = app.site();
     let Some(node) = who::find(&site, &word) else {
         return stranger(&app, peer, "/plan", &word);
@@ -212,7 +233,7 @@ async fn plan(State(app): State<Arc<App>>, Peer(peer): Peer, Path(word): Path<St
 
 /// A boot plan that the agent will take.
 fn document(site: &Site, node: &crate::site::Node, version: &str) -> Result<Vec<u8>, String> {
-    let rendered = plan::render(site, node, version);
+    let rendered = plan::render(site, node, version).map_err(|error| error.to_string())?;
     let text = serde_json::to_vec(&rendered.document).map_err(|error| error.to_string())?;
     match Document::parse(&text) {
         Ok(_) => Ok(text),
@@ -227,7 +248,8 @@ async fn heard(app: &App, node: &str, peer: IpAddr, call: Call) -> Response {
         Ok(()) => line(StatusCode::OK, "ok"),
         Err(error) => {
             log::error!(event = "unwritten", node = node, from:% = peer; "{error}");
-            let mut response = line(StatusCode::SERVICE_UNAVAILABLE, "the database does not take it: try again");
+            let mut response =
+                line(StatusCode::SERVICE_UNAVAILABLE, "the database does not take it: try again");
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
             response
         }

@@ -84,7 +84,10 @@ pub fn replace(app: &App, read: Result<(Site, Vec<Finding>), Refused>) {
         Err(refused) => {
             log_refusal(&refused);
             log::error!(event = "reload-refused"; "the site of {} stays in use", outcome.used_since);
-            notify::tell(&format!("STATUS=The site's file is bad, see the log: that of {} is in use", outcome.used_since));
+            notify::tell(&format!(
+                "STATUS=The site's file is bad, see the log: that of {} is in use",
+                outcome.used_since
+            ));
             app.metrics.reloads.refused();
             outcome.refused = true;
             return;
@@ -110,7 +113,8 @@ pub fn status(site: &Site) -> String {
 /// What differs between two sites that a running server cannot change.
 fn fixed(old: &Site, new: &Site) -> Vec<&'static str> {
     let (old, new) = (&old.file.server, &new.file.server);
-    let changed = [("server.listen", old.listen != new.listen), ("server.database", old.database != new.database)];
+    let changed =
+        [("server.listen", old.listen != new.listen), ("server.database", old.database != new.database)];
     changed.into_iter().filter_map(|(member, changed)| changed.then_some(member)).collect()
 }
 
@@ -166,9 +170,12 @@ fn stamps(path: &Path, site: &Site) -> BTreeMap<PathBuf, Stamp> {
         (path, file.map(|file| (file.dev(), file.ino(), file.size(), file.ctime(), file.ctime_nsec())))
     };
     let file = &site.file;
-    let ethers = file.nodes.iter().flat_map(|nodes| nodes.interfaces.values()).filter_map(|one| one.ethers.as_ref());
+    let ethers =
+        file.nodes.iter().flat_map(|nodes| nodes.interfaces.values()).filter_map(|one| one.ethers.as_ref());
     let tokens = file.webhooks.iter().filter_map(|webhook| webhook.token_file.as_ref());
-    let named = ethers.chain(tokens).chain(&file.server.token_file).map(|named| folder.join(named));
+    let secrets = site.secrets.files().map(Path::new);
+    let named = ethers.chain(tokens).chain(&file.server.token_file).map(PathBuf::as_path).chain(secrets);
+    let named = named.map(|named| folder.join(named));
     named.chain([path.to_owned()]).map(stamp).collect()
 }
 

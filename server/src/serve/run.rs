@@ -1,7 +1,7 @@
 //! The server's life: read, open, listen, serve, end.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -27,9 +27,7 @@ pub async fn run(path: PathBuf, site: Site) -> Result<()> {
     let term = signal(SignalKind::terminate()).map_err(io("SIGTERM"))?;
     let interrupt = signal(SignalKind::interrupt()).map_err(io("SIGINT"))?;
 
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let database = folder.join(&site.file.server.database);
-    let store = Store::open(&database)?;
+    let store = Store::open(&site.file.server.database)?;
     let listeners = bind(&site.file.server.listen)?;
     let status = reload::status(&site);
     let nodes = site.nodes.len();

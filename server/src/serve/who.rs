@@ -89,7 +89,8 @@ mod tests {
         let site = site();
         let of = |hostname: &str, fqdn: &str, id: &str| {
             let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-            let form = Form { hostname: some(hostname), fqdn: some(fqdn), instance_id: some(id), ..Form::default() };
+            let form =
+                Form { hostname: some(hostname), fqdn: some(fqdn), instance_id: some(id), ..Form::default() };
             of_form(&site, &form).map(|node| node.name.clone())
         };
         assert_eq!(of("node1", "node2.example.org", "").as_deref(), Some("node1"));
