@@ -31,7 +31,9 @@ pub async fn run(path: PathBuf, site: Site) -> Result<()> {
     let listeners = bind(&site.file.server.listen)?;
     let status = reload::status(&site);
     let nodes = site.nodes.len();
-    let app = Arc::new(App { limits: limits(), ..App::new(site, store) });
+    let mut app = App::new(site, store);
+    app.limits = limits();
+    let app = Arc::new(app);
     app.metrics.reloads.started(Time::now());
 
     let watching = tokio::spawn(reload::watch(Arc::clone(&app), path, reload::EVERY));
