@@ -55,8 +55,7 @@ pub const RULES: &[Rule] = &[
 ];
 
 fn twice(view: &View<'_>, found: &mut Found) {
-    let nodes =
-        view.addresses().map(|(node, interface, _, address)| (address, Owner::node(node, interface)));
+    let nodes = view.addresses().map(|(node, interface, _, address)| (address, Owner::node(node, interface)));
     let gateways = view.networks.iter().filter_map(|(name, network)| {
         Some((network.gateway?, Owner::thing(format!("network {name} gateway"))))
     });

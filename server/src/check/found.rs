@@ -61,7 +61,13 @@ impl Found {
     }
 
     /// The same, with the value that is wrong: a few of them are told.
-    pub fn node_with(&mut self, node: &str, place: &str, message: impl Into<String>, value: impl Into<String>) {
+    pub fn node_with(
+        &mut self,
+        node: &str,
+        place: &str,
+        message: impl Into<String>,
+        value: impl Into<String>,
+    ) {
         self.group(node, place, message.into()).examples.add(value.into());
     }
 
@@ -92,10 +98,7 @@ impl Found {
             }
             let places: BTreeSet<String> = owners.iter().map(|owner| owner.place.clone()).collect();
             let group = groups.entry(places.iter().cloned().collect()).or_insert_with(|| Group {
-                objects: places
-                    .into_iter()
-                    .map(|place| Object { nodes: BTreeSet::new(), place })
-                    .collect(),
+                objects: places.into_iter().map(|place| Object { nodes: BTreeSet::new(), place }).collect(),
                 message: message.to_owned(),
                 examples: Examples::default(),
             });

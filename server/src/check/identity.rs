@@ -82,7 +82,8 @@ fn unrecognized(view: &View<'_>, found: &mut Found) {
 }
 
 fn hostname_twice(view: &View<'_>, found: &mut Found) {
-    let planned = view.plans.iter().filter_map(|plan| Some((plan.node.name.as_str(), plan.text("/hostname")?)));
+    let planned =
+        view.plans.iter().filter_map(|plan| Some((plan.node.name.as_str(), plan.text("/hostname")?)));
     let planned: std::collections::BTreeMap<&str, &str> = planned.collect();
     let named = view.site.nodes.keys().map(|node| {
         let hostname = planned.get(node.as_str()).copied().unwrap_or(node);
@@ -94,7 +95,9 @@ fn hostname_twice(view: &View<'_>, found: &mut Found) {
 fn macs<'a>(view: &View<'a>) -> impl Iterator<Item = (&'a str, &'a str, &'a str)> {
     view.site.nodes.values().flat_map(|node| {
         let interfaces = node.interfaces.iter();
-        interfaces.filter_map(|(name, interface)| Some((node.name.as_str(), name.as_str(), interface.mac.as_deref()?)))
+        interfaces.filter_map(|(name, interface)| {
+            Some((node.name.as_str(), name.as_str(), interface.mac.as_deref()?))
+        })
     })
 }
 

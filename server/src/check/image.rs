@@ -176,9 +176,12 @@ fn unreadable(view: &View<'_>, found: &mut Found) {
 
 fn not_luks(view: &View<'_>, found: &mut Found) {
     for (name, disk) in disks(view) {
-        let detached = view.site.file.images.get(name).is_some_and(|image| {
-            image.plan.get("luks").is_some_and(|luks| luks.get("header").is_some())
-        });
+        let detached = view
+            .site
+            .file
+            .images
+            .get(name)
+            .is_some_and(|image| image.plan.get("luks").is_some_and(|luks| luks.get("header").is_some()));
         if let (Disk::NotLuks(why), false) = (disk, detached) {
             found.at(format!("image {name} disk"), why);
         }

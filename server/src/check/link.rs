@@ -110,9 +110,8 @@ fn trunk(view: &View<'_>, found: &mut Found) {
 /// The networks of each link, with their tags.
 fn tags<'a>(view: &'a View<'_>) -> impl Iterator<Item = (&'a str, Vec<(&'a str, Option<u16>)>)> {
     view.site.file.links.iter().map(|(name, link)| {
-        let tag = |network: &'a String| {
-            Some((network.as_str(), view.networks.get(network.as_str())?.file.vlan))
-        };
+        let tag =
+            |network: &'a String| Some((network.as_str(), view.networks.get(network.as_str())?.file.vlan));
         (name.as_str(), link.networks.iter().filter_map(tag).collect())
     })
 }
@@ -156,7 +155,8 @@ fn vlan_bounds(view: &View<'_>, found: &mut Found) {
 fn interface_network(view: &View<'_>, found: &mut Found) {
     for node in view.site.nodes.values() {
         for (interface, at) in &node.interfaces {
-            let Some((name, link)) = at.link.as_ref().and_then(|link| view.site.file.links.get_key_value(link))
+            let Some((name, link)) =
+                at.link.as_ref().and_then(|link| view.site.file.links.get_key_value(link))
             else {
                 continue;
             };

@@ -98,7 +98,8 @@ fn ranges(view: &View<'_>, found: &mut Found) {
         let spans = network.ranges.iter().map(|span| ("ranges", span));
         for (member, Span { first, last }) in spans.chain(network.pool.iter().map(|span| ("pool", span))) {
             if !net.contains(first) || !net.contains(last) {
-                found.at(format!("network {name} {member}"), format!("{first}-{last} is not inside of {net}"));
+                found
+                    .at(format!("network {name} {member}"), format!("{first}-{last} is not inside of {net}"));
             }
         }
     }

@@ -19,12 +19,8 @@ use crate::site::Site;
 use crate::site::aside::parts;
 
 /// Words of the kernel command line that are for secrets: dracut.cmdline(7), systemd.system-credentials(7).
-const SECRET_WORDS: &[&str] = &[
-    "rd.iscsi.password",
-    "rd.iscsi.in.password",
-    "systemd.set_credential",
-    "systemd.set_credential_binary",
-];
+const SECRET_WORDS: &[&str] =
+    &["rd.iscsi.password", "rd.iscsi.in.password", "systemd.set_credential", "systemd.set_credential_binary"];
 /// A shorter secret is found by chance in any text.
 const TELLING: usize = 6;
 /// Of an operators' token: 128 bits as hexadecimal digits.
@@ -139,7 +135,10 @@ fn collect<'a>(value: &'a Value, secrets: &mut BTreeSet<&'a str>) {
 
 fn urls(view: &View<'_>, found: &mut Found) {
     let images = view.site.file.images.iter().flat_map(|(name, image)| {
-        [(format!("image {name} kernel"), &image.kernel), (format!("image {name} initramfs"), &image.initramfs)]
+        [
+            (format!("image {name} kernel"), &image.kernel),
+            (format!("image {name} initramfs"), &image.initramfs),
+        ]
     });
     let own = std::iter::once(("server url".to_owned(), &view.site.file.server.url));
     for (object, _) in own.chain(images).filter(|(_, url)| has_account(url)) {
@@ -168,9 +167,10 @@ fn site_readable(view: &View<'_>, found: &mut Found) {
 fn tokens<'a>(view: &View<'a>) -> impl Iterator<Item = (String, &'a Path)> {
     let file = &view.site.file;
     let own = file.server.token_file.iter().map(|path| ("server token_file".to_owned(), path.as_path()));
-    let webhooks = file.webhooks.iter().filter_map(|webhook| {
-        Some((format!("webhook {}", webhook.name), webhook.token_file.as_deref()?))
-    });
+    let webhooks = file
+        .webhooks
+        .iter()
+        .filter_map(|webhook| Some((format!("webhook {}", webhook.name), webhook.token_file.as_deref()?)));
     own.chain(webhooks)
 }
 

@@ -100,7 +100,8 @@ fn https(view: &View<'_>, found: &mut Found) {
 fn local(view: &View<'_>, found: &mut Found) {
     let Some(host) = host(&view.site.file.server.url) else { return };
     let address = host.parse::<IpAddr>().ok();
-    if host == "localhost" || address.is_some_and(|address| address.is_loopback() || address.is_unspecified()) {
+    if host == "localhost" || address.is_some_and(|address| address.is_loopback() || address.is_unspecified())
+    {
         found.at("server url", format!("{host} is each node itself"));
     }
 }

@@ -90,7 +90,11 @@ impl<'a> View<'a> {
     /// Prepares it.
     pub fn of(site: &'a Site) -> View<'a> {
         let networks = site.file.networks.iter().map(|(name, network)| (name.as_str(), parse(network)));
-        View { site, networks: networks.collect(), plans: site.nodes.values().filter_map(|node| plan(site, node)).collect() }
+        View {
+            site,
+            networks: networks.collect(),
+            plans: site.nodes.values().filter_map(|node| plan(site, node)).collect(),
+        }
     }
 
     /// The addresses that are given to interfaces of nodes: node, interface, name of the network, address.
@@ -156,7 +160,7 @@ fn parse(file: &file::Network) -> Network<'_> {
 fn plan<'a>(site: &'a Site, node: &'a Node) -> Option<Plan<'a>> {
     let (image, _) = site.file.images.get_key_value(node.image.as_deref()?)?;
     let newest = VERSIONS.first()?;
-    let document = render(site, node, newest).document;
+    let document = render(site, node, newest).ok()?.document;
     let refused = Document::parse(document.to_string().as_bytes()).err();
     Some(Plan { node, image, document, refused })
 }

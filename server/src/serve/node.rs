@@ -20,7 +20,6 @@ use super::peer::Peer;
 use super::{App, form, line, not_found, who};
 use crate::error::{Error, Result};
 use crate::ipxe::{self, Asked, Who};
-use crate::site::file::Action;
 use crate::site::{Site, plan};
 use crate::store::{Call, Change, Wish};
 use crate::time::Time;
@@ -70,11 +69,19 @@ async fn boot(app: &App, Peer(peer): Peer, method: &Method, asked: &Asked) -> Re
     let site = app.site();
     let who = ipxe::who(&site, asked);
     let node = if let Who::Node(name) = &who { Some(name.as_str()) } else { None };
-    let wanted = match node {
-        Some(name) => wanted(app, name).await,
-        None => None,
+    let answer = match node {
+        Some(name) => match wanted(app, name).await {
+            // A later server knew it: to guess could be to boot what was not to be booted.
+            Some(Wish::Unknown(word)) => {
+                let reason =
+                    format!("{name}: this server does not know the action {word:?} that it was set to");
+                ipxe::refuse(&site, asked, &reason)
+            }
+            Some(Wish::Known(action)) => ipxe::answer(&site, asked, &who, Some(action)),
+            None => ipxe::answer(&site, asked, &who, None),
+        },
+        None => ipxe::answer(&site, asked, &who, None),
     };
-    let answer = ipxe::answer(&site, asked, &who, wanted);
     app.metrics.scripts.given(answer.given);
     if let Some(warning) = &answer.warning
         && (node.is_some() || app.strangers.may(peer, Instant::now()))
@@ -101,24 +108,15 @@ async fn boot(app: &App, Peer(peer): Peer, method: &Method, asked: &Asked) -> Re
 }
 
 /// What an operator wants of `node`; nothing, if the database does not say.
-async fn wanted(app: &App, node: &str) -> Option<Action> {
-    match timeout(BOOKKEEPING, app.store.node(node)).await {
-        Ok(Ok(known)) => match known.and_then(|known| known.wanted)?.action {
-            Wish::Known(action) => Some(action),
-            Wish::Unknown(word) => {
-                log::warn!(event = "unknown-wish", node = node, wanted = word; "it gets what the site's file says");
-                None
-            }
-        },
-        Ok(Err(error)) => {
-            log::error!(event = "unread", node = node; "it gets what the site's file says: {error}");
-            None
-        }
-        Err(_) => {
-            log::error!(event = "unread", node = node; "it gets what the site's file says: the database is slow");
-            None
-        }
-    }
+async fn wanted(app: &App, node: &str) -> Option<Wish> {
+    let known = timeout(BOOKKEEPING, app.store.node(node)).await;
+    let why = match known {
+        Ok(Ok(known)) => return Some(known?.wanted?.action),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "the database does not answer".to_owned(),
+    };
+    log::error!(event = "unread", node = node; "it gets what the site's file says: {why}");
+    None
 }
 
 fn unwritten(node: &str, why: &str) {

@@ -21,7 +21,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub const SITE: &str = r#"
 [server]
 listen = ["127.0.0.1:0"]
-url = "http://127.0.0.1:32001"
+url = "http://198.18.0.1:32001"
 
 [networks.boot]
 address = "198.18.0.0/24"
