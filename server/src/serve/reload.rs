@@ -99,10 +99,11 @@ pub fn replace(app: &App, read: Result<(Site, Vec<Finding>), Refused>) {
         log::warn!(event = "needs-restart", member = member; "it has changed, and takes a restart");
     }
     *outcome = Outcome::used(&site);
-    log::info!(event = "reloaded", nodes = site.nodes.len(); "");
-    notify::tell(&status(&site));
-    app.metrics.reloads.taken(outcome.used_since);
+    let (nodes, status) = (site.nodes.len(), status(&site));
     app.replace(site);
+    app.metrics.reloads.taken(outcome.used_since);
+    log::info!(event = "reloaded", nodes = nodes; "");
+    notify::tell(&status);
 }
 
 /// For `systemctl status`.
