@@ -10,12 +10,12 @@ pub mod limits;
 pub mod listen;
 pub mod metrics;
 pub mod node;
-pub mod notify;
 pub mod operator;
 pub mod page;
 pub mod peer;
 pub mod reload;
 pub mod run;
+pub mod systemd;
 pub mod who;
 
 use std::sync::{Arc, PoisonError, RwLock};

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{App, notify};
+use super::{App, systemd};
 use crate::check::{self, Finding, Level};
 use crate::error::Error;
 use crate::site::{self, Site};
@@ -52,7 +52,8 @@ pub enum Refused {
 /// # Errors
 /// It cannot be read, or has findings that are errors.
 pub fn read(path: &Path) -> Result<(Site, Vec<Finding>), Refused> {
-    let site = site::read(path).map_err(Refused::Unread)?;
+    let mut site = site::read(path).map_err(Refused::Unread)?;
+    systemd::Given::here().to(&mut site);
     let findings = check::check(&site);
     if findings.iter().any(|finding| finding.level == Level::Error) {
         return Err(Refused::Findings(findings));
@@ -84,7 +85,7 @@ pub fn replace(app: &App, read: Result<(Site, Vec<Finding>), Refused>) {
         Err(refused) => {
             log_refusal(&refused);
             log::error!(event = "reload-refused"; "the site of {} stays in use", outcome.used_since);
-            notify::tell(&format!(
+            systemd::tell(&format!(
                 "STATUS=The site's file is bad, see the log: that of {} is in use",
                 outcome.used_since
             ));
@@ -103,7 +104,7 @@ pub fn replace(app: &App, read: Result<(Site, Vec<Finding>), Refused>) {
     app.replace(site);
     app.metrics.reloads.taken(outcome.used_since);
     log::info!(event = "reloaded", nodes = nodes; "");
-    notify::tell(&status);
+    systemd::tell(&status);
 }
 
 /// For `systemctl status`.
