@@ -65,7 +65,8 @@ fn urls(view: &View<'_>, found: &mut Found) {
     let urls: Vec<&str> = urls.into_iter().collect();
     for (url, answer) in ask_all(&urls, head) {
         if let Err(why) = answer {
-            found.at(shown(url), why);
+            // Some errors quote the URL, which may have an account or a token.
+            found.at(shown(url), why.replace(url, &shown(url)));
         }
     }
 }

@@ -15,7 +15,7 @@ use super::found::Found;
 use super::rule::{Rule, Run};
 use super::view::View;
 use crate::site::Site;
-use crate::site::aside::parts;
+use crate::site::aside::{parts, secret_files};
 
 /// Words of the kernel command line that are for secrets: dracut.cmdline(7), systemd.system-credentials(7).
 const SECRET_WORDS: &[&str] =
@@ -39,8 +39,9 @@ pub const RULES: &[Rule] = &[
     Rule {
         code: "secret-url",
         level: Error,
-        doc: "No account is in a URL that gets into an iPXE script: of this server, a kernel, an initramfs.",
-        advice: "take the account out of the URL, and let nodes fetch the file without",
+        doc: "No account and no CHAP secret of a plan is in a URL that gets into an iPXE script: of this server, a kernel, an \
+              initramfs.",
+        advice: "take it out of the URL, and let nodes fetch the file without",
         run: Run::Site(urls),
     },
     Rule {
@@ -58,11 +59,12 @@ pub const RULES: &[Rule] = &[
         run: Run::Files(token_missing),
     },
     Rule {
-        code: "token-open",
+        code: "secret-open",
         level: Error,
-        doc: "A token file can be read by its owner and group alone, and written by its owner alone.",
-        advice: "`chmod 0640` it: who has the operators' token commands all nodes",
-        run: Run::Files(token_open),
+        doc: "A file with a token, or with a secret of boot plans, can be read by its owner and group alone, and written by its \
+              owner alone.",
+        advice: "`chmod 0640` it, and give it to the server's group",
+        run: Run::Files(secret_open),
     },
     Rule {
         code: "token-short",
@@ -88,7 +90,7 @@ fn cmdline(view: &View<'_>, found: &mut Found) {
     }
     for plan in &view.plans {
         let secrets = plan.strings("secret");
-        if secrets.iter().any(|secret| secret.len() >= TELLING && plan.node.cmdline.contains(*secret)) {
+        if secrets.iter().any(|secret| is_in(secret, &plan.node.cmdline)) {
             found.node(&plan.node.name, "cmdline", "a secret of its boot plan is in it");
         }
     }
@@ -114,16 +116,22 @@ fn secret_words(text: &str) -> BTreeSet<String> {
 }
 
 fn urls(view: &View<'_>, found: &mut Found) {
-    let images = view.site.file.images.iter().flat_map(|(name, image)| {
-        [
-            (format!("image {name} kernel"), &image.kernel),
-            (format!("image {name} initramfs"), &image.initramfs),
-        ]
-    });
-    let own = std::iter::once(("server url".to_owned(), &view.site.file.server.url));
-    for (object, _) in own.chain(images).filter(|(_, url)| has_account(url)) {
+    let own = std::iter::once(("server url".to_owned(), view.site.file.server.url.as_str()));
+    let urls: Vec<(String, &str)> = own.chain(super::image::files(view)).collect();
+    for (object, _) in urls.iter().filter(|(_, url)| has_account(url)) {
         found.at(object, "has an account in it");
     }
+    let secrets: BTreeSet<&str> = view.plans.iter().flat_map(|plan| plan.strings("secret")).collect();
+    for (object, url) in &urls {
+        if secrets.iter().any(|secret| is_in(secret, url)) {
+            found.at(object, "has a secret of a boot plan in it");
+        }
+    }
+}
+
+/// Whether `text` gives a secret away.
+fn is_in(secret: &str, text: &str) -> bool {
+    secret.len() >= TELLING && text.contains(secret)
 }
 
 /// Whether a secret stands in a table itself, at any depth.
@@ -162,9 +170,13 @@ fn token_missing(view: &View<'_>, found: &mut Found) {
     }
 }
 
-fn token_open(view: &View<'_>, found: &mut Found) {
-    for (object, path) in tokens(view) {
-        if let Ok(metadata) = std::fs::metadata(path)
+fn secret_open(view: &View<'_>, found: &mut Found) {
+    let folder = view.site.path.parent().unwrap_or(Path::new(""));
+    let secrets: BTreeSet<&str> = parts(&view.site.file).flat_map(|part| secret_files(part)).collect();
+    let secrets = secrets.into_iter().map(|name| (format!("secret_file {name}"), folder.join(name)));
+    let tokens = tokens(view).map(|(object, path)| (object, path.to_owned()));
+    for (object, path) in tokens.chain(secrets) {
+        if let Ok(metadata) = std::fs::metadata(&path)
             && metadata.mode() & 0o027 != 0
         {
             let message = format!("{} has the permissions {:04o}", path.display(), metadata.mode() & 0o7777);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use diskless::input::url::{self, is_url};
+use ipnet::IpNet;
 
 use super::Level::{Error, Warning};
 use super::found::Found;
@@ -12,7 +13,7 @@ use super::view::View;
 
 /// Paths that the server has for itself, with all that is below them.
 const RESERVED: &[&str] =
-    &["boot", "boot.ipxe", "events", "files", "metrics", "phone_home/kernel", "plan", "report", "v1"];
+    &["boot", "boot.ipxe", "files", "health", "metrics", "phone_home/kernel", "plan", "report", "v1", "web"];
 
 pub const RULES: &[Rule] = &[
     Rule {
@@ -44,6 +45,13 @@ pub const RULES: &[Rule] = &[
         run: Run::Site(listen),
     },
     Rule {
+        code: "plans-from",
+        level: Error,
+        doc: "`server.plans_from` has networks only.",
+        advice: "write addresses with prefixes: 10.1.0.0/16; one host is 10.1.0.7/32",
+        run: Run::Site(plans_from),
+    },
+    Rule {
         code: "paths-shape",
         level: Error,
         doc: "The paths in `server.paths` begin with `/` and are plain.",
@@ -70,6 +78,13 @@ pub const RULES: &[Rule] = &[
         doc: "A webhook has an http:// or https:// URL.",
         advice: "correct the URL",
         run: Run::Site(webhook_url),
+    },
+    Rule {
+        code: "webhook-token",
+        level: Error,
+        doc: "A webhook has both `token_header` and `token_file`, or none of them.",
+        advice: "say in which header the token goes, and which file it is in",
+        run: Run::Site(webhook_token),
     },
 ];
 
@@ -113,6 +128,14 @@ fn listen(view: &View<'_>, found: &mut Found) {
     }
     for text in listen.iter().filter(|text| text.parse::<SocketAddr>().is_err()) {
         found.at("server listen", format!("{text:?} is not an address with a port"));
+    }
+}
+
+fn plans_from(view: &View<'_>, found: &mut Found) {
+    for text in view.site.file.server.plans_from.iter().flatten() {
+        if text.parse::<IpNet>().is_err() {
+            found.at("server plans_from", format!("{text:?} is not a network like 10.1.0.0/16"));
+        }
     }
 }
 
@@ -161,5 +184,16 @@ fn webhook_twice(view: &View<'_>, found: &mut Found) {
 fn webhook_url(view: &View<'_>, found: &mut Found) {
     for webhook in view.site.file.webhooks.iter().filter(|webhook| !is_url(&webhook.url)) {
         found.at(format!("webhook {}", webhook.name), url::EXPECTED);
+    }
+}
+
+fn webhook_token(view: &View<'_>, found: &mut Found) {
+    for webhook in &view.site.file.webhooks {
+        let message = match (&webhook.token_header, &webhook.token_file) {
+            (Some(_), None) => "has a token_header and no token_file",
+            (None, Some(_)) => "has a token_file and no token_header",
+            _ => continue,
+        };
+        found.at(format!("webhook {}", webhook.name), message);
     }
 }

@@ -132,6 +132,7 @@ pub const EXAMPLES: &[Example] = &[
     edited("server-url-local", "server url", &[(URL, "url = \"http://localhost:32001\"")]),
     edited("server-listen", "server listen", &[("listen = [\"[::]:32001\"]", "listen = []")]),
     edited("server-listen", "server listen", &[("listen = [\"[::]:32001\"]", "listen = [\"198.18.0.2\"]")]),
+    edited("plans-from", "server plans_from", &[("[server]\n", "[server]\nplans_from = [\"198.18.0.1\"]\n")]),
     edited("paths-shape", "server paths.up", &[("[server]\n", "[server]\npaths.up = \"up?x=1\"\n")]),
     edited("paths-collide", "server paths.up", &[("[server]\n", "[server]\npaths.up = \"/v1/up\"\n")]),
     edited(
@@ -145,6 +146,8 @@ pub const EXAMPLES: &[Example] = &[
         &[("[[webhooks]]\n", "[[webhooks]]\nname = \"st2\"\nurl = \"http://h/\"\n[[webhooks]]\n")],
     ),
     edited("webhook-url", "webhook st2", &[("http://198.18.0.5/hook", "198.18.0.5/hook")]),
+    edited("webhook-token", "webhook st2", &[("token_header = \"St2-Api-Key\"\n", "")]),
+    edited("webhook-token", "webhook st2", &[("token_file = \"st2.token\"\n", "")]),
     // name.rs
     edited("node-set", "group rack1", &[("nodes = \"node[1-2]\"", "nodes = \"node[1-\"")]),
     edited("node-set", "group rack1", &[("nodes = \"node[1-2]\"", "nodes = \"@rack2\"")]),
@@ -344,6 +347,21 @@ pub const EXAMPLES: &[Example] = &[
         "image el9 kernel",
         &[("kernel = \"vmlinuz\"", "kernel = \"http://u:hunter22@198.18.0.1/vmlinuz\"")],
     ),
+    edited(
+        "secret-url",
+        "image el9 initramfs",
+        &[("initramfs = \"initramfs.img\"", "initramfs = \"http://198.18.0.1/0123456789abcdef\"")],
+    ),
+    Example {
+        code: "secret-open",
+        edits: &[("secret = \"0123456789abcdef\"", "secret_file = \"chap\"")],
+        disturb: |folder| {
+            fs::write(folder.join("chap"), "0123456789abcdef\n").unwrap();
+            mode(&folder.join("chap"), 0o604);
+        },
+        also: &[],
+        object: "secret_file chap",
+    },
     Example {
         code: "site-readable",
         edits: &[],
@@ -355,8 +373,8 @@ pub const EXAMPLES: &[Example] = &[
         fs::remove_file(folder.join("operator.token")).unwrap()
     }),
     disturbed("token-missing", "webhook st2", |folder| fs::remove_file(folder.join("st2.token")).unwrap()),
-    disturbed("token-open", "server token_file", |folder| mode(&folder.join("operator.token"), 0o644)),
-    disturbed("token-open", "webhook st2", |folder| mode(&folder.join("st2.token"), 0o620)),
+    disturbed("secret-open", "server token_file", |folder| mode(&folder.join("operator.token"), 0o644)),
+    disturbed("secret-open", "webhook st2", |folder| mode(&folder.join("st2.token"), 0o620)),
     disturbed("token-short", "server token_file", |folder| {
         fs::write(folder.join("operator.token"), "secret\n").unwrap()
     }),
