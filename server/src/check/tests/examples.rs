@@ -132,6 +132,11 @@ pub const EXAMPLES: &[Example] = &[
     edited("server-url-local", "server url", &[(URL, "url = \"http://localhost:32001\"")]),
     edited("server-listen", "server listen", &[("listen = [\"[::]:32001\"]", "listen = []")]),
     edited("server-listen", "server listen", &[("listen = [\"[::]:32001\"]", "listen = [\"198.18.0.2\"]")]),
+    edited(
+        "plans-from",
+        "server plans_from",
+        &[("[server]\n", "[server]\nplans_from = [\"198.18.0.0-9\"]\n")],
+    ),
     edited("paths-shape", "server paths.up", &[("[server]\n", "[server]\npaths.up = \"up?x=1\"\n")]),
     edited("paths-collide", "server paths.up", &[("[server]\n", "[server]\npaths.up = \"/v1/up\"\n")]),
     edited(
