@@ -230,3 +230,25 @@ fn systemd_and_its_journal_are_told() {
     assert_eq!(told(), "STOPPING=1");
     assert_eq!(server.end().code(), Some(0));
 }
+
+#[test]
+fn the_unit_leaves_the_server_nothing_that_it_does_not_need() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd-units/");
+    let unit = std::fs::read_to_string(format!("{folder}disklessd.service")).unwrap();
+    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/bin/disklessd ")).unwrap();
+    let help = Command::new(env!("CARGO_BIN_EXE_disklessd")).args(["serve", "--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    for word in start.split(' ').filter(|word| word.starts_with("--")) {
+        assert!(help.contains(word), "{word}");
+    }
+    // Tenths: below 2.
+    let mut security = Command::new("systemd-analyze");
+    security.args(["security", "--offline=true", "--threshold=19", "--no-pager"]);
+    match security.arg(format!("{folder}disklessd.service")).output() {
+        Ok(output) if String::from_utf8_lossy(&output.stderr).contains("--offline") => {
+            eprintln!("NOT CHECKED: systemd-analyze is too old");
+        }
+        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout)),
+        Err(error) => eprintln!("NOT CHECKED: systemd-analyze: {error}"),
+    }
+}

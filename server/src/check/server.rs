@@ -48,7 +48,7 @@ pub const RULES: &[Rule] = &[
         code: "plans-from",
         level: Error,
         doc: "`server.plans_from` has networks only.",
-        advice: "write addresses with prefixes: 10.1.0.0/16; one host is 10.1.0.7/32",
+        advice: "write networks, 10.1.0.0/16, and one host as 10.1.0.7/32; an empty list gives plans to everybody",
         run: Run::Site(plans_from),
     },
     Rule {

@@ -56,7 +56,7 @@ pub(super) fn site() -> Site {
         with(18, "long", Some("compute"), &"word ".repeat(400)),
     ];
     let nodes = nodes.into_iter().map(|node| (node.name.clone(), node)).collect();
-    Site { file: File { server, images, ..File::default() }, nodes }
+    Site { file: File { server, images, ..File::default() }, nodes, ..Site::default() }
 }
 
 fn by_name(name: &str) -> Asked {

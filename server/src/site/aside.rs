@@ -44,11 +44,6 @@ impl Secrets {
         }
     }
 
-    /// Their names.
-    pub fn files(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
-    }
-
     /// The same with one more.
     pub fn with(mut self, file: &str, secret: Result<Secret, String>) -> Secrets {
         self.0.insert(file.to_owned(), secret);
