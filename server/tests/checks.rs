@@ -62,6 +62,23 @@ fn every_code_beside_drydocks_is_one() {
     }
 }
 
+#[test]
+fn the_example_is_of_findings() {
+    let text = std::fs::read_to_string(doc()).unwrap();
+    let example = text.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
+    let (last, findings) =
+        example.lines().collect::<Vec<_>>().split_last().map(|(a, b)| (*a, b.to_vec())).unwrap();
+    assert_eq!(last, "1 errors, 1 warnings");
+    assert_eq!(findings.len(), 2);
+    for line in findings {
+        let known = rules().any(|rule| {
+            line.starts_with(&format!("{} {} ", rule.level.as_str(), rule.code))
+                && line.ends_with(rule.advice)
+        });
+        assert!(known, "{line}");
+    }
+}
+
 fn run(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_disklessd")).arg("check").args(args).output().unwrap()
 }

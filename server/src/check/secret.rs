@@ -14,14 +14,13 @@ use super::Level::{Error, Warning};
 use super::found::Found;
 use super::rule::{Rule, Run};
 use super::view::View;
+use crate::ipxe::shown;
 use crate::site::Site;
 use crate::site::aside::{parts, secret_files};
 
 /// Words of the kernel command line that are for secrets: dracut.cmdline(7), systemd.system-credentials(7).
 const SECRET_WORDS: &[&str] =
     &["rd.iscsi.password", "rd.iscsi.in.password", "systemd.set_credential", "systemd.set_credential_binary"];
-/// A shorter secret is found by chance in any text.
-const TELLING: usize = 6;
 /// Of an operators' token: 128 bits as hexadecimal digits.
 const SHORTEST_TOKEN: usize = 32;
 /// No token is longer, so no more of its file is read.
@@ -31,18 +30,23 @@ pub const RULES: &[Rule] = &[
     Rule {
         code: "secret-cmdline",
         level: Error,
-        doc: "No secret is on a kernel command line, and so in an iPXE script: no word that is for one, no account in a \
-              URL or in `netroot=`, and no CHAP secret of the node's plan.",
+        doc: "No word of a kernel command line is for a secret, and none has an account in it, in a URL or in `netroot=`.",
         advice: "put it into the boot plan; on the command line every process of the node can read it",
         run: Run::Site(cmdline),
     },
     Rule {
         code: "secret-url",
         level: Error,
-        doc: "No account and no CHAP secret of a plan is in a URL that gets into an iPXE script: of this server, a kernel, an \
-              initramfs.",
+        doc: "No account is in a URL that gets into an iPXE script: of this server, a kernel, an initramfs.",
         advice: "take it out of the URL, and let nodes fetch the file without",
         run: Run::Site(urls),
+    },
+    Rule {
+        code: "secret-script",
+        level: Error,
+        doc: "No secret of a node's boot plan is in its iPXE script, be it in the command line or in a URL.",
+        advice: "take it out of the command line, the kernel's or the initramfs's URL: it is in the plan already",
+        run: Run::Site(scripts),
     },
     Rule {
         code: "site-readable",
@@ -88,16 +92,10 @@ fn cmdline(view: &View<'_>, found: &mut Found) {
             }
         }
     }
-    for plan in &view.plans {
-        let secrets = plan.strings("secret");
-        if secrets.iter().any(|secret| is_in(secret, &plan.node.cmdline)) {
-            found.node(&plan.node.name, "cmdline", "a secret of its boot plan is in it");
-        }
-    }
 }
 
 /// What is wrong with a command line, each thing once.
-fn secret_words(text: &str) -> BTreeSet<String> {
+pub(super) fn secret_words(text: &str) -> BTreeSet<String> {
     let cmdline = Cmdline::parse(text);
     let words = SECRET_WORDS.iter().filter(|word| cmdline.all(word).next().is_some());
     let mut wrong: BTreeSet<String> = words.map(|word| format!("{word}= is in it")).collect();
@@ -117,21 +115,19 @@ fn secret_words(text: &str) -> BTreeSet<String> {
 
 fn urls(view: &View<'_>, found: &mut Found) {
     let own = std::iter::once(("server url".to_owned(), view.site.file.server.url.as_str()));
-    let urls: Vec<(String, &str)> = own.chain(super::image::files(view)).collect();
-    for (object, _) in urls.iter().filter(|(_, url)| has_account(url)) {
+    for (object, _) in own.chain(super::image::files(view)).filter(|(_, url)| has_account(url)) {
         found.at(object, "has an account in it");
-    }
-    let secrets: BTreeSet<&str> = view.plans.iter().flat_map(|plan| plan.strings("secret")).collect();
-    for (object, url) in &urls {
-        if secrets.iter().any(|secret| is_in(secret, url)) {
-            found.at(object, "has a secret of a boot plan in it");
-        }
     }
 }
 
-/// Whether `text` gives a secret away.
-fn is_in(secret: &str, text: &str) -> bool {
-    secret.len() >= TELLING && text.contains(secret)
+fn scripts(view: &View<'_>, found: &mut Found) {
+    for plan in &view.plans {
+        // The content of files is text of any kind: that it is a word of the script says nothing.
+        let shown = shown(&plan.document, &plan.script.script);
+        for place in shown.iter().filter(|place| !place.starts_with("/handover/files/")) {
+            found.node(&plan.node.name, "boot script", format!("{place} of its boot plan is in it"));
+        }
+    }
 }
 
 /// Whether a secret stands in a table itself, at any depth.

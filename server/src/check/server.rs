@@ -40,7 +40,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         code: "server-listen",
         level: Error,
-        doc: "`server.listen` has at least one address and port, and all of them are some.",
+        doc: "`server.listen` has an address and a port at least once, and nothing else.",
         advice: "write addresses with ports: \"[::]:32001\", \"10.0.0.1:32001\"",
         run: Run::Site(listen),
     },

@@ -160,7 +160,8 @@ pub const EXAMPLES: &[Example] = &[
     edited("stranger", "group rack1", &[("nodes = \"node[1-2]\"", "nodes = \"node[1-9]\"")]),
     edited("side-file", "nodes node[1-4] eth0 FOLDER/files", &[(MAC, "ethers = \"files\"")]),
     edited("side-file", "server disk1 chap", &[("secret = \"0123456789abcdef\"", "secret_file = \"chap\"")]),
-    edited("unknown-variable", "profile compute cmdline", &[("selinux=0", "a=${rack}")]),
+    edited("unknown-variable", "profile compute cmdline", &[("selinux=0", "a=${rack}")])
+        .also(&["script-refused"]),
     edited(
         "misplaced",
         "profile compute",
@@ -303,6 +304,12 @@ pub const EXAMPLES: &[Example] = &[
     edited("plan-refused", "node[1-4] plan", &[(SIZE, "plan.overlay.size = \"150%\"")]),
     edited("plan-refused", "node[1-4] plan", &[("plan.luks.uuid", "plan.luks.uid")]),
     edited("plan-refused", "node[1-4] plan", &[("servers = [\"disk1\"]\n", "")]),
+    edited("script-refused", "node[1-4] boot script", &[(CMDLINE, "cmdline = \"a=1 && shell\"")]),
+    edited(
+        "script-refused",
+        "node[1-4] boot script",
+        &[("kernel = \"vmlinuz\"", "kernel = \"tftp://198.18.0.1/k\"")],
+    ),
     edited("node-image", "node[1-4]", &[("image = \"el9\"\n", "")]),
     // storage.rs
     edited("overlay-small", "node[1-4] overlay.size", &[(SIZE, "plan.overlay.size = \"32M\"")]),
@@ -333,7 +340,7 @@ pub const EXAMPLES: &[Example] = &[
         "node[1-4] cmdline",
         &[(CMDLINE, "cmdline = \"inst.repo=http://u:hunter22@198.18.0.1/\"")],
     ),
-    edited("secret-cmdline", "node[1-4] cmdline", &[(CMDLINE, "cmdline = \"x=0123456789abcdef\"")]),
+    edited("secret-script", "node[1-4] boot script", &[(CMDLINE, "cmdline = \"x=0123456789abcdef\"")]),
     edited(
         "secret-cmdline",
         "image el8 cmdline",
@@ -348,8 +355,8 @@ pub const EXAMPLES: &[Example] = &[
         &[("kernel = \"vmlinuz\"", "kernel = \"http://u:hunter22@198.18.0.1/vmlinuz\"")],
     ),
     edited(
-        "secret-url",
-        "image el9 initramfs",
+        "secret-script",
+        "node[1-4] boot script",
         &[("initramfs = \"initramfs.img\"", "initramfs = \"http://198.18.0.1/0123456789abcdef\"")],
     ),
     Example {
