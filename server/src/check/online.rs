@@ -109,6 +109,7 @@ fn connect(host: &str, port: u16) -> Result<(), String> {
         }
         match TcpStream::connect_timeout(&address, left) {
             Ok(_) => return Ok(()),
+            Err(error) if host.parse() == Ok(address.ip()) => why = error.to_string(),
             Err(error) => why = format!("{address}: {error}"),
         }
     }

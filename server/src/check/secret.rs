@@ -59,7 +59,7 @@ pub const RULES: &[Rule] = &[
         code: "token-missing",
         level: Error,
         doc: "The token files of the server and of webhooks can be read.",
-        advice: "write it (`disklessd init` shows how), and let this server's user or group read it",
+        advice: "write it, and let this server's user or group read it; `disklessd init` makes one for operators",
         run: Run::Files(token_missing),
     },
     Rule {

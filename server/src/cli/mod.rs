@@ -17,7 +17,7 @@ disklessd - serves boot scripts and plans to diskless nodes, and knows how far e
 
 usage: disklessd serve [--config FILE]             the server
        disklessd init [FOLDER]                     write a site.toml to begin with, and an operators' token
-       disklessd check FILE [--json] [--online]    what is wrong with a site, all of it at once
+       disklessd check [FILE] [--json] [--online]  what is wrong with a site, all of it at once
        disklessd plan NODE [--config FILE] [--explain|--json] [--secrets]
                                                    the boot plan of a node, and what of it comes from where
        disklessd --help | --version
