@@ -8,8 +8,9 @@ pub mod page;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use axum::Router;
+use axum::{Router, middleware};
 
+use crate::metrics::Metrics;
 use crate::site::Site;
 use crate::store::Store;
 
@@ -19,12 +20,14 @@ pub struct App {
     site: RwLock<Arc<Site>>,
     /// The database.
     pub store: Store,
+    /// What this server counts.
+    pub metrics: Metrics,
 }
 
 impl App {
     /// With this site.
     pub fn new(site: Site, store: Store) -> App {
-        App { site: RwLock::new(Arc::new(site)), store }
+        App { site: RwLock::new(Arc::new(site)), store, metrics: Metrics::default() }
     }
 
     /// The site in use.
@@ -47,5 +50,6 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(operator::routes())
         .merge(metrics::routes())
         .merge(page::routes())
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), metrics::count))
         .with_state(app)
 }
