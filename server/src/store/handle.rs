@@ -35,7 +35,7 @@ impl Store {
         Store::of(Database::open(path)?)
     }
 
-    fn of(mut database: Database) -> Result<Store> {
+    pub(super) fn of(mut database: Database) -> Result<Store> {
         let last = watch::Sender::new(database.last()?);
         let readers = Readers::new(&database.path);
         let writer = Writer::start(database, last.clone())?;

@@ -7,6 +7,8 @@ mod database;
 mod handle;
 mod read;
 mod row;
+#[cfg(test)]
+mod tests;
 mod write;
 mod writer;
 
