@@ -1,5 +1,11 @@
 //! The verbs that ask a server, as processes, against a server on a socket.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "that is how a test fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "that is how a test fails"
+)]
 
 mod api_site;
 
