@@ -18,7 +18,7 @@ use tower::ServiceExt;
 pub const TOKEN: &str = "operators-token";
 pub const SECRET: &str = "chap-secret-of-n";
 
-const SITE: &str = r#"
+pub const SITE: &str = r#"
 [server]
 url = "http://127.0.0.1:32001"
 token_file = "token"
