@@ -103,7 +103,7 @@ pub fn router(app: Arc<App>) -> Router {
     // What operators and the page ask may be answered for hours: they end by `App::stopping`.
     Router::new()
         .merge(quick)
-        .merge(operator::routes())
+        .merge(operator::routes(&app))
         .merge(metrics::routes())
         .merge(page::routes())
         .layer(middleware::from_fn_with_state(limits, limits::guard))

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::site::Site;
 use crate::store::Store;
 use crate::time::Time;
+use crate::webhook;
 
 /// File descriptors that are not for connections: the database, files that are served, webhooks.
 const OTHER_FILES: u64 = 256;
@@ -37,6 +38,9 @@ pub async fn run(path: PathBuf, site: Site) -> Result<()> {
     let app = Arc::new(app);
     app.metrics.reloads.started(Time::now());
 
+    // Before anything is heard: new webhooks are told from here on.
+    webhook::begin(&app).await?;
+    let telling = tokio::spawn(webhook::run(Arc::clone(&app), webhook::Patience::default()));
     tokio::spawn(reload::watch(Arc::clone(&app), path, hangup));
     tokio::spawn(until_signal(Arc::clone(&app), term, interrupt));
 
@@ -49,6 +53,9 @@ pub async fn run(path: PathBuf, site: Site) -> Result<()> {
     systemd::tell(&format!("READY=1\n{status}"));
 
     listen::serve(listeners, router(Arc::clone(&app)), Arc::clone(&app)).await;
+    if let Err(error) = telling.await {
+        log::error!(event = "webhooks"; "a defect: {error}");
+    }
     app.store.close().await?;
     log::info!(event = "ended"; "");
     Ok(())
