@@ -1,9 +1,14 @@
 //! The verbs of the command line: one file each, which reads the arguments of its verb itself.
 
+mod asking;
 mod check;
 mod init;
 mod plan;
 mod serve;
+mod set;
+mod status;
+mod timeline;
+mod wait;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -20,16 +25,33 @@ usage: disklessd serve [--config FILE]             the server
        disklessd check [FILE] [--json] [--online]  what is wrong with a site, all of it at once
        disklessd plan NODE [--config FILE] [--explain|--json] [--secrets]
                                                    the boot plan of a node, and what of it comes from where
+       disklessd status NODESET... [--long|--json|--watch]
+                                                   how nodes are
+       disklessd wait ipxe|kernel|agent|up|cloudinit NODESET... [--ttl 10m] [--since TIME] [--json]
+                                                   until they have come so far; exit code 3 when the time is over
+       disklessd timeline NODE [--boot NUMBER] [--json]
+                                                   what took how long in a boot
+       disklessd set boot|trap|rescue|local|default NODESET... [--once]
+                                                   what nodes are to do when they ask
        disklessd --help | --version
 
+`disklessd VERB --help` tells more.
 Exit codes: 0 done, 1 failed, 2 usage.
 ";
 
 /// A verb: its name, and what it does with its arguments.
 type Verb = (&'static str, fn(&mut Parser) -> Result<(), Failed>);
 
-const VERBS: &[Verb] =
-    &[("serve", serve::main), ("init", init::main), ("check", check::main), ("plan", plan::main)];
+const VERBS: &[Verb] = &[
+    ("serve", serve::main),
+    ("init", init::main),
+    ("check", check::main),
+    ("plan", plan::main),
+    ("status", status::main),
+    ("wait", wait::main),
+    ("timeline", timeline::main),
+    ("set", set::main),
+];
 
 /// The site's file, unless `--config` says another one.
 pub(crate) const CONFIG: &str = "/etc/disklessd/site.toml";
