@@ -1,5 +1,8 @@
 //! The verbs of the command line: one file each, which reads the arguments of its verb itself.
 
+mod init;
+mod plan;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -10,7 +13,10 @@ use crate::error::Error;
 const HELP: &str = "\
 disklessd - serves boot scripts and plans to diskless nodes, and knows how far each of them is
 
-usage: disklessd --help | --version
+usage: disklessd init [FOLDER]             write a site.toml to begin with, and an operators' token
+       disklessd plan NODE [--config FILE] [--explain|--json] [--secrets]
+                                           the boot plan of a node, and what of it comes from where
+       disklessd --help | --version
 
 Exit codes: 0 done, 1 failed, 2 usage.
 ";
@@ -18,7 +24,10 @@ Exit codes: 0 done, 1 failed, 2 usage.
 /// A verb: its name, and what it does with its arguments.
 type Verb = (&'static str, fn(&mut Parser) -> Result<(), Failed>);
 
-const VERBS: &[Verb] = &[];
+const VERBS: &[Verb] = &[("init", init::main), ("plan", plan::main)];
+
+/// The site's file, unless `--config` says another one.
+pub(crate) const CONFIG: &str = "/etc/disklessd/site.toml";
 
 /// A verb failed.
 #[derive(Debug)]
