@@ -1,5 +1,6 @@
 //! The verbs of the command line: one file each, which reads the arguments of its verb itself.
 
+mod dhcp;
 mod init;
 mod plan;
 
@@ -16,6 +17,8 @@ disklessd - serves boot scripts and plans to diskless nodes, and knows how far e
 usage: disklessd init [FOLDER]             write a site.toml to begin with, and an operators' token
        disklessd plan NODE [--config FILE] [--explain|--json] [--secrets]
                                            the boot plan of a node, and what of it comes from where
+       disklessd dhcp --format dnsmasq|kea|isc [--config FILE]
+                                           what the site's DHCP server has to know
        disklessd --help | --version
 
 Exit codes: 0 done, 1 failed, 2 usage.
@@ -24,7 +27,7 @@ Exit codes: 0 done, 1 failed, 2 usage.
 /// A verb: its name, and what it does with its arguments.
 type Verb = (&'static str, fn(&mut Parser) -> Result<(), Failed>);
 
-const VERBS: &[Verb] = &[("init", init::main), ("plan", plan::main)];
+const VERBS: &[Verb] = &[("dhcp", dhcp::main), ("init", init::main), ("plan", plan::main)];
 
 /// The site's file, unless `--config` says another one.
 pub(crate) const CONFIG: &str = "/etc/disklessd/site.toml";
