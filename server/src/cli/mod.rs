@@ -2,6 +2,7 @@
 
 mod asking;
 mod check;
+mod dhcp;
 mod init;
 mod plan;
 mod serve;
@@ -33,6 +34,8 @@ usage: disklessd serve [--config FILE]             the server
                                                    what took how long in a boot
        disklessd set boot|trap|rescue|local|default NODESET... [--once]
                                                    what nodes are to do when they ask
+       disklessd dhcp --format dnsmasq|kea|isc [--config FILE]
+                                                   what the site's DHCP server has to know
        disklessd --help | --version
 
 `disklessd VERB --help` tells more.
@@ -51,6 +54,7 @@ const VERBS: &[Verb] = &[
     ("wait", wait::main),
     ("timeline", timeline::main),
     ("set", set::main),
+    ("dhcp", dhcp::main),
 ];
 
 /// The site's file, unless `--config` says another one.
