@@ -56,11 +56,11 @@ pub const RULES: &[Rule] = &[
         run: Run::Site(site_readable),
     },
     Rule {
-        code: "token-missing",
+        code: "file-missing",
         level: Error,
-        doc: "The token files of the server and of webhooks can be read.",
+        doc: "The token files of the server and of webhooks, and the CA files of webhooks, can be read.",
         advice: "write it, and let this server's user or group read it; `disklessd init` makes one for operators",
-        run: Run::Files(token_missing),
+        run: Run::Files(file_missing),
     },
     Rule {
         code: "secret-open",
@@ -151,15 +151,17 @@ fn site_readable(view: &View<'_>, found: &mut Found) {
 fn tokens<'a>(view: &View<'a>) -> impl Iterator<Item = (String, &'a Path)> {
     let file = &view.site.file;
     let own = file.server.token_file.iter().map(|path| ("server token_file".to_owned(), path.as_path()));
-    let webhooks = file
-        .webhooks
-        .iter()
-        .filter_map(|webhook| Some((format!("webhook {}", webhook.name), webhook.token_file.as_deref()?)));
+    let webhooks = file.webhooks.iter().filter_map(|webhook| {
+        Some((format!("webhook {} token_file", webhook.name), webhook.token_file.as_deref()?))
+    });
     own.chain(webhooks)
 }
 
-fn token_missing(view: &View<'_>, found: &mut Found) {
-    for (object, path) in tokens(view) {
+fn file_missing(view: &View<'_>, found: &mut Found) {
+    let cas = view.site.file.webhooks.iter().filter_map(|webhook| {
+        Some((format!("webhook {} ca_file", webhook.name), webhook.ca_file.as_deref()?))
+    });
+    for (object, path) in tokens(view).chain(cas) {
         if let Err(error) = std::fs::File::open(path) {
             found.at(object, format!("{}: {error}", path.display()));
         }

@@ -10,6 +10,7 @@ use super::Level::{Error, Warning};
 use super::found::Found;
 use super::rule::{Rule, Run};
 use super::view::View;
+use crate::webhook::trigger::TRIGGERS;
 
 /// Paths that the server has for itself, with all that is below them.
 const RESERVED: &[&str] =
@@ -78,6 +79,20 @@ pub const RULES: &[Rule] = &[
         doc: "A webhook has an http:// or https:// URL.",
         advice: "correct the URL",
         run: Run::Site(webhook_url),
+    },
+    Rule {
+        code: "webhook-trigger",
+        level: Error,
+        doc: "The triggers of a webhook are some that there are.",
+        advice: "correct the trigger, or take `triggers` out: the webhook is told of all of them then",
+        run: Run::Site(webhook_trigger),
+    },
+    Rule {
+        code: "webhook-ca",
+        level: Error,
+        doc: "A webhook with an https:// URL has a `ca_file`: the CAs that its server is checked by.",
+        advice: "name a file with their certificates in PEM form, like /etc/ssl/certs/ca-certificates.crt",
+        run: Run::Site(webhook_ca),
     },
     Rule {
         code: "webhook-token",
@@ -184,6 +199,23 @@ fn webhook_twice(view: &View<'_>, found: &mut Found) {
 fn webhook_url(view: &View<'_>, found: &mut Found) {
     for webhook in view.site.file.webhooks.iter().filter(|webhook| !is_url(&webhook.url)) {
         found.at(format!("webhook {}", webhook.name), url::EXPECTED);
+    }
+}
+
+fn webhook_trigger(view: &View<'_>, found: &mut Found) {
+    for webhook in &view.site.file.webhooks {
+        for trigger in webhook.triggers.iter().filter(|trigger| !TRIGGERS.contains(&trigger.as_str())) {
+            let known = TRIGGERS.join(", ");
+            found.at(format!("webhook {}", webhook.name), format!("{trigger:?} is none of {known}"));
+        }
+    }
+}
+
+fn webhook_ca(view: &View<'_>, found: &mut Found) {
+    for webhook in &view.site.file.webhooks {
+        if webhook.url.starts_with("https://") && webhook.ca_file.is_none() {
+            found.at(format!("webhook {}", webhook.name), "is https:// and has no ca_file");
+        }
     }
 }
 

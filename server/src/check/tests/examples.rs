@@ -146,6 +146,12 @@ pub const EXAMPLES: &[Example] = &[
         &[("[[webhooks]]\n", "[[webhooks]]\nname = \"st2\"\nurl = \"http://h/\"\n[[webhooks]]\n")],
     ),
     edited("webhook-url", "webhook st2", &[("http://198.18.0.5/hook", "198.18.0.5/hook")]),
+    edited(
+        "webhook-trigger",
+        "webhook st2",
+        &[("name = \"st2\"", "name = \"st2\"\ntriggers = [\"diskless.up\"]")],
+    ),
+    edited("webhook-ca", "webhook st2", &[("http://198.18.0.5/hook", "https://198.18.0.5/hook")]),
     edited("webhook-token", "webhook st2", &[("token_header = \"St2-Api-Key\"\n", "")]),
     edited("webhook-token", "webhook st2", &[("token_file = \"st2.token\"\n", "")]),
     // name.rs
@@ -376,12 +382,19 @@ pub const EXAMPLES: &[Example] = &[
         also: &[],
         object: "FOLDER/site.toml",
     },
-    disturbed("token-missing", "server token_file", |folder| {
+    disturbed("file-missing", "server token_file", |folder| {
         fs::remove_file(folder.join("operator.token")).unwrap()
     }),
-    disturbed("token-missing", "webhook st2", |folder| fs::remove_file(folder.join("st2.token")).unwrap()),
+    disturbed("file-missing", "webhook st2 token_file", |folder| {
+        fs::remove_file(folder.join("st2.token")).unwrap()
+    }),
+    edited(
+        "file-missing",
+        "webhook st2 ca_file",
+        &[("http://198.18.0.5/hook\"", "https://198.18.0.5/hook\"\nca_file = \"ca.pem\"")],
+    ),
     disturbed("secret-open", "server token_file", |folder| mode(&folder.join("operator.token"), 0o644)),
-    disturbed("secret-open", "webhook st2", |folder| mode(&folder.join("st2.token"), 0o620)),
+    disturbed("secret-open", "webhook st2 token_file", |folder| mode(&folder.join("st2.token"), 0o620)),
     disturbed("token-short", "server token_file", |folder| {
         fs::write(folder.join("operator.token"), "secret\n").unwrap()
     }),
