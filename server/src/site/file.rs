@@ -50,7 +50,8 @@ impl File {
         let server = &mut self.server;
         let mut paths = vec![&mut server.database];
         paths.extend(server.files.iter_mut().chain(&mut server.token_file));
-        paths.extend(self.webhooks.iter_mut().filter_map(|webhook| webhook.token_file.as_mut()));
+        let webhooks = self.webhooks.iter_mut();
+        paths.extend(webhooks.flat_map(|webhook| webhook.token_file.iter_mut().chain(&mut webhook.ca_file)));
         paths.extend(self.images.values_mut().filter_map(|image| image.disk.as_mut()));
         let interfaces = self.nodes.iter_mut().flat_map(|nodes| nodes.interfaces.values_mut());
         paths.extend(interfaces.filter_map(|interface| interface.ethers.as_mut()));
@@ -85,6 +86,8 @@ pub struct Server {
     pub token_file: Option<PathBuf>,
     /// A node that is on its way and says nothing for so long is silent: `90s`, `3m`.
     pub silent_after: String,
+    /// Networks whose addresses may have boot plans, `10.1.0.0/16`; none: the site's own. An empty list lets everybody.
+    pub plans_from: Option<Vec<String>>,
     /// Where nodes phone home.
     pub paths: Paths,
 }
@@ -98,6 +101,7 @@ impl Default for Server {
             files: None,
             token_file: None,
             silent_after: "3m".to_owned(),
+            plans_from: None,
             paths: Paths::default(),
         }
     }
@@ -140,6 +144,8 @@ pub struct Webhook {
     pub token_header: Option<String>,
     /// The file with its value.
     pub token_file: Option<PathBuf>,
+    /// The file with the CAs, in PEM form, that the server of an `https` URL is checked by.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// `[networks.NAME]`
@@ -345,7 +351,7 @@ pub struct Interfaces {
 }
 
 /// What a node is to do when it asks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Boot its image.

@@ -92,11 +92,11 @@ impl Store {
         self.shared.readers.ask(move |sql| read::events_after(sql, after, limit)).await
     }
 
-    /// The last event that `webhook` has been told of; 0: none.
+    /// The last event that `webhook` has been told of; none: nobody has ever said so.
     ///
     /// # Errors
     /// As [`Store::nodes`].
-    pub async fn delivered(&self, webhook: &str) -> Result<u64> {
+    pub async fn delivered(&self, webhook: &str) -> Result<Option<u64>> {
         let webhook = webhook.to_owned();
         self.shared.readers.ask(move |sql| read::delivered(sql, &webhook)).await
     }

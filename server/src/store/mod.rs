@@ -17,6 +17,7 @@ use std::net::IpAddr;
 pub use handle::Store;
 
 use diskless::report::record::Record;
+use schemars::JsonSchema;
 use serde::de::IntoDeserializer;
 use serde::{Deserialize, Serialize};
 
@@ -78,7 +79,7 @@ pub enum Call {
 }
 
 /// cloud-init's phone_home form; what it has no value for (`N/A`) is absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Form {
     /// `instance_id`
@@ -150,6 +151,17 @@ impl Wish {
         let action =
             Action::deserialize(IntoDeserializer::<serde::de::value::Error>::into_deserializer(word));
         action.map_or_else(|_| Wish::Unknown(word.to_owned()), Wish::Known)
+    }
+
+    /// Its word.
+    pub fn word(&self) -> &str {
+        match self {
+            Wish::Known(Action::Boot) => "boot",
+            Wish::Known(Action::Trap) => "trap",
+            Wish::Known(Action::Rescue) => "rescue",
+            Wish::Known(Action::Local) => "local",
+            Wish::Unknown(word) => word,
+        }
     }
 }
 
