@@ -3,7 +3,7 @@
 use crate::site::Site;
 
 /// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// It works, and somebody should look at it.
@@ -13,7 +13,7 @@ pub enum Level {
 }
 
 /// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Finding {
     /// A stable code, `ip-twice`; `docs/checks.md` lists them.
     pub code: &'static str,

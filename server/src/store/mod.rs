@@ -10,6 +10,7 @@ use std::net::IpAddr;
 pub use handle::Store;
 
 use diskless::report::record::Record;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
@@ -70,7 +71,7 @@ pub enum Call {
 }
 
 /// cloud-init's phone_home form; what it has no value for (`N/A`) is absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Form {
     /// `instance_id`

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+pub mod answer;
+pub mod problem;
+mod token;
+
 use axum::Router;
 
 use super::App;
