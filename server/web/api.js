@@ -32,9 +32,9 @@ export class Api {
     return response.json();
   }
 
-  // All nodes, or those of a node set. There always are some for a token that is right.
-  async nodes(set) {
-    const answer = await this.get(set === undefined ? "/v1/nodes" : `/v1/nodes?nodes=${encodeURIComponent(set)}`);
+  // Nodes: all, or those of the node set `nodes`, or those with changes after `changed_after`.
+  async nodes(which = {}) {
+    const answer = await this.get(`/v1/nodes?${new URLSearchParams(which)}`);
     if (answer === null) throw new Refused("the server does not know this token");
     return answer;
   }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 pub mod answer;
 pub mod problem;
-mod token;
+pub mod token;
 
 use axum::Router;
 

@@ -1,0 +1,172 @@
+// One node: how it is, and a boot of it as bars.
+
+import { badge, element } from "/web/element.js";
+import { long } from "/web/nodes.js";
+
+const LETTERS = { done: "", failed: "failed", running: "running", unknown: "end unknown" };
+
+export class Detail {
+  #box;
+  #api;
+  #clock;
+  #closed;
+  #node;
+  #boot;
+  #boots = [];
+  #timeline;
+  #asked = 0;
+
+  // `clock` gives the server's time in milliseconds; `closed` is told when the panel is closed.
+  constructor(box, api, clock, closed) {
+    this.#box = box;
+    this.#api = api;
+    this.#clock = clock;
+    this.#closed = closed;
+    box.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.close();
+    });
+  }
+
+  get name() {
+    return this.#node?.name;
+  }
+
+  get running() {
+    return this.#timeline?.bars.some((bar) => bar.ended_ms === null && bar.outcome === "running") ?? false;
+  }
+
+  async open(node) {
+    this.#node = node;
+    this.#boot = undefined;
+    this.#boots = [];
+    this.#timeline = undefined;
+    this.#box.hidden = false;
+    this.draw();
+    this.#box.focus();
+    await this.load();
+  }
+
+  close() {
+    const { name } = this;
+    this.#node = undefined;
+    this.#box.hidden = true;
+    this.#box.replaceChildren();
+    this.#closed(name);
+  }
+
+  // The node as it is now; its newest boot may have gone on.
+  async update(node) {
+    this.#node = node;
+    await this.load();
+  }
+
+  // Asks the server for the boot that is chosen. An answer that comes after a later question is dropped.
+  async load() {
+    const asked = ++this.#asked;
+    const { name } = this;
+    let found;
+    let problem;
+    try {
+      found = await Promise.all([this.#api.boots(name), this.#api.timeline(name, this.#boot)]);
+    } catch (error) {
+      problem = error.message;
+    }
+    if (asked !== this.#asked || this.name !== name) return;
+    if (problem === undefined) {
+      this.#boots = found[0]?.boots ?? [];
+      this.#timeline = found[1] ?? { bars: [], marks: [] };
+    }
+    this.draw(problem);
+  }
+
+  draw(problem) {
+    const node = this.#node;
+    if (node === undefined) return;
+    // What is drawn again must not lose the keyboard's place, nor close a list that is being chosen from.
+    const focused = document.activeElement?.id;
+    if (focused === "boots" && this.#boots.length === this.#box.querySelector("#boots")?.length) {
+      this.#box.querySelector(".bars")?.replaceWith(this.#bars());
+      return;
+    }
+    const close = element("button", { id: "close", type: "button", onclick: () => this.close() }, "Close");
+    const parts = [
+      element("div", { class: "title" }, element("h2", { id: "detail-title" }, node.name), badge(node.state), close),
+      facts(node, this.#clock()),
+      this.#chooser(),
+      problem ? element("p", { role: "alert" }, `No timeline: ${problem}`) : null,
+      this.#timeline ? this.#bars() : element("p", { class: "dim" }, "asking for the timeline"),
+    ];
+    this.#box.replaceChildren(...parts.filter((part) => part !== null));
+    if (focused === "close" || focused === "boots") this.#box.querySelector(`#${focused}`)?.focus();
+  }
+
+  #chooser() {
+    if (this.#boots.length === 0) return null;
+    const options = this.#boots.map((boot, index) => {
+      const end = boot.failure ? `failed ${boot.failure.code}` : boot.stage;
+      const text = `${boot.began} ${end}${index === 0 ? " (newest)" : ""}`;
+      return element("option", { value: String(boot.number), selected: String(boot.number) === this.#boot }, text);
+    });
+    const select = element("select", { id: "boots" }, ...options);
+    select.addEventListener("change", () => {
+      // The newest one stays the newest one, also when the node boots again.
+      this.#boot = select.selectedIndex === 0 ? undefined : select.value;
+      this.load();
+    });
+    return element("p", {}, element("label", { for: "boots" }, "Boot "), select);
+  }
+
+  #bars() {
+    const { bars, marks } = this.#timeline;
+    const now = this.#clock();
+    const rows = [
+      ...bars.map((bar) => ({ ...bar, at: bar.began_ms, to: bar.ended_ms ?? (bar.outcome === "running" ? now : bar.began_ms) })),
+      ...marks.map((mark) => ({ ...mark, at: mark.at_ms, to: mark.at_ms })),
+    ].sort((a, b) => a.at - b.at);
+    if (rows.length === 0) return element("p", { class: "bars dim" }, "Nothing was heard of a boot.");
+    const begin = Math.min(...rows.map((row) => row.at));
+    const whole = Math.max(1, Math.max(...rows.map((row) => row.to)) - begin);
+    const list = rows.map((row) => line(row, begin, whole));
+    return element("ol", { class: "bars", "aria-label": `Boot, ${long(whole)} in all` }, ...list);
+  }
+}
+
+function line(row, begin, whole) {
+  const mark = row.outcome === undefined;
+  const piece = element("div", { class: mark ? "tick" : "bar" });
+  piece.style.left = `${((100 * (row.at - begin)) / whole).toFixed(3)}%`;
+  if (!mark) piece.style.width = `${((100 * (row.to - row.at)) / whole).toFixed(3)}%`;
+  const word = LETTERS[row.outcome] ?? "";
+  const length = mark ? `at ${long(row.at - begin)}` : row.outcome === "unknown" && row.ended_ms === null ? "" : long(row.to - row.at);
+  const notes = [word, row.text, ...(row.waits ?? []).map(wait)].filter(Boolean);
+  return element(
+    "li",
+    { "data-outcome": row.outcome },
+    element("span", {}, row.name),
+    element("div", { class: "track", "aria-hidden": "true" }, piece),
+    element("span", { class: "long" }, length),
+    ...notes.map((note) => element("p", { class: "notes" }, note)),
+  );
+}
+
+function wait(waited) {
+  return typeof waited === "string" ? `waited for ${waited}` : `waited for ${waited.what ?? waited.name ?? waited.text}`;
+}
+
+function facts(node, now) {
+  const ago = (time) => (time ? `${time} (${long(now - Date.parse(time))} ago)` : null);
+  const wanted = node.wanted && `${node.wanted.action}${node.wanted.once ? ", for the next boot" : ""}, since ${node.wanted.at}`;
+  const list = [
+    ["in this state since", ago(node.since)],
+    ["last heard", ago(node.heard)],
+    ["step", node.step],
+    ["waits for", node.waiting],
+    ["code", node.failure && element("code", {}, node.failure.code)],
+    ["message", node.failure?.message],
+    ["what to do", node.failure?.advice],
+    ["wanted", wanted ?? "what the site's file says"],
+    ["boot id", node.boot?.boot_id && element("code", {}, node.boot.boot_id)],
+  ];
+  const rows = list.filter(([, value]) => value).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]);
+  return element("dl", {}, ...rows);
+}
