@@ -3,7 +3,8 @@
 import { badge, element } from "/web/element.js";
 import { long } from "/web/nodes.js";
 
-const LETTERS = { done: "", failed: "failed", running: "running", unknown: "end unknown" };
+// How a bar ended, where that is worth a word.
+const OUTCOMES = { failed: "failed", running: "running", unknown: "how it ended was not heard" };
 
 export class Detail {
   #box;
@@ -32,7 +33,7 @@ export class Detail {
   }
 
   get running() {
-    return this.#timeline?.bars.some((bar) => bar.ended_ms === null && bar.outcome === "running") ?? false;
+    return this.#timeline?.bars.some((bar) => bar.outcome === "running") ?? false;
   }
 
   async open(node) {
@@ -74,7 +75,7 @@ export class Detail {
     if (asked !== this.#asked || this.name !== name) return;
     if (problem === undefined) {
       this.#boots = found[0]?.boots ?? [];
-      this.#timeline = found[1] ?? { bars: [], marks: [] };
+      this.#timeline = found[1] ?? { began: "", bars: [], marks: [] };
     }
     this.draw(problem);
   }
@@ -117,40 +118,49 @@ export class Detail {
   }
 
   #bars() {
-    const { bars, marks } = this.#timeline;
-    const now = this.#clock();
+    const { began, bars, marks } = this.#timeline;
+    const now = Math.max(0, this.#clock() - Date.parse(began));
+    // A bar whose end was not heard ends where it was last known to be.
+    const last = (bar) => Math.max(bar.began_ms, ...bar.waits.map((wait) => wait.ended_ms ?? wait.began_ms));
+    const end = (bar) => bar.ended_ms ?? (bar.outcome === "running" ? Math.max(now, bar.began_ms) : last(bar));
     const rows = [
-      ...bars.map((bar) => ({ ...bar, at: bar.began_ms, to: bar.ended_ms ?? (bar.outcome === "running" ? now : bar.began_ms) })),
-      ...marks.map((mark) => ({ ...mark, at: mark.at_ms, to: mark.at_ms })),
+      ...bars.map((bar) => ({ ...bar, at: bar.began_ms, end: end(bar) })),
+      ...marks.map((mark) => ({ ...mark, at: mark.at_ms, end: mark.at_ms })),
     ].sort((a, b) => a.at - b.at);
     if (rows.length === 0) return element("p", { class: "bars dim" }, "Nothing was heard of a boot.");
-    const begin = Math.min(...rows.map((row) => row.at));
-    const whole = Math.max(1, Math.max(...rows.map((row) => row.to)) - begin);
-    const list = rows.map((row) => line(row, begin, whole));
+    const whole = Math.max(1, ...rows.map((row) => row.end));
+    const list = rows.map((row) => (row.kind === undefined ? barLine(row, whole) : markLine(row, whole)));
     return element("ol", { class: "bars", "aria-label": `Boot, ${long(whole)} in all` }, ...list);
   }
 }
 
-function line(row, begin, whole) {
-  const mark = row.outcome === undefined;
-  const piece = element("div", { class: mark ? "tick" : "bar" });
-  piece.style.left = `${((100 * (row.at - begin)) / whole).toFixed(3)}%`;
-  if (!mark) piece.style.width = `${((100 * (row.to - row.at)) / whole).toFixed(3)}%`;
-  const word = LETTERS[row.outcome] ?? "";
-  const length = mark ? `at ${long(row.at - begin)}` : row.outcome === "unknown" && row.ended_ms === null ? "" : long(row.to - row.at);
-  const notes = [word, row.text, ...(row.waits ?? []).map(wait)].filter(Boolean);
-  return element(
-    "li",
-    { "data-outcome": row.outcome },
-    element("span", {}, row.name),
-    element("div", { class: "track", "aria-hidden": "true" }, piece),
-    element("span", { class: "long" }, length),
-    ...notes.map((note) => element("p", { class: "notes" }, note)),
-  );
+function barLine(bar, whole) {
+  const waits = bar.waits.map((wait) => piece("wait", wait.began_ms, wait.ended_ms ?? bar.end, whole));
+  const length = bar.outcome === "unknown" && bar.ended_ms === null ? "" : long(bar.end - bar.at);
+  const notes = [OUTCOMES[bar.outcome], ...bar.waits.map((wait) => `waited for ${wait.what}`)];
+  return line(bar.outcome, bar.name, [piece("bar", bar.at, bar.end, whole), ...waits], length, notes);
 }
 
-function wait(waited) {
-  return typeof waited === "string" ? `waited for ${waited}` : `waited for ${waited.what ?? waited.name ?? waited.text}`;
+function markLine(mark, whole) {
+  return line(undefined, mark.kind, [piece("tick", mark.at, mark.at, whole)], `at ${long(mark.at)}`, [mark.text]);
+}
+
+function piece(kind, from, to, whole) {
+  const made = element("div", { class: kind });
+  made.style.left = `${((100 * from) / whole).toFixed(3)}%`;
+  if (kind !== "tick") made.style.width = `${((100 * (to - from)) / whole).toFixed(3)}%`;
+  return made;
+}
+
+function line(outcome, name, pieces, length, notes) {
+  return element(
+    "li",
+    { "data-outcome": outcome },
+    element("span", {}, name),
+    element("div", { class: "track", "aria-hidden": "true" }, ...pieces),
+    element("span", { class: "long" }, length),
+    ...notes.filter(Boolean).map((note) => element("p", { class: "notes" }, note)),
+  );
 }
 
 function facts(node, now) {

@@ -27,7 +27,8 @@ pub struct App {
 impl App {
     /// With this site.
     pub fn new(site: Site, store: Store) -> App {
-        App { site: RwLock::new(Arc::new(site)), store, metrics: Metrics::default() }
+        let metrics = Metrics::counting(store.writes());
+        App { site: RwLock::new(Arc::new(site)), store, metrics }
     }
 
     /// The site in use.
@@ -48,7 +49,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(node::routes(&site))
         .merge(files::routes(&site))
         .merge(operator::routes())
-        .merge(metrics::routes())
+        .merge(metrics::routes(&app))
         .merge(page::routes())
         .layer(middleware::from_fn_with_state(Arc::clone(&app), metrics::count))
         .with_state(app)
