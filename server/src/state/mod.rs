@@ -3,12 +3,14 @@
 //! What comes first and what comes twice does not matter: of one boot the furthest event counts, by the number that the
 //! node itself gave it.
 
+mod timeline;
 mod told;
 mod which;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use timeline::{Bar, Ending, Mark, Sign, Timeline, Wait, timeline};
 pub use told::Told;
 
 use schemars::JsonSchema;
