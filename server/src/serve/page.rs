@@ -89,7 +89,11 @@ fn give(file: &File, asked: &HeaderMap) -> Response {
         (CACHE_CONTROL, "no-cache"),
         (ETAG, TAG.as_str()),
     ];
-    let known = asked.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| names(value, &TAG));
+    let known = asked
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| names(value, &TAG));
     if known {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
@@ -134,8 +138,22 @@ mod tests {
                 let named = text[at..].starts_with("//www.w3.org/2000/svg\"");
                 assert!(line.trim().is_empty() || line.trim().starts_with("//") || named, "{name}: {line}//");
             }
-            for word in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function",
-                "localStorage", "EventSource(", "WebSocket", "@import", "url(", "style=\"", "<script>", "onload="] {
+            for word in [
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacentHTML",
+                "document.write",
+                "eval(",
+                "new Function",
+                "localStorage",
+                "EventSource(",
+                "WebSocket",
+                "@import",
+                "url(",
+                "style=\"",
+                "<script>",
+                "onload=",
+            ] {
                 assert!(!text.contains(word), "{name} has {word}");
             }
         }
