@@ -1,7 +1,7 @@
 // One node: how it is, and a boot of it as bars.
 
 import { badge, element } from "/web/element.js";
-import { long } from "/web/nodes.js";
+import { UNDERWAY, long } from "/web/nodes.js";
 
 // How a bar ended, where that is worth a word.
 const OUTCOMES = { failed: "failed", running: "running", unknown: "how it ended was not heard" };
@@ -33,7 +33,7 @@ export class Detail {
   }
 
   get running() {
-    return this.#timeline?.bars.some((bar) => bar.outcome === "running") ?? false;
+    return UNDERWAY.has(this.#node?.state) && this.#timeline?.bars.some((bar) => bar.outcome === "running");
   }
 
   async open(node) {
@@ -119,7 +119,10 @@ export class Detail {
 
   #bars() {
     const { began, bars, marks } = this.#timeline;
-    const now = Math.max(0, this.#clock() - Date.parse(began));
+    // What is under way goes on until now, but in a boot that nothing more is heard of.
+    const chosen = this.#boots.find((boot) => String(boot.number) === this.#boot) ?? this.#boots[0];
+    const goesOn = this.#boot === undefined && UNDERWAY.has(this.#node.state);
+    const now = Math.max(0, (goesOn ? this.#clock() : Date.parse(chosen?.heard)) - Date.parse(began) || 0);
     // A bar whose end was not heard ends where it was last known to be.
     const last = (bar) => Math.max(bar.began_ms, ...bar.waits.map((wait) => wait.ended_ms ?? wait.began_ms));
     const end = (bar) => bar.ended_ms ?? (bar.outcome === "running" ? Math.max(now, bar.began_ms) : last(bar));

@@ -21,14 +21,18 @@ export function counts(nodes) {
 
 // Names as a node set: ocean[1-3,7],login. Only the last number of a name is folded.
 export function fold(names) {
+  const parted = [...new Set(names)].sort(byName).map((name) => {
+    const [, before, digits, after] = /^(.*?)([0-9]{1,15})([^0-9]*)$/s.exec(name) ?? [];
+    return { name, before, digits, after, like: JSON.stringify([before, after, digits?.length]) };
+  });
+  // With n08 there, n10 has two digits because all have: both are of n[08-10].
+  const padded = new Set(parted.filter(({ digits }) => /^0./.test(digits)).map(({ like }) => like));
   const families = new Map();
-  for (const name of [...new Set(names)].sort(byName)) {
-    const digits = /^(.*?)([0-9]{1,15})([^0-9]*)$/s.exec(name);
-    // A number with zeros in front keeps its width, and is of another family than those without.
-    const width = digits && digits[2].length > 1 && digits[2].startsWith("0") ? digits[2].length : 0;
-    const key = digits ? JSON.stringify([digits[1], digits[3], width]) : name;
-    const family = families.get(key) ?? { name, before: digits?.[1], after: digits?.[3], width, numbers: [] };
-    if (digits) family.numbers.push(Number(digits[2]));
+  for (const { name, before, digits, after, like } of parted) {
+    const width = padded.has(like) ? digits.length : 0;
+    const key = digits === undefined ? name : JSON.stringify([before, after, width]);
+    const family = families.get(key) ?? { name, before, after, width, numbers: [] };
+    if (digits !== undefined) family.numbers.push(Number(digits));
     families.set(key, family);
   }
   return [...families.values()].map(foldFamily).join(",");
