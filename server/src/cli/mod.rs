@@ -1,5 +1,11 @@
 //! The verbs of the command line: one file each, which reads the arguments of its verb itself.
 
+mod asking;
+mod set;
+mod status;
+mod timeline;
+mod wait;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -10,15 +16,25 @@ use crate::error::Error;
 const HELP: &str = "\
 disklessd - serves boot scripts and plans to diskless nodes, and knows how far each of them is
 
-usage: disklessd --help | --version
+usage: disklessd status NODESET... [--long|--json|--watch]
+                                 how nodes are
+       disklessd wait ipxe|kernel|agent|up|cloudinit NODESET... [--ttl 10m] [--since TIME] [--through-failures] [--json]
+                                 until they have come so far; exit code 3 when the time is over
+       disklessd timeline NODE [--boot NUMBER] [--json]
+                                 what took how long in a boot
+       disklessd set boot|trap|rescue|local|default NODESET... [--once]
+                                 what nodes are to do when they ask
+       disklessd --help | --version
 
+`disklessd VERB --help` tells more.
 Exit codes: 0 done, 1 failed, 2 usage.
 ";
 
 /// A verb: its name, and what it does with its arguments.
 type Verb = (&'static str, fn(&mut Parser) -> Result<(), Failed>);
 
-const VERBS: &[Verb] = &[];
+const VERBS: &[Verb] =
+    &[("status", status::main), ("wait", wait::main), ("timeline", timeline::main), ("set", set::main)];
 
 /// A verb failed.
 #[derive(Debug)]

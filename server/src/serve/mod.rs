@@ -1,5 +1,6 @@
 //! TALK: HTTP, with nodes and with people.
 
+pub mod ending;
 pub mod files;
 pub mod metrics;
 pub mod node;
@@ -10,6 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::{Router, middleware};
 
+use self::ending::Ending;
 use crate::metrics::Metrics;
 use crate::site::Site;
 use crate::store::Store;
@@ -22,13 +24,19 @@ pub struct App {
     pub store: Store,
     /// What this server counts.
     pub metrics: Metrics,
+    /// Whether this server ends: who waits for something on behalf of a caller waits for this too.
+    pub ending: Ending,
 }
 
 impl App {
     /// With this site.
     pub fn new(site: Site, store: Store) -> App {
-        let metrics = Metrics::counting(store.writes());
-        App { site: RwLock::new(Arc::new(site)), store, metrics }
+        App {
+            site: RwLock::new(Arc::new(site)),
+            metrics: Metrics::counting(store.writes()),
+            store,
+            ending: Ending::default(),
+        }
     }
 
     /// The site in use.
@@ -48,7 +56,7 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .merge(node::routes(&site))
         .merge(files::routes(&site))
-        .merge(operator::routes())
+        .merge(operator::routes(&app))
         .merge(metrics::routes(&app))
         .merge(page::routes())
         .layer(middleware::from_fn_with_state(Arc::clone(&app), metrics::count))

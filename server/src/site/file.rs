@@ -50,7 +50,8 @@ impl File {
         let server = &mut self.server;
         let mut paths = vec![&mut server.database];
         paths.extend(server.files.iter_mut().chain(&mut server.token_file));
-        paths.extend(self.webhooks.iter_mut().filter_map(|webhook| webhook.token_file.as_mut()));
+        let webhooks = self.webhooks.iter_mut();
+        paths.extend(webhooks.flat_map(|webhook| webhook.token_file.iter_mut().chain(&mut webhook.ca_file)));
         paths.extend(self.images.values_mut().filter_map(|image| image.disk.as_mut()));
         let interfaces = self.nodes.iter_mut().flat_map(|nodes| nodes.interfaces.values_mut());
         paths.extend(interfaces.filter_map(|interface| interface.ethers.as_mut()));
@@ -143,6 +144,8 @@ pub struct Webhook {
     pub token_header: Option<String>,
     /// The file with its value.
     pub token_file: Option<PathBuf>,
+    /// The file with the CAs, in PEM form, that the server of an `https` URL is checked by.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// `[networks.NAME]`

@@ -97,6 +97,19 @@ pub enum State {
     Cloudinit,
 }
 
+/// Of a node that is neither silent nor has failed.
+impl From<Stage> for State {
+    fn from(stage: Stage) -> State {
+        match stage {
+            Stage::Ipxe => State::Ipxe,
+            Stage::Kernel => State::Kernel,
+            Stage::Agent => State::Agent,
+            Stage::Up => State::Up,
+            Stage::Cloudinit => State::Cloudinit,
+        }
+    }
+}
+
 /// How `node` is at `now`, when a node that is on its way may be silent for `silent_after`.
 pub fn state(node: &Node, now: Time, silent_after: Duration) -> State {
     let Some(boot) = &node.boot else { return State::Never };

@@ -1,7 +1,8 @@
 //! A boot as bars over time, for people.
 
 use diskless::report::record::{Kind, Record};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::store::{Call, Heard};
 use crate::time::Time;
@@ -10,7 +11,7 @@ use crate::time::Time;
 ///
 /// iPXE and the forms are placed by this server's clock, the agent's events by the node's own (their `uptime_ms`), which
 /// knows how long things took even if the news of them came late.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Timeline {
     /// When it began: with the first thing that was heard of it, or with its kernel, if that was earlier.
     pub began: Time,
@@ -21,7 +22,7 @@ pub struct Timeline {
 }
 
 /// Something that takes its time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Bar {
     /// `ipxe`, `kernel` (until the agent is heard of), or a step of the agent.
     pub name: String,
@@ -36,7 +37,7 @@ pub struct Bar {
 }
 
 /// How a bar ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Ending {
     /// Well.
@@ -50,7 +51,7 @@ pub enum Ending {
 }
 
 /// A wait, which is told once it has gone on for a while: it began before that.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Wait {
     /// For what.
     pub what: String,
@@ -61,7 +62,7 @@ pub struct Wait {
 }
 
 /// A moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mark {
     /// What of.
     pub kind: Sign,
@@ -72,7 +73,7 @@ pub struct Mark {
 }
 
 /// What a mark stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sign {
     /// Somebody must know something.

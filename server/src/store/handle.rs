@@ -38,7 +38,7 @@ impl Store {
         Store::of(Database::open(path)?)
     }
 
-    fn of(mut database: Database) -> Result<Store> {
+    pub(super) fn of(mut database: Database) -> Result<Store> {
         let last = watch::Sender::new(database.last()?);
         let readers = Readers::new(&database.path);
         let writes = Arc::<Writes>::default();
@@ -97,11 +97,11 @@ impl Store {
         self.shared.readers.ask(move |sql| read::events_after(sql, after, limit)).await
     }
 
-    /// The last event that `webhook` has been told of; 0: none.
+    /// The last event that `webhook` has been told of; none: nobody has ever said so.
     ///
     /// # Errors
     /// As [`Store::nodes`].
-    pub async fn delivered(&self, webhook: &str) -> Result<u64> {
+    pub async fn delivered(&self, webhook: &str) -> Result<Option<u64>> {
         let webhook = webhook.to_owned();
         self.shared.readers.ask(move |sql| read::delivered(sql, &webhook)).await
     }

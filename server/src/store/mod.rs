@@ -8,6 +8,8 @@ mod database;
 mod handle;
 mod read;
 mod row;
+#[cfg(test)]
+mod tests;
 mod write;
 mod writer;
 
@@ -150,6 +152,17 @@ impl Wish {
         let action =
             Action::deserialize(IntoDeserializer::<serde::de::value::Error>::into_deserializer(word));
         action.map_or_else(|_| Wish::Unknown(word.to_owned()), Wish::Known)
+    }
+
+    /// Its word.
+    pub fn word(&self) -> &str {
+        match self {
+            Wish::Known(Action::Boot) => "boot",
+            Wish::Known(Action::Trap) => "trap",
+            Wish::Known(Action::Rescue) => "rescue",
+            Wish::Known(Action::Local) => "local",
+            Wish::Unknown(word) => word,
+        }
     }
 }
 

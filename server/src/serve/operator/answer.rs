@@ -115,7 +115,8 @@ pub struct Plan {
 pub struct Want {
     /// A node set; each of its nodes must be in the site.
     pub nodes: String,
-    /// What they are to do when they ask; `null`: what the site's file says.
+    /// What they are to do when they ask; `null`: what the site's file says. To leave it out says nothing.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub action: Option<Action>,
     /// For the next boot only.
     #[serde(default)]
@@ -132,7 +133,7 @@ pub struct Set {
 /// What is wrong with the site in use.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Findings {
-    /// Errors are not among them but where one came up after the site was taken into use.
+    /// All of them.
     pub findings: Vec<Finding>,
 }
 
