@@ -80,13 +80,18 @@ export class Detail {
     this.draw(problem);
   }
 
+  // Draws what grows by itself.
+  tick() {
+    this.#box.querySelector(".bars")?.replaceWith(this.#bars());
+  }
+
   draw(problem) {
     const node = this.#node;
     if (node === undefined) return;
     // What is drawn again must not lose the keyboard's place, nor close a list that is being chosen from.
     const focused = document.activeElement?.id;
     if (focused === "boots" && this.#boots.length === this.#box.querySelector("#boots")?.length) {
-      this.#box.querySelector(".bars")?.replaceWith(this.#bars());
+      this.tick();
       return;
     }
     const close = element("button", { id: "close", type: "button", onclick: () => this.close() }, "Close");

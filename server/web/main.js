@@ -32,6 +32,7 @@ class Page {
   #detail;
   #troubles;
   #gathering;
+  #refuse = () => {};
   #updating = Promise.resolve();
 
   constructor(api) {
@@ -64,8 +65,8 @@ class Page {
     at("forget").hidden = false;
     setInterval(() => this.#queue(() => this.#underway()), LOOK);
     setInterval(() => this.#queue(() => this.#all()), LOOK_AT_ALL);
-    setInterval(() => this.#detail.running && this.#detail.draw(), 1000);
-    await this.#api.follow(this.#last, {
+    setInterval(() => this.#detail.running && this.#detail.tick(), 1000);
+    const following = this.#api.follow(this.#last, {
       event: () => this.#gather(),
       linked: () => {
         say("on", "live");
@@ -73,6 +74,7 @@ class Page {
       },
       broken: (reason, wait) => say("off", `disconnected: ${reason}; next attempt in ${long(wait)}`),
     });
+    await Promise.race([following, new Promise((_, reject) => (this.#refuse = reject))]);
   }
 
   // All nodes, as soon as the server gives them.
@@ -92,8 +94,8 @@ class Page {
   // One question at a time, or an old answer may come after a new one.
   #queue(ask) {
     this.#updating = this.#updating.then(ask).catch((error) => {
-      // The stream of events tells of a server that is gone, and of a token that is not known any more.
-      console.info(`disklessd: ${error.message}`);
+      // The stream tells of a server that is gone, but not of a token that became another one while it lasts.
+      if (error instanceof Refused) this.#refuse(error);
     });
   }
 

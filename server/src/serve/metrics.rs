@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -52,7 +52,7 @@ async fn show(State(app): State<Arc<App>>) -> Response {
     };
     let site = app.site();
     let text = exposition(&app.metrics, &by_state(&site, &known, Time::now(), site.silent_after()));
-    ([(CONTENT_TYPE, EXPOSITION)], text).into_response()
+    ([(CONTENT_TYPE, EXPOSITION), (CACHE_CONTROL, "no-store")], text).into_response()
 }
 
 /// How many nodes of `site` are in each state; `known` is what the store has, by name, and may have nodes that the site
