@@ -131,12 +131,12 @@ fn end(number: u64) -> End {
         981.. => End::Never,
         // A rack behind a switch that is off.
         401..=424 => End::Unreachable,
-        _ if number % 83 == 0 => End::NoKey,
-        _ if number % 97 == 0 => End::Silent(1),
-        _ if number % 11 == 0 => End::Agent(usize::try_from(number % 7).unwrap()),
-        _ if number % 29 == 0 => End::Ipxe,
-        _ if number % 19 == 0 => End::Kernel,
-        _ if number % 9 == 0 => End::Up,
+        _ if number.is_multiple_of(83) => End::NoKey,
+        _ if number.is_multiple_of(97) => End::Silent(1),
+        _ if number.is_multiple_of(11) => End::Agent(usize::try_from(number % 7).unwrap()),
+        _ if number.is_multiple_of(29) => End::Ipxe,
+        _ if number.is_multiple_of(19) => End::Kernel,
+        _ if number.is_multiple_of(9) => End::Up,
         _ => End::Cloudinit,
     }
 }
