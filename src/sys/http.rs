@@ -185,6 +185,16 @@ impl Client {
         check(&response)
     }
 
+    /// Posts `fields` as a browser posts a form (`application/x-www-form-urlencoded`). Else as [`Client::post_json`].
+    ///
+    /// # Errors
+    /// No answer, or another one than success.
+    pub fn post_form(&self, fields: &[(&str, String)]) -> Result<(), Failure> {
+        let request = self.agent.post(&self.url).config().max_redirects(0).build();
+        let response = request.send_form(fields.iter().map(|(name, value)| (*name, value)));
+        check(&response.map_err(Failure::of)?)
+    }
+
     /// Sends a request with `headers` and, if given, a body; gives the status of the answer, whichever it is, and at
     /// most `most` bytes of its body. Redirects are not followed.
     ///

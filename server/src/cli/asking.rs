@@ -1,7 +1,7 @@
 //! What the verbs have in common that ask a server.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, io};
 
@@ -16,7 +16,7 @@ use crate::{site, time};
 /// How each of these verbs finds its server; part of their help.
 const WHERE: &str = "
 The server, and the operators' token:
-  --config FILE       the site's file, which has both
+  --config FILE       the site's file, which has both; /etc/disklessd/site.toml if nothing says either
   --server URL        http://10.0.0.1:32001; or the variable DISKLESSD_SERVER
   --token-file FILE   or the variable DISKLESSD_TOKEN_FILE
 ";
@@ -107,12 +107,15 @@ impl Given {
         };
         let mut url = set(SERVER, "DISKLESSD_SERVER");
         let mut token_file = set(TOKEN_FILE, "DISKLESSD_TOKEN_FILE").map(PathBuf::from);
-        if let Some(config) = self.value(CONFIG) {
+        // What is missing is in the site's file, on the machine that has it.
+        let some_missing = url.is_none() || token_file.is_none();
+        let usual = self.value(CONFIG).is_none() && some_missing && Path::new(super::CONFIG).exists();
+        if let Some(config) = self.value(CONFIG).or(usual.then_some(super::CONFIG)) {
             let server = site::read(config.as_ref())?.file.server;
             // What stands on the command line wins, not what happens to be in the environment.
-            let said = |option| self.value(option).is_some();
-            url = url.filter(|_| said(SERVER)).or(Some(server.url));
-            token_file = token_file.filter(|_| said(TOKEN_FILE)).or(server.token_file);
+            let kept = |option| usual || self.value(option).is_some();
+            url = url.filter(|_| kept(SERVER)).or(Some(server.url));
+            token_file = token_file.filter(|_| kept(TOKEN_FILE)).or(server.token_file);
         }
         let none = |what: &str| {
             Failed::Usage(lexopt::Error::from(format!("which {what}? give --config, or --{what}")))

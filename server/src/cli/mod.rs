@@ -1,6 +1,8 @@
 //! The verbs of the command line: one file each, which reads the arguments of its verb itself.
 
 mod asking;
+mod init;
+mod plan;
 mod set;
 mod status;
 mod timeline;
@@ -16,14 +18,17 @@ use crate::error::Error;
 const HELP: &str = "\
 disklessd - serves boot scripts and plans to diskless nodes, and knows how far each of them is
 
-usage: disklessd status NODESET... [--long|--json|--watch]
-                                 how nodes are
-       disklessd wait ipxe|kernel|agent|up|cloudinit NODESET... [--ttl 10m] [--since TIME] [--through-failures] [--json]
-                                 until they have come so far; exit code 3 when the time is over
+usage: disklessd init [FOLDER]             write a site.toml to begin with, and an operators' token
+       disklessd plan NODE [--config FILE] [--explain|--json] [--secrets]
+                                           the boot plan of a node, and what of it comes from where
+       disklessd status NODESET... [--long|--json|--watch]
+                                           how nodes are
+       disklessd wait ipxe|kernel|agent|up|cloudinit NODESET... [--ttl 10m] [--since TIME] [--json]
+                                           until they have come so far; exit code 3 when the time is over
        disklessd timeline NODE [--boot NUMBER] [--json]
-                                 what took how long in a boot
+                                           what took how long in a boot
        disklessd set boot|trap|rescue|local|default NODESET... [--once]
-                                 what nodes are to do when they ask
+                                           what nodes are to do when they ask
        disklessd --help | --version
 
 `disklessd VERB --help` tells more.
@@ -33,8 +38,17 @@ Exit codes: 0 done, 1 failed, 2 usage.
 /// A verb: its name, and what it does with its arguments.
 type Verb = (&'static str, fn(&mut Parser) -> Result<(), Failed>);
 
-const VERBS: &[Verb] =
-    &[("status", status::main), ("wait", wait::main), ("timeline", timeline::main), ("set", set::main)];
+const VERBS: &[Verb] = &[
+    ("init", init::main),
+    ("plan", plan::main),
+    ("status", status::main),
+    ("wait", wait::main),
+    ("timeline", timeline::main),
+    ("set", set::main),
+];
+
+/// The site's file, unless `--config` says another one.
+pub(crate) const CONFIG: &str = "/etc/disklessd/site.toml";
 
 /// A verb failed.
 #[derive(Debug)]

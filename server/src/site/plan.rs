@@ -218,4 +218,4 @@ fn below(pointer: &str, key: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -50,8 +50,10 @@ pub struct Document {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// An HTTP(S) URL.
+    /// An HTTP(S) URL: events are posted there.
     pub url: String,
+    /// An HTTP(S) URL: once it is up, the booted system posts cloud-init's phone_home form there.
+    pub phone_home: Option<String>,
 }
 
 impl Document {
