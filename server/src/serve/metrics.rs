@@ -15,6 +15,7 @@ use super::operator::problem::Problem;
 use super::operator::token;
 use crate::metrics::{CONTENT_TYPE as EXPOSITION, Nodes, exposition};
 use crate::site::Site;
+use crate::site::file::Paths;
 use crate::state::{self, state};
 use crate::store::Node;
 use crate::time::Time;
@@ -23,11 +24,17 @@ use crate::time::Time;
 pub async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = request.extensions().get::<MatchedPath>().map(|matched| matched.as_str().to_owned());
+    let route = route.or_else(|| phone_home(&app.site().file.server.paths, request.uri().path()));
     let response = next.run(request).await;
-    let route = route.as_ref().map(MatchedPath::as_str);
-    app.metrics.requests.answered(method.as_str(), route, response.status().as_u16(), began.elapsed());
+    let status = response.status().as_u16();
+    app.metrics.requests.answered(method.as_str(), route.as_deref(), status, began.elapsed());
     response
+}
+
+/// Where nodes phone home is the site's choice: no route of the router, but words of the site all the same.
+fn phone_home(paths: &Paths, path: &str) -> Option<String> {
+    [&paths.ipxe, &paths.cloudinit, &paths.up].into_iter().find(|home| *home == path).cloned()
 }
 
 /// Its route. How many nodes there are, and how they are, is the operators' business: it needs their token, which

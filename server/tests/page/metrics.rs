@@ -41,12 +41,14 @@ async fn nodes_requests_and_writes_are_counted() {
     served.get("/web/main.js", &[]).await;
     served.get("/web/style.css", &[]).await;
     served.get("/no/such/path", &[]).await;
+    served.get("/phone_home/ipxe", &[]).await;
     let text = served.get("/metrics", &[]).await.into_body();
     let nodes = |state: &str| value(&text, &format!("disklessd_nodes{{state=\"{state}\"}}"));
     assert_eq!([nodes("ipxe"), nodes("silent"), nodes("never"), nodes("up")], [1.0, 1.0, 8.0, 0.0]);
     let requests = |labels: &str| value(&text, &format!("disklessd_http_requests_total{{{labels}}}"));
     assert_eq!(requests("route=\"/web/{file}\",method=\"GET\",code=\"200\""), 2.0);
     assert_eq!(requests("route=\"none\",method=\"GET\",code=\"404\""), 1.0);
+    assert!(text.contains("route=\"/phone_home/ipxe\",method=\"GET\""));
     assert!(!text.contains("no/such/path") && !text.contains("ocean1"));
     assert_eq!(value(&text, "disklessd_heard_total{kind=\"ipxe\"}"), 3.0);
     assert_eq!(value(&text, "disklessd_commit_changes_count"), 1.0);
