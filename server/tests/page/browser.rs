@@ -69,6 +69,10 @@ impl Browser {
     }
 
     pub fn call(&mut self, method: &str, parameters: Value) -> Value {
+        self.try_call(method, parameters).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    fn try_call(&mut self, method: &str, parameters: Value) -> Result<Value, Value> {
         self.calls += 1;
         let mut message = json!({"id": self.calls, "method": method, "params": parameters});
         if let Some(session) = &self.session {
@@ -80,8 +84,7 @@ impl Browser {
             let left = until.saturating_duration_since(Instant::now());
             let mut answer = self.from.recv_timeout(left).unwrap_or_else(|_| panic!("no answer to {method}"));
             if answer["id"] == self.calls {
-                assert!(answer.get("error").is_none(), "{method}: {answer}");
-                return answer["result"].take();
+                return if answer.get("error").is_some() { Err(answer) } else { Ok(answer["result"].take()) };
             }
             self.hear(&answer);
         }
@@ -99,22 +102,33 @@ impl Browser {
 
     /// The value of an expression of JavaScript in the page.
     pub fn value(&mut self, expression: &str) -> Value {
-        let asked = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
-        let mut answer = self.call("Runtime.evaluate", asked);
-        assert!(answer.get("exceptionDetails").is_none(), "{expression}: {answer}");
-        answer["result"]["value"].take()
+        self.try_value(expression).unwrap_or_else(|error| panic!("{expression}: {error}"))
     }
 
-    /// Waits until an expression is true.
+    fn try_value(&mut self, expression: &str) -> Result<Value, Value> {
+        let asked = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
+        let mut answer = self.try_call("Runtime.evaluate", asked)?;
+        if answer.get("exceptionDetails").is_some() {
+            Err(answer)
+        } else {
+            Ok(answer["result"]["value"].take())
+        }
+    }
+
+    /// Waits until an expression is true. While the page is left for another one there is nothing to ask, and that is no
+    /// error.
     pub fn until(&mut self, expression: &str) {
         let until = Instant::now() + PATIENCE;
-        // While a page is left for the next one there is nothing to ask, and that is no error.
-        let guarded =
-            format!("(() => {{ try {{ return Boolean({expression}) }} catch {{ return false }} }})()");
-        while self.value(&guarded) != json!(true) {
+        let asked = format!("Boolean({expression})");
+        while self.try_value(&asked) != Ok(json!(true)) {
             assert!(Instant::now() < until, "never: {expression}\n{}", self.value("document.body.innerText"));
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Does something that leaves the page for another one, maybe before it is told to be done.
+    pub fn leave(&mut self, expression: &str) {
+        let _ = self.try_value(expression);
     }
 
     pub fn size(&mut self, width: u32, height: u32) {

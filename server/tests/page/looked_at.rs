@@ -27,7 +27,7 @@ fn enter(browser: &mut Browser, served: &Served, nodes: usize) {
 
 fn give(browser: &mut Browser, token: &str) {
     browser.until("!document.getElementById('ask').hidden && location.protocol === 'http:'");
-    browser.value(&format!(
+    browser.leave(&format!(
         "document.getElementById('token').value = '{token}', document.querySelector('#ask button').click()"
     ));
 }
