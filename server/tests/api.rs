@@ -1,5 +1,11 @@
 //! Every call of the API, on the real router: the answers have the shape that the OpenAPI document says.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "that is how a test fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "that is how a test fails"
+)]
 
 mod api_site;
 

@@ -137,7 +137,12 @@ impl Teller {
             {
                 return Ok(());
             }
-            let Err(refusal) = post(webhook, Arc::clone(&body)).await else {
+            let posted = tokio::select! {
+                posted = post(webhook, Arc::clone(&body)) => posted,
+                // Whether it was taken is not known, so it is told again when the server starts.
+                () = self.app.ending.begun() => return Err(Over),
+            };
+            let Err(refusal) = posted else {
                 self.app.metrics.deliveries.done(&self.name);
                 return Ok(());
             };
