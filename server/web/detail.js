@@ -64,11 +64,11 @@ export class Detail {
   // Asks the server for the boot that is chosen. An answer that comes after a later question is dropped.
   async load() {
     const asked = ++this.#asked;
-    const { name } = this;
-    let found;
+    const { name, boot } = this.#node;
+    let found = [];
     let problem;
     try {
-      found = await Promise.all([this.#api.boots(name), this.#api.timeline(name, this.#boot)]);
+      if (boot) found = await Promise.all([this.#api.boots(name), this.#api.timeline(name, this.#boot)]);
     } catch (error) {
       problem = error.message;
     }

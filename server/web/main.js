@@ -11,14 +11,14 @@ import { Troubles } from "/web/trouble.js";
 // In the storage of this tab.
 const KEY = "disklessd-token";
 const REFUSED = "disklessd-refused";
-// Events that come in a crowd are one question.
+// In milliseconds. Events that come in a crowd are one question.
 const GATHER = 300;
-// A node falls silent without an event: those on their way are asked for so often, in ms.
+// A node falls silent without an event: those on their way are asked for so often.
 const LOOK = 15_000;
 // The site's file may have other nodes now: all are asked for so often.
 const LOOK_AT_ALL = 300_000;
 // A longer node set does not fit into a URL.
-const LONGEST_SET = 2000;
+const LONGEST_SET = 1500;
 
 const at = (id) => document.getElementById(id);
 
@@ -34,6 +34,7 @@ class Page {
   #gathering;
   #refuse = () => {};
   #updating = Promise.resolve();
+  #asking = 0;
 
   constructor(api) {
     this.#api = api;
@@ -63,8 +64,8 @@ class Page {
     at("ask").hidden = true;
     at("site").hidden = false;
     at("forget").hidden = false;
-    setInterval(() => this.#queue(() => this.#underway()), LOOK);
-    setInterval(() => this.#queue(() => this.#all()), LOOK_AT_ALL);
+    setInterval(() => this.#look(() => this.#underway()), LOOK);
+    setInterval(() => this.#look(() => this.#all()), LOOK_AT_ALL);
     setInterval(() => this.#detail.running && this.#detail.tick(), 1000);
     const following = this.#api.follow(this.#last, {
       event: () => this.#gather(),
@@ -93,10 +94,17 @@ class Page {
 
   // One question at a time, or an old answer may come after a new one.
   #queue(ask) {
-    this.#updating = this.#updating.then(ask).catch((error) => {
+    this.#asking++;
+    const failed = (error) => {
       // The stream tells of a server that is gone, but not of a token that became another one while it lasts.
       if (error instanceof Refused) this.#refuse(error);
-    });
+    };
+    this.#updating = this.#updating.then(ask).catch(failed).finally(() => this.#asking--);
+  }
+
+  // What is asked from time to time is not asked while there is no answer: it would be asked many times at once later.
+  #look(ask) {
+    if (this.#asking === 0) this.#queue(ask);
   }
 
   #gather() {
