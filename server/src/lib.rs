@@ -21,6 +21,7 @@ pub mod client;
 pub mod dhcp;
 pub mod error;
 pub mod ipxe;
+pub mod log;
 pub mod metrics;
 pub mod serve;
 pub mod site;

@@ -185,7 +185,7 @@ async fn a_call_that_waits_ends_with_the_change() {
     let url = format!("/v1/nodes?changed_after={}&wait=60", u32::MAX);
     let (ended, ()) = tokio::join!(async { json_of(site.get(&url).await).await }, async {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        site.app.ending.begin();
+        site.app.stop();
     });
     assert_eq!(ended["nodes"], json!([]));
     assert!(started.elapsed() < std::time::Duration::from_secs(40));
@@ -264,7 +264,7 @@ async fn events_go_on_where_the_reader_was_cut_off() {
 
     // A reader that waits is let go when the server ends.
     let response = site.get("/v1/events").await;
-    site.app.ending.begin();
+    site.app.stop();
     let left = tokio::time::timeout(std::time::Duration::from_secs(5), response.into_body().collect()).await;
     assert_eq!(left.unwrap().unwrap().to_bytes(), "");
 }
@@ -289,7 +289,7 @@ async fn what_is_wanted_is_all_or_nothing() {
     assert_eq!(put(json!({"nodes": "n1", "action": null})).await, StatusCode::OK);
     assert_eq!(wanted().await, [None, None, Some("trap".to_owned())]);
     let long = put(json!({"nodes": "n1,".repeat(40_000), "action": "trap"})).await;
-    assert_eq!(long, StatusCode::BAD_REQUEST);
+    assert_eq!(long, StatusCode::PAYLOAD_TOO_LARGE);
 }
 
 #[test]

@@ -43,7 +43,7 @@ impl Server {
     }
 
     async fn stop(self) -> (Arc<tempfile::TempDir>, SocketAddr) {
-        self.site.app.ending.begin();
+        self.site.app.stop();
         self.task.abort();
         let _ = self.task.await;
         self.site.app.store.close().await.unwrap();

@@ -108,7 +108,7 @@ async fn start(site: &TestSite, patience: Patience) -> JoinHandle<()> {
 }
 
 async fn stop(site: TestSite, task: JoinHandle<()>) -> Arc<tempfile::TempDir> {
-    site.app.ending.begin();
+    site.app.stop();
     tokio::time::timeout(Duration::from_secs(10), task).await.expect("an end in time").unwrap();
     site.app.store.close().await.unwrap();
     site.folder
@@ -260,4 +260,30 @@ async fn a_webhook_comes_and_goes_with_the_sites_file() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(receiver.nodes(), ["n1"]);
     stop(site, task).await;
+}
+
+#[tokio::test]
+async fn the_server_tells_them() {
+    let (receiver, url) = Receiver::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("site.toml");
+    std::fs::write(&file, api_site::SITE.to_owned() + &hook("one", &url)).unwrap();
+    std::fs::write(folder.path().join("token"), "operators-token").unwrap();
+    let mut server = std::process::Command::new(env!("CARGO_BIN_EXE_disklessd"))
+        .args(["serve", "--config"])
+        .arg(&file)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(server.stderr.take().unwrap()));
+    let address = lines.find_map(|line| Some(line.unwrap().split_once("address=")?.1.to_owned())).unwrap();
+    std::thread::spawn(move || lines.for_each(drop));
+    let phone_home = format!("http://{address}/phone_home/ipxe?hostname=n1");
+    let client = diskless::sys::http::Client::new(&phone_home, Duration::from_secs(10), "".as_ref()).unwrap();
+    let answered = tokio::task::spawn_blocking(move || client.ask("GET", &[], None, 1000).unwrap().0);
+    assert_eq!(answered.await.unwrap(), 200);
+    receiver.took(1).await;
+    assert_eq!(receiver.nodes(), ["n1"]);
+    server.kill().unwrap();
+    server.wait().unwrap();
 }

@@ -73,7 +73,7 @@ impl Aside {
 }
 
 /// All parts of boot plans that stand in the file.
-fn parts(file: &File) -> impl Iterator<Item = &Part> {
+pub fn parts(file: &File) -> impl Iterator<Item = &Part> {
     let images = file.images.values().map(|image| &image.plan);
     let servers = file.servers.values().map(|server| &server.plan);
     let profiles = file.profiles.values().map(|profile| &profile.plan);

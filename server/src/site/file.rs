@@ -88,6 +88,8 @@ pub struct Server {
     pub metrics_open: bool,
     /// A node that is on its way and says nothing for so long is silent: `90s`, `3m`.
     pub silent_after: String,
+    /// Networks whose addresses may have boot plans, `10.1.0.0/16`; none: the site's own. An empty list lets everybody.
+    pub plans_from: Option<Vec<String>>,
     /// Where nodes phone home.
     pub paths: Paths,
 }
@@ -102,6 +104,7 @@ impl Default for Server {
             token_file: None,
             metrics_open: false,
             silent_after: "3m".to_owned(),
+            plans_from: None,
             paths: Paths::default(),
         }
     }

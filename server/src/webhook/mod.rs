@@ -49,6 +49,20 @@ impl Default for Patience {
     }
 }
 
+/// Gives webhooks that are new their place in the events: they are told of what is heard from now on.
+///
+/// # Errors
+/// The database cannot be read or written.
+pub async fn begin(app: &App) -> Result<()> {
+    let newest = *app.store.last().borrow();
+    for Webhook { name, .. } in &app.site().file.webhooks {
+        if app.store.delivered(name).await?.is_none() {
+            app.store.write(vec![Change::Delivered { webhook: name.clone(), through: newest }]).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Tells the webhooks of the site, until the server ends.
 pub async fn run(app: Arc<App>, patience: Patience) {
     let mut tasks: HashMap<String, JoinHandle<()>> = HashMap::new();
@@ -62,7 +76,7 @@ pub async fn run(app: Arc<App>, patience: Patience) {
         }
         tokio::select! {
             () = sleep(LOOK_EVERY) => {}
-            () = app.ending.begun() => break,
+            () = app.stopping() => break,
         }
     }
     for (_, task) in tasks {
@@ -92,8 +106,8 @@ impl Teller {
     async fn events(&self, last: &mut watch::Receiver<u64>) -> Result<(), Over> {
         self.webhook()?;
         // Before the store is read: what comes later wakes this task again.
-        let newest = *last.borrow_and_update();
-        let heard = match self.unheard(newest).await {
+        last.mark_unchanged();
+        let heard = match self.unheard().await {
             Ok(heard) => heard,
             Err(error) => {
                 log::error!(event = "webhook-store", webhook = self.name, error:% = error; "the database cannot be read");
@@ -115,14 +129,14 @@ impl Teller {
         Ok(())
     }
 
-    /// What the webhook has not been told of. One that is new begins with what is heard from now on.
-    async fn unheard(&self, newest: u64) -> Result<Vec<Heard>> {
+    /// What the webhook has not been told of.
+    async fn unheard(&self) -> Result<Vec<Heard>> {
         let store = &self.app.store;
-        let Some(through) = store.delivered(&self.name).await? else {
-            store.write(vec![Change::Delivered { webhook: self.name.clone(), through: newest }]).await?;
-            return Ok(Vec::new());
-        };
-        store.events_after(through, AT_ONCE).await
+        match store.delivered(&self.name).await? {
+            Some(through) => store.events_after(through, AT_ONCE).await,
+            // The site's file has it since it was read again.
+            None => begin(&self.app).await.map(|()| Vec::new()),
+        }
     }
 
     /// Tells of `event` until it is taken, or is not worth it any more.
@@ -140,7 +154,7 @@ impl Teller {
             let posted = tokio::select! {
                 posted = post(webhook, Arc::clone(&body)) => posted,
                 // Whether it was taken is not known, so it is told again when the server starts.
-                () = self.app.ending.begun() => return Err(Over),
+                () = self.app.stopping() => return Err(Over),
             };
             let Err(refusal) = posted else {
                 self.app.metrics.deliveries.done(&self.name);
@@ -179,7 +193,7 @@ impl Teller {
     async fn pause(&self, time: Duration) -> Result<(), Over> {
         tokio::select! {
             () = sleep(time) => Ok(()),
-            () = self.app.ending.begun() => Err(Over),
+            () = self.app.stopping() => Err(Over),
         }
     }
 }

@@ -18,14 +18,17 @@ use tower::ServiceExt;
 pub const TOKEN: &str = "operators-token";
 pub const SECRET: &str = "chap-secret-of-n";
 
-const SITE: &str = r#"
+pub const SITE: &str = r#"
 [server]
-url = "http://127.0.0.1:32001"
+listen = ["127.0.0.1:0"]
+url = "http://198.18.0.1:32001"
 token_file = "token"
 
 [images.el]
-kernel = "vmlinuz"
-initramfs = "initramfs"
+kernel = "http://198.18.0.1/vmlinuz"
+initramfs = "http://198.18.0.1/initramfs"
+plan.luks.key.file = "/etc/diskless/image.key"
+plan.overlay.mounts = [{ at = "/", lower = "/dev/mapper/luks_root1" }]
 
 [servers.s1]
 portals = ["198.18.0.1"]

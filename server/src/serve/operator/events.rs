@@ -77,7 +77,7 @@ impl Cursor {
             if self.read.is_empty() {
                 tokio::select! {
                     open = self.last.changed() => open.ok()?,
-                    () = self.app.ending.begun() => return None,
+                    () = self.app.stopping() => return None,
                 }
             }
         }

@@ -15,7 +15,6 @@ mod want;
 
 use std::sync::Arc;
 
-use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use axum::{Router, middleware};
@@ -26,9 +25,6 @@ pub use table::{Answer, Kind, Method, Param, Place, ROUTES, Route};
 
 use super::App;
 use problem::Problem;
-
-/// No body is longer, in bytes.
-const LONGEST_BODY: usize = 64 * 1024;
 
 /// Its routes.
 pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
@@ -42,7 +38,6 @@ pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
     }
     router
         .route("/v1/{*rest}", axum::routing::any(async || Problem::not_found()))
-        .layer(DefaultBodyLimit::max(LONGEST_BODY))
         .layer(middleware::map_response(not_kept))
 }
 

@@ -65,7 +65,7 @@ pub async fn list(State(app): State<Arc<App>>, Asked(which): Asked<Which>) -> Re
                 };
                 tokio::select! {
                     () = changed => continue,
-                    () = app.ending.begun() => {}
+                    () = app.stopping() => {}
                 }
             }
         }
