@@ -2,6 +2,7 @@
 
 mod asking;
 mod check;
+mod dhcp;
 mod init;
 mod plan;
 mod serve;
@@ -25,6 +26,8 @@ usage: disklessd serve [--config FILE]             the server
        disklessd check FILE [--json] [--online]    what is wrong with a site, all of it at once
        disklessd plan NODE [--config FILE] [--explain|--json] [--secrets]
                                                    the boot plan of a node, and what of it comes from where
+       disklessd dhcp --format dnsmasq|kea|isc [--config FILE]
+                                                   what the site's DHCP server has to know
        disklessd status NODESET... [--long|--json|--watch]
                                                    how nodes are
        disklessd wait ipxe|kernel|agent|up|cloudinit NODESET... [--ttl 10m] [--since TIME] [--json]
@@ -47,6 +50,7 @@ const VERBS: &[Verb] = &[
     ("init", init::main),
     ("check", check::main),
     ("plan", plan::main),
+    ("dhcp", dhcp::main),
     ("status", status::main),
     ("wait", wait::main),
     ("timeline", timeline::main),

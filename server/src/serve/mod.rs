@@ -93,10 +93,10 @@ impl App {
 
 /// All of it.
 pub fn router(app: Arc<App>) -> Router {
-    let (site, limits) = (app.site(), app.limits);
+    let limits = app.limits;
     let quick = Router::new()
         .merge(node::routes())
-        .merge(files::routes(&site))
+        .merge(files::routes())
         .merge(health::routes())
         .fallback(node::phone_home)
         .layer(middleware::from_fn_with_state(limits, limits::in_time));

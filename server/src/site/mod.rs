@@ -5,7 +5,7 @@
 //! [`plan`] makes of that what the node's agent gets.
 
 pub mod aside;
-mod cmdline;
+pub(crate) mod cmdline;
 pub mod file;
 pub mod nodeset;
 pub mod plan;
