@@ -140,7 +140,8 @@ impl Server {
 }
 
 fn nodes_path(set: &str, changed_after: Option<(u64, Duration)>) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::from("/v1/nodes?"));
+    let path = "/v1/nodes?";
+    let mut query = form_urlencoded::Serializer::for_suffix(path.to_owned(), path.len());
     query.append_pair("nodes", set);
     if let Some((after, wait)) = changed_after {
         query.append_pair("changed_after", &after.to_string());

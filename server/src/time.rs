@@ -112,4 +112,11 @@ mod tests {
             assert_eq!(duration(text), None, "{text}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_time_or_none(text: String, near in "[0-9T:.Z-]{0,40}") {
+            let _ = (text.parse::<Time>(), near.parse::<Time>(), duration(&text), duration(&near));
+        }
+    }
 }

@@ -14,6 +14,7 @@ use std::path::Path;
 
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
+use disklessd::serve::operator::problem::Code;
 use disklessd::serve::operator::{ROUTES, document};
 use disklessd::store::Call;
 use http_body_util::BodyExt;
@@ -290,6 +291,60 @@ async fn what_is_wanted_is_all_or_nothing() {
     assert_eq!(wanted().await, [None, None, Some("trap".to_owned())]);
     let long = put(json!({"nodes": "n1,".repeat(40_000), "action": "trap"})).await;
     assert_eq!(long, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn a_second_server_on_the_same_database_answers_the_same() {
+    let one = TestSite::new();
+    let two = TestSite::open(std::sync::Arc::clone(&one.folder));
+    one.heard("n1", Call::Kernel).await;
+    let last = json_of(one.get("/v1/nodes?nodes=n2").await).await["last"].as_u64().unwrap();
+    let url = format!("/v1/nodes?changed_after={last}&wait=20");
+    let (waited, events, ()) = tokio::join!(
+        async { json_of(two.get(&url).await).await },
+        two.events("/v1/events?after=0", None, 2),
+        one.heard("n2", Call::Kernel)
+    );
+    assert_eq!(waited["nodes"][0]["name"], "n2");
+    assert_eq!((&events[0].data["node"], &events[1].data["node"]), (&json!("n1"), &json!("n2")));
+}
+
+#[test]
+fn every_call_and_every_code_is_described() {
+    let mut calls =
+        String::from("\n| call | | parameters | codes beside `not-found` |\n| --- | --- | --- | --- |\n");
+    for route in ROUTES {
+        let list = |words: Vec<String>| words.join(", ");
+        let params = list(route.params.iter().map(|param| format!("`{}`", param.name)).collect());
+        let codes = list(route.problems.iter().map(|code| format!("`{}`", code.as_str())).collect());
+        let call = format!("{} {}", route.method.as_str().to_uppercase(), route.path);
+        calls += &format!("| `{call}` | {} | {params} | {codes} |\n", route.summary);
+    }
+    let mut codes = String::from("\n| code | status | meaning |\n| --- | --- | --- |\n");
+    for code in Code::ALL {
+        codes += &format!("| `{}` | {} | {} |\n", code.as_str(), code.status().as_u16(), code.meaning());
+    }
+    for (what, generated) in [("calls", calls), ("codes", codes)] {
+        let (begin, end) =
+            (format!("<!-- {what}: generated from the code -->\n"), "<!-- end of what is generated -->");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/api.md");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (before, rest) = text.split_once(&begin).unwrap();
+        let (written, after) = rest.split_once(end).unwrap();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, format!("{before}{begin}{generated}\n{end}{after}")).unwrap();
+        } else {
+            assert_eq!(
+                written,
+                generated + "\n",
+                "docs/api.md: UPDATE_DOCS=1 cargo test -p disklessd --test api"
+            );
+        }
+    }
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/api.md")).unwrap();
+    for trigger in disklessd::webhook::trigger::TRIGGERS {
+        assert!(text.contains(&format!("`{trigger}`")), "{trigger} is not described");
+    }
 }
 
 #[test]

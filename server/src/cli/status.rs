@@ -115,6 +115,7 @@ fn label(node: &Node) -> String {
 /// What else the nodes of a line have in common.
 fn common(nodes: &[&Node], now: Time) -> String {
     let mut details: Vec<String> = nodes.iter().filter_map(|node| detail(node, now)).collect();
+    details.sort();
     details.dedup();
     match details.as_slice() {
         [] => String::new(),

@@ -142,12 +142,12 @@ mod tests {
         let expected = "\
 began 2026-01-31T08:00:00Z, 10.0s in all
 ipxe  =====                    2.0s  unknown
-iscsi     =====------====      6.0s
+iscsi     ====-----====        6.0s
         waited from 4.0s, until 6.0s: portal 10.0.0.1
 luks                  ===>      ...  running
    10.0s  warning a [2Jb
 ";
-        assert_eq!(drawn(&example(), 45), expected, "{}", drawn(&example(), 45));
+        assert_eq!(drawn(&example(), 45), expected);
     }
 
     #[test]

@@ -56,8 +56,8 @@ impl App {
         App {
             reloaded: RwLock::new(reload::Outcome::used(&site)),
             site: RwLock::new(Arc::new(site)),
+            metrics: Metrics::counting(store.writes()),
             store,
-            metrics: Metrics::default(),
             limits: Limits::default(),
             pace: peer::Pace::default(),
             stopping: watch::Sender::new(false),
@@ -104,7 +104,7 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .merge(quick)
         .merge(operator::routes(&app))
-        .merge(metrics::routes())
+        .merge(metrics::routes(&app))
         .merge(page::routes())
         .layer(middleware::from_fn_with_state(limits, limits::guard))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), metrics::count))

@@ -84,6 +84,8 @@ pub struct Server {
     pub files: Option<PathBuf>,
     /// The file with the operators' token; none: operators' calls are refused.
     pub token_file: Option<PathBuf>,
+    /// Whether `/metrics` is for everybody; else it needs the operators' token.
+    pub metrics_open: bool,
     /// A node that is on its way and says nothing for so long is silent: `90s`, `3m`.
     pub silent_after: String,
     /// Networks whose addresses may have boot plans, `10.1.0.0/16`; none: the site's own. An empty list lets everybody.
@@ -100,6 +102,7 @@ impl Default for Server {
             database: PathBuf::from("disklessd.db"),
             files: None,
             token_file: None,
+            metrics_open: false,
             silent_after: "3m".to_owned(),
             plans_from: None,
             paths: Paths::default(),

@@ -3,6 +3,7 @@
 //! Everything is written through one trait, [`Write`], by one thread, which makes one transaction of what many callers
 //! brought (group commit); a caller gets its answer when that transaction is on the disk.
 
+mod counted;
 mod database;
 mod handle;
 mod read;

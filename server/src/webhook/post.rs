@@ -73,3 +73,31 @@ fn token(webhook: &Webhook) -> Result<Option<Zeroizing<String>>, String> {
     }
     Ok(Some(Zeroizing::new(token.to_owned())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_the_site_is_said_and_no_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        std::fs::write(&file, "secret-one\nsecret-two\n").unwrap();
+        let webhook = Webhook {
+            name: "st2".into(),
+            url: "https://127.0.0.1:1/".into(),
+            triggers: Vec::new(),
+            token_header: Some("St2-Api-Key".into()),
+            token_file: Some(file.clone()),
+            ca_file: None,
+        };
+        let said = send(&webhook, b"{}").unwrap_err().to_string();
+        assert!(said.contains("ca_file"), "{said}");
+        let webhook = Webhook { url: "http://127.0.0.1:1/".into(), ..webhook };
+        let said = send(&webhook, b"{}").unwrap_err().to_string();
+        assert!(said.contains("one line") && !said.contains("secret"), "{said}");
+        std::fs::write(&file, "secret-one\n").unwrap();
+        let said = send(&webhook, b"{}").unwrap_err().to_string();
+        assert!(said.contains("refused") && !said.contains("secret"), "{said}");
+    }
+}

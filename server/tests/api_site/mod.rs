@@ -33,7 +33,7 @@ plan.overlay.mounts = [{ at = "/", lower = "/dev/mapper/luks_root1" }]
 [servers.s1]
 portals = ["198.18.0.1"]
 target_prefix = "iqn.2026-01.org.example:"
-plan.iscsi.auth = { method = "chap", user = "u", secret = "chap-secret-of-n" }
+plan.iscsi.auth = { username = "u", secret = "chap-secret-of-n" }
 
 [defaults]
 image = "el"

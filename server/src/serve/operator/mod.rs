@@ -10,7 +10,7 @@ mod nodes;
 mod openapi;
 pub mod problem;
 mod table;
-mod token;
+pub mod token;
 mod want;
 
 use std::sync::Arc;
