@@ -11,6 +11,9 @@ use crate::error::Result;
 /// The host's end of the cable.
 const TAP: &str = "node0";
 
+/// Where the builder has iPXE for UEFI.
+const IPXE: &str = "/usr/lib/ipxe";
+
 /// The cable.
 pub struct Link<'a> {
     tools: &'a Root,
@@ -47,8 +50,9 @@ impl<'a> Link<'a> {
 pub struct Dhcp(Service);
 
 impl Dhcp {
-    /// Starts it; a node that asks too early asks again.
-    pub fn start(tools: &Root, folder: &Path) -> Result<Dhcp> {
+    /// Starts it; a node that asks too early asks again. An iPXE is told to go on with `script`, a URL; the PXE of UEFI
+    /// gets iPXE by TFTP.
+    pub fn start(tools: &Root, folder: &Path, script: &str) -> Result<Dhcp> {
         let leases = tools.inside(&folder.join("leases"))?;
         let mut dnsmasq = tools.command("dnsmasq");
         dnsmasq.args(["--keep-in-foreground", "--log-facility=-", "--conf-file=/dev/null", "--user=root"]);
@@ -56,6 +60,13 @@ impl Dhcp {
         dnsmasq.args(["--pid-file=", "--port=0", "--log-dhcp", "--no-ping"]);
         dnsmasq.arg(format!("--interface={TAP}")).arg("--dhcp-range=198.18.0.100,198.18.0.150,12h");
         dnsmasq.arg("--dhcp-authoritative").arg(format!("--dhcp-leasefile={}", leases.display()));
+        dnsmasq.args(["--dhcp-userclass=set:ipxe,iPXE", &format!("--dhcp-boot=tag:ipxe,{script}")]);
+        // RFC 4578, section 2.1, with the errata: x86-64 is 7.
+        dnsmasq.args([
+            "--dhcp-match=set:uefi,option:client-arch,7",
+            "--dhcp-boot=tag:uefi,tag:!ipxe,snponly.efi",
+        ]);
+        dnsmasq.args(["--enable-tftp", &format!("--tftp-root={IPXE}")]);
         Ok(Dhcp(Service::start("dnsmasq", &mut dnsmasq, &folder.join("dnsmasq.log"))?))
     }
 
