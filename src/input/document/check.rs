@@ -243,7 +243,7 @@ fn is_path(path: &str) -> bool {
 }
 
 /// RFC 1123, and the kernel's limit.
-fn is_hostname(name: &str) -> bool {
+pub fn is_hostname(name: &str) -> bool {
     name.len() <= 64
         && name.split('.').all(|label| {
             !label.is_empty()

@@ -7,7 +7,7 @@ mod luks;
 mod multipath;
 mod overlay;
 
-pub use check::is_iscsi_name;
+pub use check::{is_hostname, is_iscsi_name};
 pub use handover::{File, Handover, Mode};
 pub use iscsi::{Algorithm, Chap, Discovery, Iscsi, Mutual};
 pub use luks::{Header, KeySource, LONGEST_KEY, Luks};
