@@ -14,6 +14,9 @@ use crate::error::{At, Error, Result};
 use crate::recipe::Ready;
 use crate::scenario::{self, Firmware};
 
+/// What the node's firmware says that it is. Without firmware that asks it says nothing: plans of these nodes have no need
+/// of it, and an initiator's name comes from the MAC.
+const SYSTEM: &str = "5d15c1e5-0000-4000-8000-000000000001";
 /// The node's.
 const MAC: &str = "52:54:00:00:00:01";
 /// How long QEMU may take to end once its console is closed.
@@ -79,8 +82,11 @@ impl Machine {
                 qemu.arg("-initrd").arg(tools.inside(boot.initramfs)?);
                 qemu.arg("-append").arg(boot.command_line);
             }
-            Firmware::Ipxe => {}
+            Firmware::Ipxe => {
+                qemu.args(["-uuid", SYSTEM]);
+            }
             Firmware::Uefi => {
+                qemu.args(["-uuid", SYSTEM]);
                 let variables = folder.join("uefi-variables");
                 fs::copy(ready.builder.join(UEFI_VARIABLES), &variables).at("write", &variables)?;
                 let flash = |more: &str| format!("if=pflash,format=raw,{more}");

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub use check::{Check, has};
-pub use disklessd::{Disklessd, SITE};
+pub use disklessd::Disklessd;
 pub use fault::{Action, Fault, Faults};
 pub use target::{Chap, Encryption, Image, Layout, Software, Target};
 pub use words::{command_line, substitute};
@@ -286,8 +286,8 @@ mod tests {
         for text in [full, example] {
             fs::write(folder.path().join("scenario.toml"), text).unwrap();
             fs::write(folder.path().join("plan.json"), plan).unwrap();
-            fs::create_dir_all(folder.path().join(SITE)).unwrap();
-            fs::write(folder.path().join(SITE).join("site.toml"), "").unwrap();
+            fs::create_dir_all(folder.path().join("site")).unwrap();
+            fs::write(folder.path().join("site").join("site.toml"), "").unwrap();
             Scenario::load(folder.path()).unwrap();
         }
     }
