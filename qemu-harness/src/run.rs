@@ -47,7 +47,7 @@ pub fn run(scenario: &Scenario, ready: &Ready, cache: &Cache, show: &mut Show) -
         facts = record.facts.last().cloned();
         let path = folder.join("facts.json");
         fs::write(&path, format!("{:#}\n", facts.as_ref().unwrap_or(&Value::Null))).at("write", &path)?;
-        tree::remove(&Lab::initramfs(&folder, scenario)?)?;
+        Lab::tidy(&folder, scenario)?;
         timeline = record.timeline;
         Ok(verdict)
     };

@@ -17,9 +17,11 @@ use crate::chroot::Root;
 use crate::command;
 use crate::error::{At, Error, Result};
 use crate::recipe::Ready;
-use crate::scenario::{SITE, Scenario, substitute};
+use crate::scenario::substitute;
 use crate::tree;
 
+/// Its folder in that of a run.
+const SITE: &str = "site";
 /// Whom it runs as: nobody.
 const USER: u32 = 65534;
 const AS_USER: [&str; 5] =
@@ -43,22 +45,16 @@ impl<'a> Disklessd<'a> {
         folder.join(SITE).join("files")
     }
 
-    /// Puts everything in its place, with the texts of the site completed. It does not run yet. The initramfs is where
-    /// it is to be served from already.
-    pub fn place(
-        tools: &'a Root,
-        folder: &Path,
-        ready: &Ready,
-        scenario: &Scenario,
-    ) -> Result<Disklessd<'a>> {
+    /// Puts everything in its place, with the texts of the site in the folder `from` completed. It does not run yet. The
+    /// initramfs is where it is to be served from already.
+    pub fn place(tools: &'a Root, folder: &Path, ready: &Ready, from: &Path) -> Result<Disklessd<'a>> {
         let site = folder.join(SITE);
-        let from = scenario.folder.join(SITE);
-        tree::copy(&from, &site)?;
-        for path in tree::files(&from)?.iter().filter(|path| path.extension().is_some_and(|e| e == "toml")) {
+        tree::copy(from, &site)?;
+        for path in tree::files(from)?.iter().filter(|path| path.extension().is_some_and(|e| e == "toml")) {
             let text = fs::read_to_string(path).at("read", path)?;
             let text =
                 substitute(&text).map_err(|message| Error::Scenario { path: path.clone(), message })?;
-            let copy = site.join(path.strip_prefix(&from).unwrap_or(path));
+            let copy = site.join(path.strip_prefix(from).unwrap_or(path));
             fs::write(&copy, text).at("write", &copy)?;
         }
         let (kernel, program) = (Disklessd::files(folder).join("vmlinuz"), site.join("disklessd"));
@@ -73,6 +69,12 @@ impl<'a> Disklessd<'a> {
             chown(path, Some(USER), Some(USER)).at("give away", path)?;
         }
         Ok(Disklessd { tools, folder: site, log: folder.join("disklessd.log"), service: None })
+    }
+
+    /// Removes what is large and nobody looks at after a run.
+    pub fn tidy(folder: &Path) -> Result<()> {
+        tree::remove(&Disklessd::files(folder))?;
+        tree::remove(&folder.join(SITE).join("disklessd"))
     }
 
     /// Starts it, and waits until it listens.

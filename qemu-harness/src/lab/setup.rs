@@ -15,6 +15,7 @@ use crate::chroot::Root;
 use crate::error::{At, Result};
 use crate::recipe::Ready;
 use crate::scenario::{Action, Scenario, Tls};
+use crate::tree;
 
 /// All servers of a scenario, at the other end of the node's cable.
 pub struct Lab<'a> {
@@ -40,6 +41,12 @@ impl<'a> Lab<'a> {
         let files = Disklessd::files(folder);
         fs::create_dir_all(&files).at("create", &files)?;
         Ok(files.join("initramfs"))
+    }
+
+    /// Removes what is large and nobody looks at after a run.
+    pub fn tidy(folder: &Path, scenario: &Scenario) -> Result<()> {
+        tree::remove(&Lab::initramfs(folder, scenario)?)?;
+        Disklessd::tidy(folder)
     }
 
     /// Lays the cable and starts the servers, but for disklessd, which serves the initramfs: that is made later.
@@ -76,7 +83,8 @@ impl<'a> Lab<'a> {
     /// The initramfs is there: the site's server can start.
     pub fn serve(&mut self) -> Result<()> {
         let Some(wanted) = &self.scenario.document.disklessd else { return Ok(()) };
-        self.disklessd = Some(Disklessd::place(self.tools, self.folder, self.ready, self.scenario)?);
+        let site = self.scenario.folder.join(&wanted.site);
+        self.disklessd = Some(Disklessd::place(self.tools, self.folder, self.ready, &site)?);
         if wanted.start { self.act(Action::DisklessdStart) } else { Ok(()) }
     }
 
