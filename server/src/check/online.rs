@@ -63,7 +63,7 @@ fn urls(view: &View<'_>, found: &mut Found) {
     let mut urls: BTreeSet<&str> = images.map(String::as_str).filter(|text| is_elsewhere(text)).collect();
     urls.extend(view.plans.iter().filter_map(|plan| plan.text("/luks/key/url")));
     let urls: Vec<&str> = urls.into_iter().collect();
-    for (url, answer) in ask_all(&urls, |url| head(url)) {
+    for (url, answer) in ask_all(&urls, head) {
         if let Err(why) = answer {
             found.at(shown(url), why);
         }
@@ -71,10 +71,10 @@ fn urls(view: &View<'_>, found: &mut Found) {
 }
 
 /// Asks all of `what`, [`AT_A_TIME`] at a time, and gives the answers in the order of `what`.
-fn ask_all<'a, T: AsRef<str> + Sync>(
-    what: &'a [T],
+fn ask_all<T: AsRef<str> + Sync>(
+    what: &[T],
     ask: impl Fn(&str) -> Result<(), String> + Sync,
-) -> Vec<(&'a str, Result<(), String>)> {
+) -> Vec<(&str, Result<(), String>)> {
     let next = AtomicUsize::new(0);
     let (tell, told) = mpsc::channel();
     std::thread::scope(|scope| {

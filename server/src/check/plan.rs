@@ -2,11 +2,14 @@
 
 use diskless::error::Code;
 use diskless::input::document::is_hostname;
+use diskless::input::url::is_url;
 
 use super::Level::{Error, Warning};
 use super::found::Found;
+use super::image::has_key;
 use super::rule::{Rule, Run};
 use super::view::{Plan, View};
+use crate::site::aside::SECRET_FILE;
 use crate::site::file::Action;
 
 pub const RULES: &[Rule] = &[
@@ -30,17 +33,25 @@ pub const RULES: &[Rule] = &[
 
 fn refused(view: &View<'_>, found: &mut Found) {
     for plan in &view.plans {
-        if let Some(error) = plan.refused.as_ref().filter(|error| !told_elsewhere(plan, error.code())) {
-            found.node(&plan.node.name, "plan", format!("[{}] {error}", error.code().as_str()));
+        if let Some(error) = plan.refused.as_ref().filter(|error| !told_elsewhere(view, plan, error.code())) {
+            let text = error.to_string();
+            // The column depends on the length of the node's name, and a plan is one line.
+            let text = text.rsplit_once(" at line 1 column ").map_or(text.as_str(), |(text, _)| text);
+            found.node(&plan.node.name, "plan", format!("[{}] {text}", error.code().as_str()));
         }
     }
 }
 
 /// Whether a rule of ours says it better.
-fn told_elsewhere(plan: &Plan<'_>, code: Code) -> bool {
+fn told_elsewhere(view: &View<'_>, plan: &Plan<'_>, code: Code) -> bool {
+    let file = &view.site.file;
+    let unknown_server = || plan.node.servers.iter().any(|name| !file.servers.contains_key(name));
     match code {
         Code::PlanHostname => !is_hostname(&plan.node.name),
-        Code::PlanInvalid => !super::image::has_key(plan),
+        // What a secret's file says stands in place of its name, if it could be read.
+        Code::PlanInvalid => unknown_server() || !has_key(plan) || !plan.strings(SECRET_FILE).is_empty(),
+        Code::PlanPortals => unknown_server(),
+        Code::PlanReport => !is_url(&file.server.url),
         _ => false,
     }
 }

@@ -9,7 +9,6 @@ use diskless::input::cmdline::Cmdline;
 use diskless::input::netroot::Netroot;
 use diskless::input::secret::Secret;
 use diskless::input::url::has_account;
-use serde_json::Value;
 
 use super::Level::{Error, Warning};
 use super::found::Found;
@@ -88,9 +87,8 @@ fn cmdline(view: &View<'_>, found: &mut Found) {
         }
     }
     for plan in &view.plans {
-        let mut secrets = BTreeSet::new();
-        collect(&plan.document, &mut secrets);
-        if secrets.iter().any(|secret| secret.len() >= TELLING && plan.node.cmdline.contains(secret)) {
+        let secrets = plan.strings("secret");
+        if secrets.iter().any(|secret| secret.len() >= TELLING && plan.node.cmdline.contains(*secret)) {
             found.node(&plan.node.name, "cmdline", "a secret of its boot plan is in it");
         }
     }
@@ -113,24 +111,6 @@ fn secret_words(text: &str) -> BTreeSet<String> {
         }
     }
     wrong
-}
-
-/// All members called `secret`, wherever they are.
-fn collect<'a>(value: &'a Value, secrets: &mut BTreeSet<&'a str>) {
-    match value {
-        Value::Object(members) => {
-            for (name, value) in members {
-                match value {
-                    Value::String(secret) if name == "secret" => {
-                        secrets.insert(secret);
-                    }
-                    other => collect(other, secrets),
-                }
-            }
-        }
-        Value::Array(values) => values.iter().for_each(|value| collect(value, secrets)),
-        _ => (),
-    }
 }
 
 fn urls(view: &View<'_>, found: &mut Found) {

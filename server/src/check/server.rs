@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use diskless::input::url::{self, is_url};
+use ipnet::IpNet;
 
 use super::Level::{Error, Warning};
 use super::found::Found;
@@ -11,8 +12,18 @@ use super::rule::{Rule, Run};
 use super::view::View;
 
 /// Paths that the server has for itself, with all that is below them.
-const RESERVED: &[&str] =
-    &["boot", "boot.ipxe", "events", "files", "metrics", "phone_home/kernel", "plan", "report", "v1"];
+const RESERVED: &[&str] = &[
+    "boot",
+    "boot.ipxe",
+    "events",
+    "files",
+    "health",
+    "metrics",
+    "phone_home/kernel",
+    "plan",
+    "report",
+    "v1",
+];
 
 pub const RULES: &[Rule] = &[
     Rule {
@@ -42,6 +53,13 @@ pub const RULES: &[Rule] = &[
         doc: "`server.listen` has at least one address and port, and all of them are some.",
         advice: "write addresses with ports: \"[::]:32001\", \"10.0.0.1:32001\"",
         run: Run::Site(listen),
+    },
+    Rule {
+        code: "plans-from",
+        level: Error,
+        doc: "What is in `server.plans_from` are networks.",
+        advice: "write networks: \"10.1.0.0/16\"; an empty list gives plans to everybody",
+        run: Run::Site(plans_from),
     },
     Rule {
         code: "paths-shape",
@@ -113,6 +131,14 @@ fn listen(view: &View<'_>, found: &mut Found) {
     }
     for text in listen.iter().filter(|text| text.parse::<SocketAddr>().is_err()) {
         found.at("server listen", format!("{text:?} is not an address with a port"));
+    }
+}
+
+fn plans_from(view: &View<'_>, found: &mut Found) {
+    for text in
+        view.site.file.server.plans_from.iter().flatten().filter(|text| text.parse::<IpNet>().is_err())
+    {
+        found.at("server plans_from", format!("{text:?} is no network"));
     }
 }
 

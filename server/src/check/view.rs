@@ -79,10 +79,32 @@ impl Plan<'_> {
         self.document.pointer(pointer)?.as_str()
     }
 
+    /// The strings of all members of this name, wherever they are.
+    pub fn strings(&self, name: &str) -> Vec<&str> {
+        let mut found = Vec::new();
+        collect(&self.document, name, &mut found);
+        found
+    }
+
     /// The portals, as far as they are some.
     pub fn portals(&self) -> impl Iterator<Item = Portal> {
         let listed = self.document.pointer("/iscsi/portals").and_then(Value::as_array);
         listed.into_iter().flatten().filter_map(Value::as_str).filter_map(Portal::parse)
+    }
+}
+
+fn collect<'a>(value: &'a Value, name: &str, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(members) => {
+            for (key, value) in members {
+                match value {
+                    Value::String(text) if key == name => found.push(text),
+                    other => collect(other, name, found),
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect(value, name, found)),
+        _ => (),
     }
 }
 

@@ -1,6 +1,9 @@
 //! The verbs of the command line: one file each, which reads the arguments of its verb itself.
 
 mod check;
+mod dhcp;
+mod init;
+mod plan;
 mod serve;
 
 use std::ffi::OsString;
@@ -13,10 +16,13 @@ use crate::error::Error;
 const HELP: &str = "\
 disklessd - serves boot scripts and plans to diskless nodes, and knows how far each of them is
 
-usage: disklessd serve [--config FILE]
-                           the server
-       disklessd check FILE [--json] [--online]
-                           say what is wrong with a site
+usage: disklessd serve [--config FILE]             the server
+       disklessd init [FOLDER]                     write a site.toml to begin with, and an operators' token
+       disklessd check FILE [--json] [--online]    what is wrong with a site, all of it at once
+       disklessd plan NODE [--config FILE] [--explain|--json] [--secrets]
+                                                   the boot plan of a node, and what of it comes from where
+       disklessd dhcp --format dnsmasq|kea|isc [--config FILE]
+                                                   what the site's DHCP server has to know
        disklessd --help | --version
 
 Exit codes: 0 done, 1 failed, 2 usage.
@@ -25,7 +31,16 @@ Exit codes: 0 done, 1 failed, 2 usage.
 /// A verb: its name, and what it does with its arguments.
 type Verb = (&'static str, fn(&mut Parser) -> Result<(), Failed>);
 
-const VERBS: &[Verb] = &[("serve", serve::main), ("check", check::main)];
+const VERBS: &[Verb] = &[
+    ("serve", serve::main),
+    ("init", init::main),
+    ("check", check::main),
+    ("plan", plan::main),
+    ("dhcp", dhcp::main),
+];
+
+/// The site's file, unless `--config` says another one.
+pub(crate) const CONFIG: &str = "/etc/disklessd/site.toml";
 
 /// A verb failed.
 #[derive(Debug)]

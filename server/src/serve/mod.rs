@@ -10,12 +10,12 @@ pub mod limits;
 pub mod listen;
 pub mod metrics;
 pub mod node;
-pub mod notify;
 pub mod operator;
 pub mod page;
 pub mod peer;
 pub mod reload;
 pub mod run;
+pub mod systemd;
 pub mod who;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -86,10 +86,10 @@ impl App {
 
 /// All of it.
 pub fn router(app: Arc<App>) -> Router {
-    let (site, limits) = (app.site(), app.limits);
+    let limits = app.limits;
     let quick = Router::new()
         .merge(node::routes())
-        .merge(files::routes(&site))
+        .merge(files::routes())
         .merge(health::routes())
         .fallback(node::phone_home)
         .layer(middleware::from_fn_with_state(limits, limits::in_time));

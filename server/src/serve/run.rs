@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::limits::Limits;
-use super::{App, listen, notify, reload, router};
+use super::{App, listen, reload, router, systemd};
 use crate::error::{Error, Result};
 use crate::site::Site;
 use crate::store::Store;
@@ -45,7 +45,7 @@ pub async fn run(path: PathBuf, site: Site) -> Result<()> {
         log::info!(event = "listening", address:% = address; "");
     }
     log::info!(event = "ready", nodes = nodes, version = env!("CARGO_PKG_VERSION"); "");
-    notify::tell(&format!("READY=1\n{status}"));
+    systemd::tell(&format!("READY=1\n{status}"));
 
     listen::serve(listeners, router(Arc::clone(&app)), Arc::clone(&app)).await;
     if let Ok(Err(error)) = watching.await {
@@ -67,7 +67,7 @@ async fn until_signal(
         _ = interrupt.recv() => "SIGINT",
     };
     log::info!(event = "ending", by = by; "");
-    notify::tell("STOPPING=1");
+    systemd::tell("STOPPING=1");
     app.stop();
 }
 

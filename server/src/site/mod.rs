@@ -5,7 +5,7 @@
 //! [`plan`] makes of that what the node's agent gets.
 
 pub mod aside;
-mod cmdline;
+pub(crate) mod cmdline;
 pub mod file;
 pub mod nodeset;
 pub mod plan;
@@ -49,6 +49,8 @@ pub struct Site {
     pub remarks: Vec<Remark>,
     /// The secrets that the file names files of.
     pub secrets: Secrets,
+    /// The files that it was made of, there or not: when one of them changes, so may the site.
+    pub files: Vec<PathBuf>,
     /// Made when it is first asked.
     pub index: Index,
 }
@@ -234,7 +236,8 @@ pub fn read(path: &Path) -> Result<Site> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let file = file.below(folder);
     let aside = Aside::read(&file, folder);
-    Ok(Site { path: path.to_owned(), mode, ..Site::of(file, aside) })
+    let files = std::iter::once(path.to_owned()).chain(aside.files.iter().cloned()).collect();
+    Ok(Site { path: path.to_owned(), mode, files, ..Site::of(file, aside) })
 }
 
 /// The text of a file, and its permissions.

@@ -219,6 +219,8 @@ fn files_beside_it_are_below_its_folder() {
     assert_eq!(site.file.server.files.as_deref(), Some(Path::new("/srv")));
     assert_eq!(site.nodes["n2"].interfaces["eth0"].mac.as_deref(), Some("52:54:00:00:00:02"));
     assert_eq!(site.nodes["n3"].interfaces["eth0"].mac, None);
+    let files: Vec<_> = site.files.iter().map(|file| file.strip_prefix(folder.path()).unwrap()).collect();
+    assert_eq!(files, ["site.toml", "chap", "ethers", "none"].map(Path::new));
     assert_eq!(site.secrets.get("chap"), Ok("hunter2hunter2"));
     assert!(!format!("{site:?}").contains("hunter2"));
     let problems: Vec<_> =
