@@ -1,10 +1,15 @@
 //! The verbs of the command line: one file each, which reads the arguments of its verb itself.
 
+mod asking;
 mod check;
 mod dhcp;
 mod init;
 mod plan;
 mod serve;
+mod set;
+mod status;
+mod timeline;
+mod wait;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -23,8 +28,17 @@ usage: disklessd serve [--config FILE]             the server
                                                    the boot plan of a node, and what of it comes from where
        disklessd dhcp --format dnsmasq|kea|isc [--config FILE]
                                                    what the site's DHCP server has to know
+       disklessd status NODESET... [--long|--json|--watch]
+                                                   how nodes are
+       disklessd wait ipxe|kernel|agent|up|cloudinit NODESET... [--ttl 10m] [--since TIME] [--json]
+                                                   until they have come so far; exit code 3 when the time is over
+       disklessd timeline NODE [--boot NUMBER] [--json]
+                                                   what took how long in a boot
+       disklessd set boot|trap|rescue|local|default NODESET... [--once]
+                                                   what nodes are to do when they ask
        disklessd --help | --version
 
+`disklessd VERB --help` tells more.
 Exit codes: 0 done, 1 failed, 2 usage.
 ";
 
@@ -37,6 +51,10 @@ const VERBS: &[Verb] = &[
     ("check", check::main),
     ("plan", plan::main),
     ("dhcp", dhcp::main),
+    ("status", status::main),
+    ("wait", wait::main),
+    ("timeline", timeline::main),
+    ("set", set::main),
 ];
 
 /// The site's file, unless `--config` says another one.

@@ -44,5 +44,8 @@ pub fn main(args: &mut Parser) -> Result<(), Failed> {
     reload::log_findings(&warnings);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|source| Error::Io { what: "threads".to_owned(), source })?;
-    Ok(runtime.block_on(run::run(path, site))?)
+    let ended = runtime.block_on(run::run(path, site));
+    // A webhook that does not answer is not waited for: what it was told now it is told again.
+    runtime.shutdown_background();
+    Ok(ended?)
 }

@@ -1,14 +1,13 @@
 //! Takes over a changed site without a restart: at once on SIGHUP, and within seconds of a change of its files.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{App, systemd};
@@ -18,7 +17,7 @@ use crate::site::{self, Site};
 use crate::time::Time;
 
 /// The files are looked at so often; one that changed is read when it has not changed for as long.
-pub const EVERY: Duration = Duration::from_secs(2);
+const EVERY: Duration = Duration::from_secs(2);
 
 /// How the last reading of the site's file went.
 #[derive(Debug, Clone, Serialize)]
@@ -121,12 +120,8 @@ fn fixed(old: &Site, new: &Site) -> Vec<&'static str> {
 }
 
 /// Reloads the site in `path` whenever it should, as long as the server runs.
-///
-/// # Errors
-/// SIGHUP cannot be waited for.
-pub async fn watch(app: Arc<App>, path: PathBuf, every: Duration) -> io::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut ticks = interval(every);
+pub async fn watch(app: Arc<App>, path: PathBuf, mut hangup: Signal) {
+    let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut used = stamps(&path, &app.site());
     let mut seen = used.clone();
@@ -143,7 +138,7 @@ pub async fn watch(app: Arc<App>, path: PathBuf, every: Duration) -> io::Result<
                 }
                 log::info!(event = "reload", by = "change"; "");
             }
-            () = app.stopping() => return Ok(()),
+            () = app.stopping() => return,
         }
         let before = stamps(&path, &app.site());
         let reading = tokio::task::spawn_blocking({

@@ -184,14 +184,16 @@ impl Site {
         names.into_iter().flatten().filter_map(|name| self.nodes.get(name))
     }
 
-    /// The names of a node set; `@NAME` is a group of the site, `@*` all of its nodes.
+    /// The names of a node set; `@NAME` is a group of the site, `@*` all of its nodes, and so is `@all` in a site that
+    /// has no group of that name.
     ///
     /// # Errors
     /// As [`nodeset::expand`].
     pub fn expand(&self, text: &str) -> Result<Vec<String>> {
+        let all = || self.nodes.keys().cloned().collect();
         nodeset::expand(text, &|group| match group {
-            "*" => Some(self.nodes.keys().cloned().collect()),
-            name => self.groups.get(name).cloned(),
+            "*" => Some(all()),
+            name => self.groups.get(name).cloned().or_else(|| (name == "all").then(all)),
         })
     }
 }
