@@ -21,7 +21,7 @@ usage: qemu-harness VERB
   list                        the scenarios of this repository
   run [NAME|FOLDER ...|all]   boot them; without a name all
       --list FILE             those named in FILE, one a line
-  demo [NAME]                 boot one (first-boot) and show what the agent says
+  demo [NAME]                 boot one (ipxe-boot) and show what the agent says
   selfcheck [NAME]            boot one (wrong-chap-secret) and look for traces on the host
   bench                       measure beside peers: a table, and target/bench.json
   clean                       remove the cache
@@ -36,7 +36,7 @@ host's own is used. Exit code: 0 all passed, 1 not so, 2 usage.";
 /// Where cargo puts programs: .cargo/config.toml names the target.
 const BUILT: &str = "x86_64-unknown-linux-gnu/release";
 /// The scenario that `demo` boots.
-const DEMO: &str = "first-boot";
+const DEMO: &str = "ipxe-boot";
 /// The scenario that ends soonest, for `selfcheck`.
 const QUICK: &str = "wrong-chap-secret";
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
+use super::network::UEFI_LOADER;
 use super::service::Service;
 use super::{DISKLESSD, NODE};
 use crate::chroot::Root;
@@ -109,6 +110,15 @@ impl<'a> Disklessd<'a> {
     /// An error when it has ended by itself.
     pub fn check(&mut self) -> Result<()> {
         self.service.as_mut().map_or(Ok(()), Service::check)
+    }
+
+    /// What it has dnsmasq told.
+    pub fn dhcp(&self) -> Result<String> {
+        let mut program = self.program("dhcp")?;
+        program
+            .args(["--format", "dnsmasq", "--uefi", UEFI_LOADER, "--config"])
+            .arg(self.inside("site.toml")?);
+        command::output(&mut program, &self.log)
     }
 
     /// What it knows of the node; null where it does not tell.

@@ -7,10 +7,9 @@ use serde_json::{Value, json};
 
 use super::disklessd::Disklessd;
 use super::http::HttpServer;
-use super::network::{Dhcp, Link};
+use super::network::{Dhcp, Link, PLAIN};
 use super::target::{TargetServer, sessions};
 use super::tls::Authority;
-use super::{DISKLESSD, HTTP};
 use crate::chroot::Root;
 use crate::error::{At, Result};
 use crate::recipe::Ready;
@@ -49,7 +48,8 @@ impl<'a> Lab<'a> {
         Disklessd::tidy(folder)
     }
 
-    /// Lays the cable and starts the servers, but for disklessd, which serves the initramfs: that is made later.
+    /// Lays the cable and starts the servers, but for disklessd and what depends on it: it serves the initramfs, which is
+    /// made later.
     pub fn start(
         tools: &'a Root,
         folder: &'a Path,
@@ -59,11 +59,6 @@ impl<'a> Lab<'a> {
     ) -> Result<Lab<'a>> {
         let document = &scenario.document;
         let link = Link::lay(tools, network_log)?;
-        let server = if document.disklessd.is_some() { DISKLESSD } else { HTTP };
-        let dhcp = match document.network.dhcp {
-            true => Some(Dhcp::start(tools, folder, &format!("{server}/boot.ipxe"))?),
-            false => None,
-        };
         let authority = Authority::new()?;
         let trusted = match document.network.tls {
             Some(Tls::Untrusted) => Some(Authority::new()?.pem),
@@ -72,19 +67,36 @@ impl<'a> Lab<'a> {
         };
         let tls = if trusted.is_some() { Some(authority.server()?) } else { None };
         let http = HttpServer::start(scenario, tls, &folder.join("http.log"))?;
-        let mut lab =
-            Lab { tools, folder, ready, scenario, link, dhcp, http, target: None, disklessd: None, trusted };
+        let mut lab = Lab {
+            tools,
+            folder,
+            ready,
+            scenario,
+            link,
+            dhcp: None,
+            http,
+            target: None,
+            disklessd: None,
+            trusted,
+        };
+        if document.network.dhcp && document.disklessd.is_none() {
+            lab.dhcp = Some(Dhcp::start(tools, folder, PLAIN)?);
+        }
         if document.network.iscsi {
             lab.act(Action::TargetStart)?;
         }
         Ok(lab)
     }
 
-    /// The initramfs is there: the site's server can start.
+    /// The initramfs is there: the site's server can start, and DHCP by what it says.
     pub fn serve(&mut self) -> Result<()> {
         let Some(wanted) = &self.scenario.document.disklessd else { return Ok(()) };
         let site = self.scenario.folder.join(&wanted.site);
-        self.disklessd = Some(Disklessd::place(self.tools, self.folder, self.ready, &site)?);
+        let disklessd = Disklessd::place(self.tools, self.folder, self.ready, &site)?;
+        if self.scenario.document.network.dhcp {
+            self.dhcp = Some(Dhcp::start(self.tools, self.folder, &disklessd.dhcp()?)?);
+        }
+        self.disklessd = Some(disklessd);
         if wanted.start { self.act(Action::DisklessdStart) } else { Ok(()) }
     }
 
