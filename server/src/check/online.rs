@@ -65,7 +65,8 @@ fn urls(view: &View<'_>, found: &mut Found) {
     let urls: Vec<&str> = urls.into_iter().collect();
     for (url, answer) in ask_all(&urls, head) {
         if let Err(why) = answer {
-            found.at(shown(url), why);
+            // Some errors quote the URL, which may have an account or a token.
+            found.at(shown(url), why.replace(url, &shown(url)));
         }
     }
 }
@@ -108,6 +109,7 @@ fn connect(host: &str, port: u16) -> Result<(), String> {
         }
         match TcpStream::connect_timeout(&address, left) {
             Ok(_) => return Ok(()),
+            Err(error) if host.parse() == Ok(address.ip()) => why = error.to_string(),
             Err(error) => why = format!("{address}: {error}"),
         }
     }

@@ -1,13 +1,14 @@
-//! Boot plans, as the agent sees them.
+//! Boot plans, as the agent sees them, and boot scripts.
 
 use diskless::error::Code;
 use diskless::input::document::is_hostname;
-use diskless::input::url::is_url;
+use diskless::input::url::{has_account, is_url};
 
 use super::Level::{Error, Warning};
 use super::found::Found;
 use super::image::has_key;
 use super::rule::{Rule, Run};
+use super::secret::secret_words;
 use super::view::{Plan, View};
 use crate::site::aside::SECRET_FILE;
 use crate::site::file::Action;
@@ -21,6 +22,14 @@ pub const RULES: &[Rule] = &[
               names of targets, volumes, units and files can be used, xfs has room.",
         advice: "correct the member in the plan tables; `disklessd plan NODE --explain` shows where each comes from",
         run: Run::Site(refused),
+    },
+    Rule {
+        code: "script-refused",
+        level: Error,
+        doc: "There is a boot script for each node that has an image: its command line fits a script and a kernel, and iPXE \
+              can fetch its URLs.",
+        advice: "correct what is named; docs/ipxe.md shows the scripts",
+        run: Run::Site(script_refused),
     },
     Rule {
         code: "node-image",
@@ -53,6 +62,23 @@ fn told_elsewhere(view: &View<'_>, plan: &Plan<'_>, code: Code) -> bool {
         Code::PlanPortals => unknown_server(),
         Code::PlanReport => !is_url(&file.server.url),
         _ => false,
+    }
+}
+
+fn script_refused(view: &View<'_>, found: &mut Found) {
+    let file = &view.site.file;
+    for plan in view.plans.iter().filter(|plan| plan.script.given == "error") {
+        // Of these, other rules tell.
+        let told = file.images.get(plan.image).is_none_or(|image| {
+            let urls = [&image.kernel, &image.initramfs];
+            urls.iter().any(|url| url.is_empty() || has_account(url))
+                || !secret_words(&image.cmdline).is_empty()
+        });
+        if !told && is_url(&file.server.url) && secret_words(&plan.node.cmdline).is_empty() {
+            let why = plan.script.warning.as_deref().unwrap_or_default();
+            let why = why.strip_prefix(&plan.node.name).and_then(|why| why.strip_prefix(": ")).unwrap_or(why);
+            found.node(&plan.node.name, "boot script", why);
+        }
     }
 }
 

@@ -42,7 +42,8 @@ pub fn main(args: &mut Parser) -> Result<(), Failed> {
     print(&format!(
         "wrote {site} and {token}\n\
          The account that runs the server must be able to read both; nobody else needs {TOKEN}.\n\
-         Next: put the kernel and the initramfs into {files}, change {site}, then\n  \
+         Kernels and initramfs that this server is to serve go into {files}.\n\
+         Next: change {site} to what you have, then\n  \
          disklessd check {site}\n  disklessd serve --config {site}\n",
         site = site.display(),
         token = folder.join(TOKEN).display(),
@@ -59,7 +60,8 @@ fn write(folder: &Path) -> Result<()> {
     };
     for path in [&site, &token] {
         if path.symlink_metadata().is_ok() {
-            return Err(failed(path)(io::ErrorKind::AlreadyExists.into()));
+            let there = "it is there already, and nothing is overwritten";
+            return Err(failed(path)(io::Error::new(io::ErrorKind::AlreadyExists, there)));
         }
     }
     let files = folder.join("files");
@@ -95,7 +97,7 @@ mod tests {
         let folder = folder.path().join("new");
         write(&folder).unwrap();
         let site = site::read(&folder.join("site.toml")).unwrap();
-        assert_eq!(site.remarks, []);
+        assert_eq!(crate::check::check(&site), []);
         assert_eq!(site.nodes.len(), 4);
         for node in site.nodes.values() {
             let plan = render(&site, node, VERSIONS[0]).unwrap();

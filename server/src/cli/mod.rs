@@ -23,11 +23,9 @@ disklessd - serves boot scripts and plans to diskless nodes, and knows how far e
 
 usage: disklessd serve [--config FILE]             the server
        disklessd init [FOLDER]                     write a site.toml to begin with, and an operators' token
-       disklessd check FILE [--json] [--online]    what is wrong with a site, all of it at once
+       disklessd check [FILE] [--json] [--online]  what is wrong with a site, all of it at once
        disklessd plan NODE [--config FILE] [--explain|--json] [--secrets]
                                                    the boot plan of a node, and what of it comes from where
-       disklessd dhcp --format dnsmasq|kea|isc [--config FILE]
-                                                   what the site's DHCP server has to know
        disklessd status NODESET... [--long|--json|--watch]
                                                    how nodes are
        disklessd wait ipxe|kernel|agent|up|cloudinit NODESET... [--ttl 10m] [--since TIME] [--json]
@@ -36,6 +34,8 @@ usage: disklessd serve [--config FILE]             the server
                                                    what took how long in a boot
        disklessd set boot|trap|rescue|local|default NODESET... [--once]
                                                    what nodes are to do when they ask
+       disklessd dhcp --format dnsmasq|kea|isc [--config FILE]
+                                                   what the site's DHCP server has to know
        disklessd --help | --version
 
 `disklessd VERB --help` tells more.
@@ -50,11 +50,11 @@ const VERBS: &[Verb] = &[
     ("init", init::main),
     ("check", check::main),
     ("plan", plan::main),
-    ("dhcp", dhcp::main),
     ("status", status::main),
     ("wait", wait::main),
     ("timeline", timeline::main),
     ("set", set::main),
+    ("dhcp", dhcp::main),
 ];
 
 /// The site's file, unless `--config` says another one.

@@ -87,7 +87,9 @@ pub fn parts(file: &File) -> impl Iterator<Item = &Part> {
         .chain(nodes)
 }
 
-/// The member that names the file of a secret, in the place of `secret`.
+/// The member of a boot plan that is a secret. There are no variables in it: it may have a `${` of its own.
+pub const SECRET: &str = "secret";
+/// The member that names the file of a secret, in the place of [`SECRET`].
 pub const SECRET_FILE: &str = "secret_file";
 
 /// The files of secrets that a table names, at any depth.

@@ -1,6 +1,6 @@
 //! READ: the site's file, `site.toml`: its nodes, what they boot, and the networks between.
 //!
-//! [`file`] is the file as it is written, [`aside`] the files that it names. [`Site`] is what follows from them: every
+//! [`mod@file`] is the file as it is written, [`aside`] the files that it names. [`Site`] is what follows from them: every
 //! node with all that it gets from its profile, its groups and its own entries, the last one that says something wins.
 //! [`plan`] makes of that what the node's agent gets.
 
@@ -112,8 +112,15 @@ pub enum Origin {
     Profile(String),
     /// `[groups.NAME]`
     Group(String),
-    /// `[[nodes]]` with these names
+    /// `[[nodes]]` with these names, as far as they are shown
     Nodes(String),
+}
+
+impl Origin {
+    /// `[[nodes]]` with these names. Every node has this several times, and a list of all nodes may be long.
+    fn nodes(names: &str) -> Origin {
+        Origin::Nodes(nodeset::shortened(names))
+    }
 }
 
 impl fmt::Display for Origin {

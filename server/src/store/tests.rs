@@ -192,6 +192,18 @@ fn calls_find_their_boot() {
 }
 
 #[test]
+fn a_commit_is_on_the_disk() {
+    let (_folder, database) = database();
+    let pragma = |name| {
+        let value = |row: &rusqlite::Row<'_>| row.get::<_, rusqlite::types::Value>(0);
+        database.connection.pragma_query_value(None, name, value).unwrap()
+    };
+    // 2 is FULL: https://www.sqlite.org/pragma.html#pragma_synchronous
+    assert_eq!((pragma("synchronous"), pragma("journal_mode")), (2_i64.into(), "wal".to_owned().into()));
+    assert_eq!(pragma("foreign_keys"), 1_i64.into());
+}
+
+#[test]
 fn late_news_does_not_change_which_boot_is_the_newest() {
     let (_folder, mut database) = database();
     let changes =

@@ -179,3 +179,20 @@ async fn the_page_says_when_it_hears_nothing_and_comes_back() {
     browser.until("document.getElementById('link').textContent === 'live'");
     browser.until("document.querySelector(\"[data-name='ocean3']\").dataset.state === 'kernel'");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_asks_again_when_the_token_became_another_one() {
+    let Some(mut browser) = Browser::start() else {
+        return skipped("the page with an old token", "there is no Chromium");
+    };
+    let served = Served::new("ocean[1-5]", "").await;
+    enter(&mut browser, &served, 5);
+    std::fs::write(served.folder.path().join("token"), "another-one").unwrap();
+    // The stream of events goes on, for it began with the old one; what it tells of is asked for.
+    let heard = Change::Heard { node: "ocean3".to_owned(), at: Time::now(), from: None, call: Call::Kernel };
+    served.app.store.write(vec![heard]).await.unwrap();
+    browser.until("document.getElementById('refusal').textContent.includes('does not know')");
+    assert_eq!(browser.value("sessionStorage.getItem('disklessd-token')"), json!(null));
+    give(&mut browser, "another-one");
+    browser.until("document.querySelector(\"[data-name='ocean3']\")?.dataset.state === 'kernel'");
+}

@@ -23,7 +23,7 @@ pub struct Served {
     pub address: SocketAddr,
     pub app: Arc<App>,
     connections: Option<Runtime>,
-    _folder: TempDir,
+    pub folder: TempDir,
 }
 
 impl Served {
@@ -40,7 +40,7 @@ impl Served {
         let store = Store::open(&folder.path().join("disklessd.db")).unwrap();
         let app = Arc::new(App::new(site, store));
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut served = Served { address, app, connections: None, _folder: folder };
+        let mut served = Served { address, app, connections: None, folder };
         served.start().await;
         served
     }

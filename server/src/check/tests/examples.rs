@@ -132,11 +132,7 @@ pub const EXAMPLES: &[Example] = &[
     edited("server-url-local", "server url", &[(URL, "url = \"http://localhost:32001\"")]),
     edited("server-listen", "server listen", &[("listen = [\"[::]:32001\"]", "listen = []")]),
     edited("server-listen", "server listen", &[("listen = [\"[::]:32001\"]", "listen = [\"198.18.0.2\"]")]),
-    edited(
-        "plans-from",
-        "server plans_from",
-        &[("[server]\n", "[server]\nplans_from = [\"198.18.0.0-9\"]\n")],
-    ),
+    edited("plans-from", "server plans_from", &[("[server]\n", "[server]\nplans_from = [\"198.18.0.1\"]\n")]),
     edited("paths-shape", "server paths.up", &[("[server]\n", "[server]\npaths.up = \"up?x=1\"\n")]),
     edited("paths-collide", "server paths.up", &[("[server]\n", "[server]\npaths.up = \"/v1/up\"\n")]),
     edited(
@@ -150,6 +146,14 @@ pub const EXAMPLES: &[Example] = &[
         &[("[[webhooks]]\n", "[[webhooks]]\nname = \"st2\"\nurl = \"http://h/\"\n[[webhooks]]\n")],
     ),
     edited("webhook-url", "webhook st2", &[("http://198.18.0.5/hook", "198.18.0.5/hook")]),
+    edited(
+        "webhook-trigger",
+        "webhook st2",
+        &[("name = \"st2\"", "name = \"st2\"\ntriggers = [\"diskless.up\"]")],
+    ),
+    edited("webhook-ca", "webhook st2", &[("http://198.18.0.5/hook", "https://198.18.0.5/hook")]),
+    edited("webhook-token", "webhook st2", &[("token_header = \"St2-Api-Key\"\n", "")]),
+    edited("webhook-token", "webhook st2", &[("token_file = \"st2.token\"\n", "")]),
     // name.rs
     edited("node-set", "group rack1", &[("nodes = \"node[1-2]\"", "nodes = \"node[1-\"")]),
     edited("node-set", "group rack1", &[("nodes = \"node[1-2]\"", "nodes = \"@rack2\"")]),
@@ -162,7 +166,8 @@ pub const EXAMPLES: &[Example] = &[
     edited("stranger", "group rack1", &[("nodes = \"node[1-2]\"", "nodes = \"node[1-9]\"")]),
     edited("side-file", "nodes node[1-4] eth0 FOLDER/files", &[(MAC, "ethers = \"files\"")]),
     edited("side-file", "server disk1 chap", &[("secret = \"0123456789abcdef\"", "secret_file = \"chap\"")]),
-    edited("unknown-variable", "profile compute cmdline", &[("selinux=0", "a=${rack}")]),
+    edited("unknown-variable", "profile compute cmdline", &[("selinux=0", "a=${rack}")])
+        .also(&["script-refused"]),
     edited(
         "misplaced",
         "profile compute",
@@ -305,6 +310,12 @@ pub const EXAMPLES: &[Example] = &[
     edited("plan-refused", "node[1-4] plan", &[(SIZE, "plan.overlay.size = \"150%\"")]),
     edited("plan-refused", "node[1-4] plan", &[("plan.luks.uuid", "plan.luks.uid")]),
     edited("plan-refused", "node[1-4] plan", &[("servers = [\"disk1\"]\n", "")]),
+    edited("script-refused", "node[1-4] boot script", &[(CMDLINE, "cmdline = \"a=1 && shell\"")]),
+    edited(
+        "script-refused",
+        "node[1-4] boot script",
+        &[("kernel = \"vmlinuz\"", "kernel = \"tftp://198.18.0.1/k\"")],
+    ),
     edited("node-image", "node[1-4]", &[("image = \"el9\"\n", "")]),
     // storage.rs
     edited("overlay-small", "node[1-4] overlay.size", &[(SIZE, "plan.overlay.size = \"32M\"")]),
@@ -335,7 +346,7 @@ pub const EXAMPLES: &[Example] = &[
         "node[1-4] cmdline",
         &[(CMDLINE, "cmdline = \"inst.repo=http://u:hunter22@198.18.0.1/\"")],
     ),
-    edited("secret-cmdline", "node[1-4] cmdline", &[(CMDLINE, "cmdline = \"x=0123456789abcdef\"")]),
+    edited("secret-script", "node[1-4] boot script", &[(CMDLINE, "cmdline = \"x=0123456789abcdef\"")]),
     edited(
         "secret-cmdline",
         "image el8 cmdline",
@@ -349,6 +360,21 @@ pub const EXAMPLES: &[Example] = &[
         "image el9 kernel",
         &[("kernel = \"vmlinuz\"", "kernel = \"http://u:hunter22@198.18.0.1/vmlinuz\"")],
     ),
+    edited(
+        "secret-script",
+        "node[1-4] boot script",
+        &[("initramfs = \"initramfs.img\"", "initramfs = \"http://198.18.0.1/0123456789abcdef\"")],
+    ),
+    Example {
+        code: "secret-open",
+        edits: &[("secret = \"0123456789abcdef\"", "secret_file = \"chap\"")],
+        disturb: |folder| {
+            fs::write(folder.join("chap"), "0123456789abcdef\n").unwrap();
+            mode(&folder.join("chap"), 0o604);
+        },
+        also: &[],
+        object: "secret_file chap",
+    },
     Example {
         code: "site-readable",
         edits: &[],
@@ -356,12 +382,19 @@ pub const EXAMPLES: &[Example] = &[
         also: &[],
         object: "FOLDER/site.toml",
     },
-    disturbed("token-missing", "server token_file", |folder| {
+    disturbed("file-missing", "server token_file", |folder| {
         fs::remove_file(folder.join("operator.token")).unwrap()
     }),
-    disturbed("token-missing", "webhook st2", |folder| fs::remove_file(folder.join("st2.token")).unwrap()),
-    disturbed("token-open", "server token_file", |folder| mode(&folder.join("operator.token"), 0o644)),
-    disturbed("token-open", "webhook st2", |folder| mode(&folder.join("st2.token"), 0o620)),
+    disturbed("file-missing", "webhook st2 token_file", |folder| {
+        fs::remove_file(folder.join("st2.token")).unwrap()
+    }),
+    edited(
+        "file-missing",
+        "webhook st2 ca_file",
+        &[("http://198.18.0.5/hook\"", "https://198.18.0.5/hook\"\nca_file = \"ca.pem\"")],
+    ),
+    disturbed("secret-open", "server token_file", |folder| mode(&folder.join("operator.token"), 0o644)),
+    disturbed("secret-open", "webhook st2 token_file", |folder| mode(&folder.join("st2.token"), 0o620)),
     disturbed("token-short", "server token_file", |folder| {
         fs::write(folder.join("operator.token"), "secret\n").unwrap()
     }),

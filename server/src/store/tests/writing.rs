@@ -145,6 +145,19 @@ async fn a_database_that_may_not_be_written_refuses_and_is_still_read() {
 }
 
 #[tokio::test]
+async fn another_server_that_hangs_in_a_transaction_is_not_waited_for_without_end() {
+    let (folder, database) = database();
+    database.connection.busy_timeout(std::time::Duration::from_millis(20)).unwrap();
+    let store = Store::of(database).unwrap();
+    let other = rusqlite::Connection::open(folder.path().join("db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = store.write(vec![heard("n1", 1, Call::Kernel)]).await.unwrap_err().to_string();
+    assert!(error.contains("locked"), "{error}");
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(store.write(vec![heard("n1", 1, Call::Kernel)]).await.unwrap(), [Outcome::New(1)]);
+}
+
+#[tokio::test]
 async fn what_waits_when_it_closes_is_written() {
     let held = Held::new();
     held.hold(true);
