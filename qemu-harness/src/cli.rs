@@ -33,8 +33,11 @@ usage: qemu-harness VERB
 The cache is DISKLESS_CACHE, else ~/.cache/diskless. DISKLESS_MIRROR names a Debian mirror; without it the
 host's own is used. Exit code: 0 all passed, 1 not so, 2 usage.";
 
-/// Where cargo puts programs: .cargo/config.toml names the target.
-const BUILT: &str = "x86_64-unknown-linux-gnu/release";
+/// Where cargo puts programs, in a folder by their profile: .cargo/config.toml names the target.
+const BUILT: &str = "x86_64-unknown-linux-gnu";
+/// Packages and their profiles, as `make dist` builds them.
+const AGENT: [&str; 2] = ["diskless", "release"];
+const DISKLESSD: [&str; 2] = ["disklessd", "server"];
 /// The scenario that `demo` boots.
 const DEMO: &str = "ipxe-boot";
 /// The scenario that ends soonest, for `selfcheck`.
@@ -146,11 +149,11 @@ fn start(work: Work, scenarios: Vec<PathBuf>, programs: Programs) -> Result<u8> 
         Some(path) => fs::canonicalize(&path).at("find", &path),
         None => build(&target, package),
     };
-    let agent = program(programs.agent, "diskless")?;
+    let agent = program(programs.agent, AGENT)?;
     let with_server = |folder: &PathBuf| Ok(Scenario::load(folder)?.document.disklessd.is_some());
     let served: Vec<bool> = scenarios.iter().map(with_server).collect::<Result<_>>()?;
     let disklessd = match served.contains(&true) {
-        true => Some(program(programs.disklessd, "disklessd")?),
+        true => Some(program(programs.disklessd, DISKLESSD)?),
         false => None,
     };
     let cache = cache.folder().to_path_buf();
@@ -193,16 +196,16 @@ fn clean() -> Result<u8> {
 
 /// Cargo runs as the caller, never as root through sudo. One package at a time: of two it would give the libraries of
 /// each what only the other wants of them.
-fn build(target: &Path, package: &str) -> Result<PathBuf> {
-    println!("cargo build --release -p {package}");
+fn build(target: &Path, [package, profile]: [&str; 2]) -> Result<PathBuf> {
+    println!("cargo build --profile {profile} -p {package}");
     let mut cargo = cargo();
-    cargo.args(["build", "--release", "-p", package]);
+    cargo.args(["build", "--profile", profile, "-p", package]);
     let program = crate::command::line(&cargo);
     let status = cargo.status().map_err(|source| Error::Start { program, source })?;
     if !status.success() {
         return Err(Error::Host(format!("{package} does not build")));
     }
-    Ok(target.join(BUILT).join(package))
+    Ok(target.join(BUILT).join(profile).join(package))
 }
 
 fn target_folder() -> Result<PathBuf> {
