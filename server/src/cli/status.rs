@@ -137,7 +137,10 @@ fn detail(node: &Node, now: Time) -> Option<String> {
 
 /// A line a node: name, state, for how long, what with.
 pub(super) fn lines(nodes: Among<'_>, now: Time) -> String {
+    let mut nodes: Vec<&Node> = nodes.collect();
+    nodes.sort_by_cached_key(|node| counted(&node.name));
     let rows: Vec<[String; 4]> = nodes
+        .into_iter()
         .map(|node| {
             let since = node.since.map_or_else(|| "-".to_owned(), |since| spoken(now.since(since)));
             let detail = if node.state == State::Silent { None } else { detail(node, now) };
@@ -161,6 +164,21 @@ pub(super) fn lines(nodes: Among<'_>, now: Time) -> String {
     text
 }
 
+/// A name by its parts, so that ocean9 comes before ocean10: what is text, and the number after it.
+fn counted(name: &str) -> Vec<(String, u128)> {
+    let mut parts = Vec::new();
+    let mut rest = name;
+    while !rest.is_empty() {
+        let text = rest.find(|char: char| char.is_ascii_digit()).unwrap_or(rest.len());
+        let (before, after) = rest.split_at(text);
+        let digits = after.find(|char: char| !char.is_ascii_digit()).unwrap_or(after.len());
+        let (number, after) = after.split_at(digits);
+        parts.push((before.to_owned(), number.parse().unwrap_or(0)));
+        rest = after;
+    }
+    parts
+}
+
 /// As the API writes it.
 pub(super) fn word(state: State) -> &'static str {
     match state {
@@ -172,5 +190,17 @@ pub(super) fn word(state: State) -> &'static str {
         State::Silent => "silent",
         State::Up => "up",
         State::Cloudinit => "cloudinit",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_counted() {
+        let mut names = ["n10", "n9", "n", "m2", "n9a", "r2n1", "r1n30", "", "7"];
+        names.sort_by_cached_key(|name| counted(name));
+        assert_eq!(names, ["", "7", "m2", "n", "n9", "n9a", "n10", "r1n30", "r2n1"]);
     }
 }
