@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::command;
 use crate::error::{At, Error, Result};
 
@@ -25,6 +28,12 @@ impl Service {
             .spawn()
             .map_err(|source| Error::Start { program: name.to_owned(), source })?;
         Ok(Service { name, child, log: log.to_path_buf() })
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let id = i32::try_from(self.child.id()).unwrap_or_default();
+        kill(Pid::from_raw(id), signal).at("signal", self.name)
     }
 
     /// An error when it has ended by itself.
