@@ -216,9 +216,15 @@ mod tests {
 
     /// A name server on a port of its own.
     fn name_server(rcode: RCODE) -> SocketAddr {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        // A port that is free for the one may be taken for the other.
+        let (socket, listener) = std::iter::repeat_with(|| UdpSocket::bind("127.0.0.1:0").unwrap())
+            .take(100)
+            .find_map(|udp| {
+                let tcp = std::net::TcpListener::bind(udp.local_addr().unwrap()).ok()?;
+                Some((udp, tcp))
+            })
+            .unwrap();
         let address = socket.local_addr().unwrap();
-        let listener = std::net::TcpListener::bind(address).unwrap();
         std::thread::spawn(move || {
             let mut message = [0u8; 1500];
             while let Ok((length, from)) = socket.recv_from(&mut message) {
