@@ -119,7 +119,10 @@ pub fn inside(request: &Request) -> Result<u8> {
     namespace::tmpfs(&scratch(cache.folder()))?;
     let scenarios: Vec<Scenario> =
         request.scenarios.iter().map(|folder| Scenario::load(folder)).collect::<Result<_>>()?;
-    let supplies = Supplies::plan(&request.repository, &request.agent, &scenarios)?;
+    let mut supplies = Supplies::plan(&request.repository, &request.agent, &scenarios)?;
+    if request.work == Work::Bench {
+        supplies = supplies.with_peers();
+    }
     supplies.announce(&cache);
     let ready = supplies.prepare(&cache)?;
     if request.work == Work::Bench {

@@ -4,6 +4,7 @@
 mod boot;
 mod luks;
 mod row;
+mod server;
 
 use std::fs;
 use std::path::Path;

@@ -13,6 +13,7 @@ pub use console::Seen;
 pub use http::HttpServer;
 pub use machine::Machine;
 pub use network::{Dhcp, Link};
+pub use service::Service;
 pub use target::{TargetServer, sessions};
 pub use tls::Authority;
 

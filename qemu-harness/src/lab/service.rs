@@ -27,6 +27,11 @@ impl Service {
         Ok(Service { name, child, log: log.to_path_buf() })
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// An error when it has ended by itself.
     pub fn check(&mut self) -> Result<()> {
         match self.child.try_wait().at("wait for", self.name)? {

@@ -45,6 +45,8 @@ pub struct Supplies {
     image: Item,
     /// The builder with what dracut's own modules need; only for an initramfs of these.
     stock: Option<Item>,
+    /// Servers to compare with; only for the benchmarks.
+    peers: Option<Item>,
     disks: BTreeMap<Layout, Item>,
     encrypted: BTreeMap<Image, Item>,
     initramfs: BTreeMap<Initramfs, Item>,
@@ -66,6 +68,8 @@ pub struct Sources {
 pub struct Ready {
     /// The root folder with all tools.
     pub builder: PathBuf,
+    /// The root folder with the servers to compare with, if they were asked for.
+    pub peers: Option<PathBuf>,
     /// The kernel image.
     pub kernel: PathBuf,
     initramfs: BTreeMap<Initramfs, PathBuf>,
@@ -174,6 +178,7 @@ impl Supplies {
                 item("stock", "the builder, with what dracut's own modules need", stock, 30, 5, 1000)
             }),
             image: item("image", "the Debian that nodes boot", image, 20, 20, 320),
+            peers: None,
             disks,
             encrypted,
             initramfs,
@@ -181,9 +186,24 @@ impl Supplies {
         })
     }
 
+    /// The same, and what the benchmarks compare with.
+    pub fn with_peers(mut self) -> Supplies {
+        let key = Ingredients::of("peers").key(&self.base.key).text(&roots::peers_recipe()).finish();
+        self.peers = Some(Item {
+            name: "peers".to_owned(),
+            what: "servers to compare with",
+            key,
+            seconds: 20,
+            download_mib: 15,
+            disk_mib: 320,
+        });
+        self
+    }
+
     fn items(&self) -> impl Iterator<Item = &Item> {
         let images = self.disks.values().chain(self.encrypted.values());
-        let roots = [&self.base, &self.builder, &self.image].into_iter().chain(&self.stock);
+        let roots =
+            [&self.base, &self.builder, &self.image].into_iter().chain(&self.stock).chain(&self.peers);
         roots.chain(images).chain(self.initramfs.values())
     }
 
@@ -212,6 +232,10 @@ impl Supplies {
     pub fn prepare(&self, cache: &Cache) -> Result<Ready> {
         let base = make(cache, &self.base, |at| roots::make_base(cache, at))?;
         let builder = make(cache, &self.builder, |at| roots::make_builder(cache, &base, at))?;
+        let peers = match &self.peers {
+            Some(item) => Some(make(cache, item, |at| roots::make_peers(cache, &base, at))?),
+            None => None,
+        };
         let version = kernel_version(&builder)?;
         let image = make(cache, &self.image, |at| roots::make_image(cache, &base, at))?;
         let mut disks = BTreeMap::new();
@@ -239,7 +263,7 @@ impl Supplies {
             initramfs.insert(options, make(cache, item, make_it)?);
         }
         let kernel = builder.join("boot").join(format!("vmlinuz-{version}"));
-        Ok(Ready { builder, kernel, initramfs, images })
+        Ok(Ready { builder, peers, kernel, initramfs, images })
     }
 }
 
