@@ -110,7 +110,7 @@ codes! {
     PlanMultipath "plan-multipath" Config, "the boot plan has multipath settings that cannot be written",
         "correct multipath in the plan";
     PlanReport "plan-report" Config, "the boot plan has a place for reports that is none",
-        "correct report.url in the plan";
+        "correct that URL in the plan";
     PlanVersion "plan-version" Config, "the boot plan has a version that this agent does not know",
         "serve a plan of version 1, or put a newer diskless into the initramfs";
     PlanFetch "plan-fetch" Retry, "the boot plan could not be fetched",

@@ -11,7 +11,8 @@
 //!                  state: how far a node is  <── store: what was heard, durable
 //! ```
 //!
-//! [`site`] reads, [`check`], [`ipxe`], [`dhcp`] and [`state`] decide, all of them pure; [`store`] keeps, [`serve`] talks.
+//! [`site`] reads, [`check`], [`ipxe`], [`dhcp`] and [`state`] decide, all of them pure; [`store`] keeps, [`serve`] talks,
+//! [`metrics`] counts.
 //! What a boot plan may say is the agent's own code, [`diskless::input::document`].
 
 pub mod check;
@@ -19,6 +20,8 @@ pub mod cli;
 pub mod dhcp;
 pub mod error;
 pub mod ipxe;
+pub mod log;
+pub mod metrics;
 pub mod serve;
 pub mod site;
 pub mod state;

@@ -22,6 +22,21 @@ impl Time {
     }
 }
 
+/// A duration as people write it: `90s`, `3m`, `2h`, `1d`; none if it is nothing of these, or zero.
+pub fn duration(text: &str) -> Option<Duration> {
+    let (number, seconds) = match text.char_indices().last()? {
+        (at, 's') => (text.get(..at)?, 1),
+        (at, 'm') => (text.get(..at)?, 60),
+        (at, 'h') => (text.get(..at)?, 60 * 60),
+        (at, 'd') => (text.get(..at)?, 24 * 60 * 60),
+        _ => return None,
+    };
+    // To `str::parse` a plus would be a part of a number.
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    let number: u64 = number.parse().ok().filter(|number| digits && *number > 0)?;
+    number.checked_mul(seconds).map(Duration::from_secs)
+}
+
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&diskless::sys::clock::utc(UNIX_EPOCH + Duration::from_millis(self.0)))
@@ -31,5 +46,30 @@ impl fmt::Display for Time {
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        let cases = [
+            ("90s", Some(90)),
+            ("3m", Some(180)),
+            ("2h", Some(7200)),
+            ("1d", Some(86400)),
+            ("0s", None),
+            ("3", None),
+        ];
+        for (text, seconds) in cases {
+            assert_eq!(duration(text), seconds.map(Duration::from_secs), "{text}");
+        }
+        for text in
+            ["", "m", "+3m", "-3m", "1.5h", "3 m", "99999999999999999999s", "99999999999999999d", "3é"]
+        {
+            assert_eq!(duration(text), None, "{text}");
+        }
     }
 }

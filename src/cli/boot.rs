@@ -39,7 +39,10 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
     }
     run.steps(&plan::until_document(&config, &slot)).map_err(told)?;
     if let Some(document) = slot.get() {
-        let report = document.report.clone().or_else(|| config.report.clone().map(|url| Report { url }));
+        let report = document
+            .report
+            .clone()
+            .or_else(|| config.report.clone().map(|url| Report { url, phone_home: None }));
         if let Some(report) = report {
             run.report_to(&report, document.hostname.as_deref());
         }

@@ -14,5 +14,6 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
     }
     no_more(args)?;
     let sent = up::report(host, up::LIMIT)?;
-    print(&format!("{sent} events reported\n"))
+    let form = if sent.form { ", and cloud-init's form" } else { "" };
+    print(&format!("{} events reported{form}\n", sent.events))
 }

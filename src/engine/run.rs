@@ -90,7 +90,11 @@ impl<'a> Run<'a> {
     pub fn report_to(&mut self, report: &Report, hostname: Option<&str>) {
         let sent = self.reports.send_to(&report.url, &self.host.path(http::CA_FILE), hostname);
         warn(sent);
-        self.report_to = Some(Destination { url: report.url.clone(), hostname: hostname.map(str::to_owned) });
+        self.report_to = Some(Destination {
+            url: report.url.clone(),
+            phone_home: report.phone_home.clone(),
+            hostname: hostname.map(str::to_owned),
+        });
     }
 
     fn tell(&mut self, event: &Event) {
@@ -277,7 +281,7 @@ mod tests {
         let server = Server::start(vec![answer("200 OK", "")]);
         let mut run = Run::start(&host);
         run.steps(&[step("plan", None)]).unwrap();
-        run.report_to(&Report { url: server.url.clone() }, Some("node1"));
+        run.report_to(&Report { url: server.url.clone(), phone_home: None }, Some("node1"));
         run.finish();
         let told: Vec<Record> = server
             .requests()
@@ -298,7 +302,7 @@ mod tests {
         let server = Server::start(vec![Answer::Silence]);
         let started = std::time::Instant::now();
         let mut run = Run::start(&host);
-        run.report_to(&Report { url: server.url.clone() }, None);
+        run.report_to(&Report { url: server.url.clone(), phone_home: None }, None);
         let steps: Vec<Step> = ["a", "b", "c"].map(|name| step(name, None)).into();
         run.steps(&steps).unwrap();
         run.finish();

@@ -121,7 +121,7 @@ const PLACEHOLDERS: &[&str] = &[
 ];
 
 /// The system's UUID, lower case; none if it is none, or one that is not the system's alone.
-fn system_uuid(text: &str) -> Option<String> {
+pub fn system_uuid(text: &str) -> Option<String> {
     let text = text.trim_matches(|c: char| c == '\0' || c.is_whitespace()).to_ascii_lowercase();
     // SMBIOS, section 7.2.1: all 0 is "not present", all F "not set".
     let unset = ['0', 'f'].iter().any(|digit| text.chars().all(|c| c == *digit || c == '-'));

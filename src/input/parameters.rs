@@ -53,7 +53,7 @@ pub fn document(cmdline: &Cmdline) -> Result<Document> {
         luks: luks(cmdline)?,
         overlay: overlay(cmdline)?,
         handover: Default::default(),
-        report: cmdline.last(REPORT).map(|url| Report { url: url.to_owned() }),
+        report: cmdline.last(REPORT).map(|url| Report { url: url.to_owned(), phone_home: None }),
     };
     check::check(&document)
         .map_err(|error| Error::new(Code::Parameter, "kernel command line").because(error))?;

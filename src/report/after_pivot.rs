@@ -28,6 +28,9 @@ const UNIT_TEXT: &str = include_str!("../../systemd-units/diskless-report.servic
 pub struct Destination {
     /// The plan's URL. There may be a token in it.
     pub url: String,
+    /// The plan's URL for cloud-init's form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone_home: Option<String>,
     /// The node's name in the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
@@ -124,8 +127,11 @@ mod tests {
         assert_eq!(Destination::read(&host).unwrap_err().code(), Code::NoReport);
         write(&host, "/proc/self/exe", "agent");
         write(&host, CA_FILE, "ca");
-        let destination =
-            Destination { url: "https://boot/r?token=1".into(), hostname: Some("node1".into()) };
+        let destination = Destination {
+            url: "https://boot/r?token=1".into(),
+            phone_home: Some("http://boot/phone_home/up".into()),
+            hostname: Some("node1".into()),
+        };
         for _ in 0..2 {
             prepare(&host, &destination).unwrap();
             assert_eq!(Destination::read(&host).unwrap(), destination);

@@ -3,6 +3,7 @@
 pub mod after_pivot;
 pub mod console;
 pub mod event;
+pub mod form;
 #[cfg(fuzzing)]
 pub mod fuzz;
 pub mod kernel_log;

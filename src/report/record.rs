@@ -34,9 +34,8 @@ pub enum Kind {
     Up,
 }
 
-/// One event. What it does not have is left out of the JSON.
+/// One event. What it does not have is left out of the JSON; members of a newer version are passed over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Record {
     /// [`VERSION`].
     pub version: String,

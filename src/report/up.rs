@@ -1,41 +1,119 @@
-//! The report from the booted system: what the boot left unsent, and that the node is up.
+//! The report from the booted system: what the boot left unsent, that the node is up, and cloud-init's form.
 
 use std::time::Duration;
 
 use super::after_pivot::Destination;
+use super::form;
 use super::phone_home::{FIRST_WAIT, LONGEST_WAIT, REQUEST_LIMIT, is_refused};
 use super::record::{Kind, Record};
 use super::spool::{self, Spool};
 use crate::engine::host::Host;
 use crate::engine::state::{self, State};
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 use crate::sys::http::{Client, Failure};
 
 /// So long it is tried.
 pub const LIMIT: Duration = Duration::from_secs(90);
 
-/// Sends it, trying for at most `limit`. What cannot be sent stays for the next time. Gives how many events were sent.
+/// What was sent.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// How many events.
+    pub events: usize,
+    /// Whether cloud-init's form was. It is not where the plan has no place for it, and where the image's cloud-init
+    /// sends it.
+    pub form: bool,
+}
+
+/// Sends it, trying for at most `limit`. Events that cannot be sent stay for the next time. The servers of events and of
+/// the form may be two: neither waits for the other.
 ///
 /// # Errors
-/// [`Code::NoReport`]: the boot plan names no server; [`Code::Report`]: the server does not answer, or refuses an event;
-/// [`Code::TlsCa`] and the like for an `https` server that cannot be trusted.
-pub fn report(host: &Host, limit: Duration) -> Result<usize> {
+/// [`Code::NoReport`]: the boot plan names no server; [`Code::Report`]: a server does not answer, or refuses what it
+/// gets; [`Code::TlsCa`] and the like for an `https` server that cannot be trusted.
+pub fn report(host: &Host, limit: Duration) -> Result<Sent> {
     let destination = Destination::read(host)?;
-    let client = Client::new(&destination.url, REQUEST_LIMIT, &Destination::ca(host))?;
     let boot_id = host.boot_id();
     let file = host.path(spool::FILE);
     let mut spool = Spool::read(&file, &boot_id);
+    let hostname = hostname(host, &destination);
     // One that could not be sent the last time says it already.
     if !spool.holds(Kind::Up) {
         let run = State::read(&host.path(state::FILE)).ok().flatten().map_or(1, |state| state.run);
-        spool.push(
-            run,
-            Record { hostname: hostname(host, &destination), ..Record::new(Kind::Up, host.now()) },
-        );
+        spool.push(run, Record { hostname: hostname.clone(), ..Record::new(Kind::Up, host.now()) });
     }
-    let sent = deliver(host, &client, &mut spool, limit);
+    let ca = Destination::ca(host);
+    let mut events = Post::to(&destination.url, Client::new(&destination.url, REQUEST_LIMIT, &ca)?);
+    let form_url = destination.phone_home.as_deref().filter(|_| !form::is_cloud_inits(host));
+    let mut form = match form_url {
+        Some(url) => Some(Post::to(url, Client::new(url, REQUEST_LIMIT, &ca)?)),
+        None => None,
+    };
+    let fields = form::fields(host, hostname.as_deref());
+    let deadline = host.now().saturating_add(limit);
+    let mut wait = FIRST_WAIT;
+    loop {
+        let sent_before = events.sent;
+        while let Some(record) = spool.first().cloned()
+            && events.attempt(|client| client.post_json(&record.json()))
+        {
+            spool.remove(record.seq);
+        }
+        if let Some(form) = form.as_mut().filter(|form| !form.is_over()) {
+            form.attempt(|client| client.post_form(&fields));
+        }
+        let left = deadline.saturating_sub(host.now());
+        if (spool.is_empty() && form.as_ref().is_none_or(Post::is_over)) || left.is_zero() {
+            break;
+        }
+        wait = if events.sent > sent_before { FIRST_WAIT } else { wait };
+        host.wait_for_change(host.around(wait).min(left));
+        wait = wait.saturating_mul(2).min(LONGEST_WAIT);
+    }
     spool.write(&file)?;
-    sent.map_err(|failure| failure.into_error(&destination.url, Code::Report, Code::Report))
+    let sent = Sent { events: events.sent, form: form.as_ref().is_some_and(|form| form.sent > 0) };
+    let mut errors = [Some(events), form].into_iter().flatten().filter_map(Post::into_error);
+    let first = errors.next();
+    errors.for_each(|error| log::warn!("{error}; {}", error.advice()));
+    first.map_or(Ok(sent), Err)
+}
+
+/// Something to post, and what came of it.
+struct Post<'a> {
+    url: &'a str,
+    client: Client,
+    sent: usize,
+    /// The server will never take something: that does not hold up what comes next, and is the error in the end.
+    refused: Option<Failure>,
+    /// The last attempt failed.
+    failed: Option<Failure>,
+}
+
+impl<'a> Post<'a> {
+    fn to(url: &'a str, client: Client) -> Post<'a> {
+        Post { url, client, sent: 0, refused: None, failed: None }
+    }
+
+    /// One attempt. Whether no other is needed: the server has it, or will never take it.
+    fn attempt(&mut self, post: impl FnOnce(&Client) -> Result<(), Failure>) -> bool {
+        self.failed = None;
+        match post(&self.client) {
+            Ok(()) => self.sent += 1,
+            Err(failure) if is_refused(&failure) => self.refused = Some(failure),
+            Err(failure) => self.failed = Some(failure),
+        }
+        self.failed.is_none()
+    }
+
+    /// Whether the one thing there was to post is posted, or refused.
+    fn is_over(&self) -> bool {
+        self.sent > 0 || self.refused.is_some()
+    }
+
+    fn into_error(self) -> Option<Error> {
+        let failure = self.failed.or(self.refused)?;
+        Some(failure.into_error(self.url, Code::Report, Code::Report))
+    }
 }
 
 /// The name the node has now, else that of the plan.
@@ -43,34 +121,6 @@ fn hostname(host: &Host, destination: &Destination) -> Option<String> {
     let name = std::fs::read_to_string(host.path("/proc/sys/kernel/hostname")).unwrap_or_default();
     let name = name.trim();
     if name.is_empty() { destination.hostname.clone() } else { Some(name.to_owned()) }
-}
-
-/// Sends all of `spool`. An event that is refused does not hold up the next, and is the error in the end.
-fn deliver(host: &Host, client: &Client, spool: &mut Spool, limit: Duration) -> Result<usize, Failure> {
-    let deadline = host.now().saturating_add(limit);
-    let mut wait = FIRST_WAIT;
-    let mut sent = 0;
-    let mut refused = None;
-    while let Some(record) = spool.first().cloned() {
-        match client.post_json(&record.json()) {
-            Ok(()) => {
-                sent += 1;
-                wait = FIRST_WAIT;
-            }
-            Err(failure) if is_refused(&failure) => refused = Some(failure),
-            Err(failure) => {
-                let left = deadline.saturating_sub(host.now());
-                if left.is_zero() {
-                    return Err(failure);
-                }
-                host.wait_for_change(host.around(wait).min(left));
-                wait = wait.saturating_mul(2).min(LONGEST_WAIT);
-                continue;
-            }
-        }
-        spool.remove(record.seq);
-    }
-    refused.map_or(Ok(sent), Err)
 }
 
 #[cfg(test)]
@@ -81,12 +131,15 @@ mod tests {
     const BOOT: &str = "b7c2\n";
 
     fn booted(root: &std::path::Path, url: &str) -> Host {
+        booted_with(root, &format!("{{\"url\":\"{url}\"}}"))
+    }
+
+    fn booted_with(root: &std::path::Path, destination: &str) -> Host {
         let host = Host::fake(root);
-        let destination = format!("{{\"url\":\"{url}\"}}");
         let files = [
             ("/proc/sys/kernel/random/boot_id", BOOT),
             ("/proc/sys/kernel/hostname", "node1\n"),
-            (super::super::after_pivot::FILE, &destination),
+            (super::super::after_pivot::FILE, destination),
         ];
         for (path, text) in files {
             std::fs::create_dir_all(host.path(path).parent().unwrap()).unwrap();
@@ -103,7 +156,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let server = Server::start(vec![answer("503 Busy", ""), answer("204 No Content", "")]);
         let host = booted(root.path(), &server.url);
-        assert_eq!(report(&host, LIMIT).unwrap(), 2);
+        assert_eq!(report(&host, LIMIT).unwrap(), Sent { events: 2, form: false });
         let requests = server.requests();
         assert_eq!(requests.len(), 3);
         for (request, says) in requests.iter().skip(1).zip(["\"event\":\"ready\"", "\"event\":\"up\""]) {
@@ -137,5 +190,45 @@ mod tests {
         let error = report(&host, LIMIT).unwrap_err();
         assert!(error.code() == Code::Report && error.to_string().contains("404"), "{error}");
         assert_eq!(host.now(), Duration::ZERO);
+    }
+
+    /// Events to `url`, the form to `phone_home`.
+    fn with_form(root: &std::path::Path, url: &str, phone_home: &str) -> Host {
+        booted_with(root, &format!("{{\"url\":\"{url}\",\"phone_home\":\"{phone_home}\"}}"))
+    }
+
+    #[test]
+    fn the_form_is_sent_whatever_the_events_server_does() {
+        let root = tempfile::tempdir().unwrap();
+        let sensor = Server::start(vec![answer("503 Busy", ""), answer("200 OK", "")]);
+        let host = with_form(root.path(), "http://127.0.0.1:1/", &sensor.url);
+        let error = report(&host, LIMIT).unwrap_err();
+        assert!(error.to_string().contains("127.0.0.1:1/"), "{error}");
+        let requests = sensor.requests();
+        assert_eq!(requests.len(), 2, "again after a failure, and not again after a success");
+        let form = "pub_key_dsa=N%2FA&pub_key_rsa=N%2FA&pub_key_ecdsa=N%2FA&pub_key_ed25519=N%2FA&\
+                    instance_id=node1&hostname=node1&fqdn=N%2FA";
+        assert!(requests.iter().all(|request| request.ends_with(form)), "{requests:?}");
+    }
+
+    #[test]
+    fn a_dead_sensor_holds_no_event_up_and_is_the_error() {
+        let root = tempfile::tempdir().unwrap();
+        let server = Server::start(vec![answer("204 No Content", "")]);
+        let host = with_form(root.path(), &server.url, "http://127.0.0.1:1/home?token=hunter2");
+        let error = report(&host, LIMIT).unwrap_err().to_string();
+        assert!(error.contains("127.0.0.1:1/home") && !error.contains("hunter2"), "{error}");
+        assert_eq!((server.requests().len(), host.now()), (2, LIMIT));
+        assert!(Spool::read(&host.path(spool::FILE), BOOT.trim()).is_empty());
+    }
+
+    #[test]
+    fn what_cloud_init_sends_is_not_sent_twice() {
+        let root = tempfile::tempdir().unwrap();
+        let server = Server::start(vec![answer("200 OK", "")]);
+        let host = with_form(root.path(), &server.url, "http://127.0.0.1:1/");
+        std::fs::create_dir_all(host.path("/run/cloud-init")).unwrap();
+        std::fs::write(host.path("/run/cloud-init/enabled"), "").unwrap();
+        assert_eq!(report(&host, LIMIT).unwrap(), Sent { events: 2, form: false });
     }
 }

@@ -184,6 +184,16 @@ impl Client {
         let response = request.config().max_redirects(0).build().send(body).map_err(Failure::of)?;
         check(&response)
     }
+
+    /// Posts `fields` as a browser posts a form (`application/x-www-form-urlencoded`). Else as [`Client::post_json`].
+    ///
+    /// # Errors
+    /// No answer, or another one than success.
+    pub fn post_form(&self, fields: &[(&str, String)]) -> Result<(), Failure> {
+        let request = self.agent.post(&self.url).config().max_redirects(0).build();
+        let response = request.send_form(fields.iter().map(|(name, value)| (*name, value)));
+        check(&response.map_err(Failure::of)?)
+    }
 }
 
 fn check(response: &ureq::http::Response<Body>) -> Result<(), Failure> {

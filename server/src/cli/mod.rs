@@ -1,5 +1,8 @@
 //! The verbs of the command line: one file each, which reads the arguments of its verb itself.
 
+mod check;
+mod serve;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -10,7 +13,11 @@ use crate::error::Error;
 const HELP: &str = "\
 disklessd - serves boot scripts and plans to diskless nodes, and knows how far each of them is
 
-usage: disklessd --help | --version
+usage: disklessd serve [--config FILE]
+                           the server
+       disklessd check FILE [--json] [--online]
+                           say what is wrong with a site
+       disklessd --help | --version
 
 Exit codes: 0 done, 1 failed, 2 usage.
 ";
@@ -18,7 +25,7 @@ Exit codes: 0 done, 1 failed, 2 usage.
 /// A verb: its name, and what it does with its arguments.
 type Verb = (&'static str, fn(&mut Parser) -> Result<(), Failed>);
 
-const VERBS: &[Verb] = &[];
+const VERBS: &[Verb] = &[("serve", serve::main), ("check", check::main)];
 
 /// A verb failed.
 #[derive(Debug)]

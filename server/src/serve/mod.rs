@@ -1,17 +1,34 @@
 //! TALK: HTTP, with nodes and with people.
+//!
+//! [`run`] is the server's life; [`listen`] takes connections and [`limits`] bounds what they may cost. What is asked is
+//! answered by one file each: [`node`], [`files`], [`operator`], [`metrics`], [`health`], [`page`].
 
 pub mod files;
+pub mod form;
+pub mod health;
+pub mod limits;
+pub mod listen;
 pub mod metrics;
 pub mod node;
+pub mod notify;
 pub mod operator;
 pub mod page;
+pub mod peer;
+pub mod reload;
+pub mod run;
+pub mod who;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Router, middleware};
+use tokio::sync::watch;
 
+use crate::metrics::Metrics;
 use crate::site::Site;
 use crate::store::Store;
+use limits::Limits;
 
 /// What all handlers share. Nothing of it is state: a second server on the same database answers the same.
 pub struct App {
@@ -19,12 +36,30 @@ pub struct App {
     site: RwLock<Arc<Site>>,
     /// The database.
     pub store: Store,
+    /// What this server counts.
+    pub metrics: Metrics,
+    /// What a request may cost.
+    pub limits: Limits,
+    /// How the last reading of the site's file went.
+    pub reloaded: RwLock<reload::Outcome>,
+    /// Whom the log has named lately.
+    pub strangers: peer::Pace,
+    /// Whether the server is about to end.
+    stopping: watch::Sender<bool>,
 }
 
 impl App {
     /// With this site.
     pub fn new(site: Site, store: Store) -> App {
-        App { site: RwLock::new(Arc::new(site)), store }
+        App {
+            reloaded: RwLock::new(reload::Outcome::used(&site)),
+            site: RwLock::new(Arc::new(site)),
+            store,
+            metrics: Metrics::default(),
+            limits: Limits::default(),
+            strangers: peer::Pace::default(),
+            stopping: watch::Sender::new(false),
+        }
     }
 
     /// The site in use.
@@ -36,16 +71,47 @@ impl App {
     pub fn replace(&self, site: Site) {
         *self.site.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(site);
     }
+
+    /// From now on the server ends.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Returns when the server is about to end: whoever waits for something else for long, waits for this too.
+    pub async fn stopping(&self) {
+        // It cannot fail: the sender is in `self`.
+        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
+    }
 }
 
 /// All of it.
 pub fn router(app: Arc<App>) -> Router {
-    let site = app.site();
-    Router::new()
-        .merge(node::routes(&site))
+    let (site, limits) = (app.site(), app.limits);
+    let quick = Router::new()
+        .merge(node::routes())
         .merge(files::routes(&site))
+        .merge(health::routes())
+        .fallback(node::phone_home)
+        .layer(middleware::from_fn_with_state(limits, limits::in_time));
+    // What operators and the page ask may be answered for hours: they end by `App::stopping`.
+    Router::new()
+        .merge(quick)
         .merge(operator::routes())
         .merge(metrics::routes())
         .merge(page::routes())
+        .layer(middleware::from_fn_with_state(limits, limits::guard))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), metrics::count))
         .with_state(app)
+}
+
+/// An answer of one line.
+pub fn line(status: StatusCode, text: &str) -> Response {
+    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+    (status, headers, format!("{text}\n")).into_response()
+}
+
+/// The one answer to whoever asks for what is not there, for a node that the site does not know, or for what is not for
+/// him: they cannot be told apart.
+pub fn not_found() -> Response {
+    line(StatusCode::NOT_FOUND, "not found")
 }

@@ -1,8 +1,11 @@
 //! `site.toml`, as it is written. docs/site.md describes it; unknown members are refused.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fmt;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 /// The whole file.
@@ -25,10 +28,45 @@ pub struct File {
     pub defaults: Layer,
     /// Kinds of nodes.
     pub profiles: BTreeMap<String, Layer>,
-    /// Nodes that have something in common. In the order of their names, the last one wins.
-    pub groups: BTreeMap<String, Group>,
+    /// Nodes that have something in common; in the order of the file, the last one wins.
+    pub groups: IndexMap<String, Group>,
     /// Nodes, by node set; in the order of the file, the last one wins.
     pub nodes: Vec<Nodes>,
+}
+
+impl File {
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// It is not TOML, or has a member that is unknown, missing, or of another type; the message says where.
+    pub fn parse(text: &str) -> Result<File, String> {
+        let read = toml::Deserializer::parse(text).map_err(|error| placed(text, None, &error))?;
+        serde_path_to_error::deserialize(read)
+            .map_err(|error| placed(text, Some(error.path().to_string()), error.inner()))
+    }
+
+    /// The same file with all its paths below `folder`, but those that are absolute.
+    pub fn below(mut self, folder: &Path) -> File {
+        let server = &mut self.server;
+        let mut paths = vec![&mut server.database];
+        paths.extend(server.files.iter_mut().chain(&mut server.token_file));
+        paths.extend(self.webhooks.iter_mut().filter_map(|webhook| webhook.token_file.as_mut()));
+        paths.extend(self.images.values_mut().filter_map(|image| image.disk.as_mut()));
+        let interfaces = self.nodes.iter_mut().flat_map(|nodes| nodes.interfaces.values_mut());
+        paths.extend(interfaces.filter_map(|interface| interface.ethers.as_mut()));
+        for path in paths {
+            *path = folder.join(&path);
+        }
+        self
+    }
+}
+
+/// An error with its line and member. What stands in that line is not quoted: it may be a secret.
+fn placed(text: &str, member: Option<String>, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map(|before| format!("line {}: ", before.matches('\n').count() + 1));
+    let member = member.filter(|member| member != ".").map(|member| format!("{member}: "));
+    format!("{}{}{}", line.unwrap_or_default(), member.unwrap_or_default(), error.message())
 }
 
 /// `[server]`
@@ -47,6 +85,8 @@ pub struct Server {
     pub token_file: Option<PathBuf>,
     /// A node that is on its way and says nothing for so long is silent: `90s`, `3m`.
     pub silent_after: String,
+    /// Networks whose addresses may have boot plans, `10.1.0.0/16`; none: the site's own. An empty list lets everybody.
+    pub plans_from: Option<Vec<String>>,
     /// Where nodes phone home.
     pub paths: Paths,
 }
@@ -60,6 +100,7 @@ impl Default for Server {
             files: None,
             token_file: None,
             silent_after: "3m".to_owned(),
+            plans_from: None,
             paths: Paths::default(),
         }
     }
@@ -173,7 +214,7 @@ pub struct Image {
     /// The image file itself, where this server can read it: only checks look at it.
     pub disk: Option<PathBuf>,
     /// What it puts into the boot plan: `luks`, `overlay`, …
-    pub plan: toml::Table,
+    pub plan: Part,
 }
 
 /// `[servers.NAME]`: an iSCSI server.
@@ -185,45 +226,82 @@ pub struct Storage {
     /// The target of an image is this and the image's name.
     pub target_prefix: String,
     /// What it puts into the boot plan: `iscsi.auth`, …
-    pub plan: toml::Table,
+    pub plan: Part,
 }
 
-/// What defaults, a profile, a group or nodes say. All of it may be left out.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Layer {
+/// Declares what tables of the file are layers. Not by serde's `flatten`: of what is flattened an error has no place in
+/// the file, and no member is refused.
+macro_rules! layers {
+    ($($(#[$doc:meta])* $member:ident: $type:ty,)*) => {
+        /// What defaults, a profile, a group or nodes say. All of it may be left out.
+        #[derive(Debug, Clone, Default, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct Layer { $($(#[$doc])* pub $member: $type,)* }
+
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct GroupTable {
+            nodes: String,
+            $(#[serde(default)] $member: $type,)*
+        }
+
+        impl From<GroupTable> for Group {
+            fn from(table: GroupTable) -> Group {
+                Group { nodes: table.nodes, layer: Layer { $($member: table.$member,)* } }
+            }
+        }
+
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct NodesTable {
+            names: String,
+            uuid: Option<String>,
+            #[serde(default)]
+            interfaces: BTreeMap<String, Interfaces>,
+            $(#[serde(default)] $member: $type,)*
+        }
+
+        impl From<NodesTable> for Nodes {
+            fn from(table: NodesTable) -> Nodes {
+                let NodesTable { names, uuid, interfaces, .. } = table;
+                Nodes { names, uuid, interfaces, layer: Layer { $($member: table.$member,)* } }
+            }
+        }
+    };
+}
+
+layers! {
     /// A key of `[profiles]`; a profile has none.
-    pub profile: Option<String>,
+    profile: Option<String>,
     /// A key of `[images]`.
-    pub image: Option<String>,
+    image: Option<String>,
     /// Keys of `[servers]`.
-    pub servers: Option<Vec<String>>,
+    servers: Option<Vec<String>>,
     /// What nodes do when nobody has said otherwise.
-    pub action: Option<Action>,
+    action: Option<Action>,
     /// Words of the kernel command line: each replaces those of the same name.
-    pub cmdline: Option<String>,
+    cmdline: Option<String>,
     /// Whether `ip=` comes from iPXE's own lease.
-    pub static_ip: Option<bool>,
+    static_ip: Option<bool>,
     /// Of a node, `256G`.
-    pub memory: Option<String>,
-    /// A part of the boot plan; `${node}` and `${image}` are replaced in its strings.
-    pub plan: toml::Table,
+    memory: Option<String>,
+    /// A part of the boot plan.
+    plan: Part,
 }
 
 /// `[groups.NAME]`
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(from = "GroupTable")]
 pub struct Group {
     /// A node set.
     pub nodes: String,
     /// What they have in common.
-    #[serde(flatten)]
     pub layer: Layer,
 }
 
 /// `[[nodes]]`
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(from = "NodesTable")]
 pub struct Nodes {
     /// A node set.
     pub names: String,
@@ -232,17 +310,36 @@ pub struct Nodes {
     /// By name.
     pub interfaces: BTreeMap<String, Interfaces>,
     /// What they have in common.
-    #[serde(flatten)]
     pub layer: Layer,
+}
+
+/// A part of a boot plan, with variables in its strings ([`super::variables`]). It may hold secrets: `Debug` shows no
+/// values.
+#[derive(Clone, Default, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub struct Part(pub toml::Table);
+
+impl Deref for Part {
+    type Target = toml::Table;
+
+    fn deref(&self) -> &toml::Table {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 /// `[nodes.interfaces.NAME]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Interfaces {
-    /// MACs: one, or a file in the format of ethers(5) is named in `ethers`.
+    /// The MACs: one, or as many as there are nodes.
     pub mac: Option<String>,
-    /// A file in the format of ethers(5).
+    /// A file in the format of ethers(5), for nodes without `mac`.
     pub ethers: Option<PathBuf>,
     /// A key of `[links]`.
     pub link: Option<String>,

@@ -3,11 +3,17 @@
 //! What comes first and what comes twice does not matter: of one boot the furthest event counts, by the number that the
 //! node itself gave it.
 
+mod told;
+mod which;
+
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub use told::Told;
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::Form;
+use crate::store::{Form, Node};
 use crate::time::Time;
 
 /// How far a boot is, in the order of a boot.
@@ -86,4 +92,28 @@ pub enum State {
     Up,
     /// [`Stage::Cloudinit`]
     Cloudinit,
+}
+
+/// How `node` is at `now`, when a node that is on its way may be silent for `silent_after`.
+pub fn state(node: &Node, now: Time, silent_after: Duration) -> State {
+    let Some(boot) = &node.boot else { return State::Never };
+    let stage = match boot.stage {
+        _ if boot.failure.is_some() => return State::Failed,
+        Stage::Up => return State::Up,
+        Stage::Cloudinit => return State::Cloudinit,
+        Stage::Ipxe => State::Ipxe,
+        Stage::Kernel => State::Kernel,
+        Stage::Agent => State::Agent,
+    };
+    if now.since(boot.heard) > silent_after && !rests(boot) { State::Silent } else { stage }
+}
+
+/// Whether the boot is where its script was to bring it: nothing more needs to be heard of it.
+fn rests(boot: &Boot) -> bool {
+    match boot.given.as_deref() {
+        Some("local") => true,
+        Some("rescue") => boot.stage >= Stage::Kernel,
+        Some("trap") => boot.stage >= Stage::Agent,
+        _ => false,
+    }
 }

@@ -3,13 +3,19 @@
 //! Everything is written through one trait, [`Write`], by one thread, which makes one transaction of what many callers
 //! brought (group commit); a caller gets its answer when that transaction is on the disk.
 
+mod database;
 mod handle;
+mod read;
+mod row;
+mod write;
+mod writer;
 
 use std::net::IpAddr;
 
 pub use handle::Store;
 
 use diskless::report::record::Record;
+use serde::de::IntoDeserializer;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
@@ -70,7 +76,7 @@ pub enum Call {
 }
 
 /// cloud-init's phone_home form; what it has no value for (`N/A`) is absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Form {
     /// `instance_id`
@@ -115,14 +121,34 @@ pub struct Node {
 }
 
 /// What an operator wants of a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Wanted {
     /// What.
-    pub action: Action,
+    pub action: Wish,
     /// For the next boot only.
     pub once: bool,
     /// Since when.
     pub at: Time,
+}
+
+/// An action, as the database has it: another server of a later version may have written one that this one does not
+/// know. In JSON it is the word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Wish {
+    /// This.
+    Known(Action),
+    /// A word that this server has no meaning for.
+    Unknown(String),
+}
+
+impl Wish {
+    /// The wish that `word` is.
+    pub fn of(word: &str) -> Wish {
+        let action =
+            Action::deserialize(IntoDeserializer::<serde::de::value::Error>::into_deserializer(word));
+        action.map_or_else(|_| Wish::Unknown(word.to_owned()), Wish::Known)
+    }
 }
 
 /// Something that was heard of a node.

@@ -2,7 +2,7 @@
 
 use super::{
     Chap, Document, FileSystem, Handover, Header, Iscsi, KeySource, LEAST_XFS, LONGEST_KEY, Luks, Multipath,
-    Overlay,
+    Overlay, Report,
 };
 use crate::error::{Code, Error, Result};
 use crate::input::facts::is_uuid;
@@ -30,8 +30,15 @@ pub fn check(document: &Document) -> Result<()> {
     overlay(&document.overlay)?;
     handover(&document.handover)?;
     document.multipath.as_ref().map_or(Ok(()), multipath)?;
-    match &document.report {
-        Some(report) if !is_url(&report.url) => broken(Code::PlanReport, "report.url", url::EXPECTED),
+    document.report.as_ref().map_or(Ok(()), report)
+}
+
+fn report(report: &Report) -> Result<()> {
+    if !is_url(&report.url) {
+        return broken(Code::PlanReport, "report.url", url::EXPECTED);
+    }
+    match &report.phone_home {
+        Some(url) if !is_url(url) => broken(Code::PlanReport, "report.phone_home", url::EXPECTED),
         _ => Ok(()),
     }
 }
@@ -236,7 +243,7 @@ fn is_path(path: &str) -> bool {
 }
 
 /// RFC 1123, and the kernel's limit.
-fn is_hostname(name: &str) -> bool {
+pub fn is_hostname(name: &str) -> bool {
     name.len() <= 64
         && name.split('.').all(|label| {
             !label.is_empty()

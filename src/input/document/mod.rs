@@ -7,7 +7,7 @@ mod luks;
 mod multipath;
 mod overlay;
 
-pub use check::is_iscsi_name;
+pub use check::{is_hostname, is_iscsi_name};
 pub use handover::{File, Handover, Mode};
 pub use iscsi::{Algorithm, Chap, Discovery, Iscsi, Mutual};
 pub use luks::{Header, KeySource, LONGEST_KEY, Luks};
@@ -50,8 +50,10 @@ pub struct Document {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// An HTTP(S) URL.
+    /// An HTTP(S) URL: events are posted there.
     pub url: String,
+    /// An HTTP(S) URL: once it is up, the booted system posts cloud-init's phone_home form there.
+    pub phone_home: Option<String>,
 }
 
 impl Document {

@@ -105,6 +105,12 @@ fn faults() -> Vec<(&'static str, Value, Code, &'static str)> {
         ("/multipath", json!({ "defaults": { "a": "b\"c" } }), Code::PlanMultipath, "multipath.defaults.a"),
         ("/multipath", json!({ "blacklist": ["a\nb"] }), Code::PlanMultipath, "multipath.blacklist[0]"),
         ("/report", json!({ "url": "r.example" }), Code::PlanReport, "report.url"),
+        (
+            "/report",
+            json!({ "url": "http://r.example/", "phone_home": "/phone_home" }),
+            Code::PlanReport,
+            "report.phone_home",
+        ),
     ]
 }
 

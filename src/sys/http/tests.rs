@@ -70,6 +70,16 @@ fn headers_and_bodies_are_sent() {
 }
 
 #[test]
+fn forms_are_encoded() {
+    let server = Server::start(vec![answer("200 OK", "")]);
+    let client = Client::new(&server.url, REQUEST_LIMIT, Path::new("/none")).unwrap();
+    client.post_form(&[("key", "a+b/c= d&é\n".into()), ("b", String::new())]).unwrap();
+    let request = &server.requests()[0];
+    assert!(request.contains("content-type: application/x-www-form-urlencoded"), "{request}");
+    assert!(request.ends_with("\n\nkey=a%2Bb%2Fc%3D+d%26%C3%A9%0A&b="), "{request}");
+}
+
+#[test]
 fn the_server_says_when_to_come_back() {
     for (value, expected) in [("7", Some(7)), ("x", None), ("Wed, 21 Oct 2026 07:28:00 GMT", None)] {
         let text = format!("HTTP/1.1 503 Busy\r\nRetry-After: {value}\r\nContent-Length: 0\r\n\r\n");

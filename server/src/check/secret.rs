@@ -1,0 +1,211 @@
+//! Secrets: none where everybody can read it. No message quotes one.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use diskless::input::cmdline::Cmdline;
+use diskless::input::netroot::Netroot;
+use diskless::input::secret::Secret;
+use diskless::input::url::has_account;
+use serde_json::Value;
+
+use super::Level::{Error, Warning};
+use super::found::Found;
+use super::rule::{Rule, Run};
+use super::view::View;
+use crate::site::Site;
+use crate::site::aside::parts;
+
+/// Words of the kernel command line that are for secrets: dracut.cmdline(7), systemd.system-credentials(7).
+const SECRET_WORDS: &[&str] =
+    &["rd.iscsi.password", "rd.iscsi.in.password", "systemd.set_credential", "systemd.set_credential_binary"];
+/// A shorter secret is found by chance in any text.
+const TELLING: usize = 6;
+/// Of an operators' token: 128 bits as hexadecimal digits.
+const SHORTEST_TOKEN: usize = 32;
+/// No token is longer, so no more of its file is read.
+const LONGEST_TOKEN: u64 = 4096;
+
+pub const RULES: &[Rule] = &[
+    Rule {
+        code: "secret-cmdline",
+        level: Error,
+        doc: "No secret is on a kernel command line, and so in an iPXE script: no word that is for one, no account in a \
+              URL or in `netroot=`, and no CHAP secret of the node's plan.",
+        advice: "put it into the boot plan; on the command line every process of the node can read it",
+        run: Run::Site(cmdline),
+    },
+    Rule {
+        code: "secret-url",
+        level: Error,
+        doc: "No account is in a URL that gets into an iPXE script: of this server, a kernel, an initramfs.",
+        advice: "take the account out of the URL, and let nodes fetch the file without",
+        run: Run::Site(urls),
+    },
+    Rule {
+        code: "site-readable",
+        level: Warning,
+        doc: "A site's file with secrets in it can be read by its owner and group alone.",
+        advice: "`chmod o-rwx` it, or put each secret into a file of its own (`secret_file`)",
+        run: Run::Site(site_readable),
+    },
+    Rule {
+        code: "token-missing",
+        level: Error,
+        doc: "The token files of the server and of webhooks can be read.",
+        advice: "write it (`disklessd init` shows how), and let this server's user or group read it",
+        run: Run::Files(token_missing),
+    },
+    Rule {
+        code: "token-open",
+        level: Error,
+        doc: "A token file can be read by its owner and group alone, and written by its owner alone.",
+        advice: "`chmod 0640` it: who has the operators' token commands all nodes",
+        run: Run::Files(token_open),
+    },
+    Rule {
+        code: "token-short",
+        level: Error,
+        doc: "The operators' token is one word of at least 32 characters.",
+        advice: "make one nobody can guess: `openssl rand -hex 32`",
+        run: Run::Files(token_short),
+    },
+];
+
+fn cmdline(view: &View<'_>, found: &mut Found) {
+    for node in view.site.nodes.values() {
+        for word in secret_words(&node.cmdline) {
+            found.node(&node.name, "cmdline", word);
+        }
+    }
+    for (name, image) in &view.site.file.images {
+        if !view.plans.iter().any(|plan| plan.image == name) {
+            for word in secret_words(&image.cmdline) {
+                found.at(format!("image {name} cmdline"), word);
+            }
+        }
+    }
+    for plan in &view.plans {
+        let mut secrets = BTreeSet::new();
+        collect(&plan.document, &mut secrets);
+        if secrets.iter().any(|secret| secret.len() >= TELLING && plan.node.cmdline.contains(secret)) {
+            found.node(&plan.node.name, "cmdline", "a secret of its boot plan is in it");
+        }
+    }
+}
+
+/// What is wrong with a command line, each thing once.
+fn secret_words(text: &str) -> BTreeSet<String> {
+    let cmdline = Cmdline::parse(text);
+    let words = SECRET_WORDS.iter().filter(|word| cmdline.all(word).next().is_some());
+    let mut wrong: BTreeSet<String> = words.map(|word| format!("{word}= is in it")).collect();
+    let keys: BTreeSet<&str> = cmdline.keys().collect();
+    for key in keys {
+        let account = |value: &str| match value.strip_prefix("iscsi:") {
+            // One with a typing error may have an account, too.
+            Some(disk) => Netroot::parse(disk).map_or(disk.contains('@'), |disk| disk.auth.is_some()),
+            None => value.split(',').any(has_account),
+        };
+        if cmdline.all(key).any(account) {
+            wrong.insert(format!("{key}= has an account in it"));
+        }
+    }
+    wrong
+}
+
+/// All members called `secret`, wherever they are.
+fn collect<'a>(value: &'a Value, secrets: &mut BTreeSet<&'a str>) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                match value {
+                    Value::String(secret) if name == "secret" => {
+                        secrets.insert(secret);
+                    }
+                    other => collect(other, secrets),
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect(value, secrets)),
+        _ => (),
+    }
+}
+
+fn urls(view: &View<'_>, found: &mut Found) {
+    let images = view.site.file.images.iter().flat_map(|(name, image)| {
+        [
+            (format!("image {name} kernel"), &image.kernel),
+            (format!("image {name} initramfs"), &image.initramfs),
+        ]
+    });
+    let own = std::iter::once(("server url".to_owned(), &view.site.file.server.url));
+    for (object, _) in own.chain(images).filter(|(_, url)| has_account(url)) {
+        found.at(object, "has an account in it");
+    }
+}
+
+/// Whether a secret stands in a table itself, at any depth.
+fn holds_secret(table: &toml::Table) -> bool {
+    let value = |value: &toml::Value| match value {
+        toml::Value::Table(table) => holds_secret(table),
+        toml::Value::Array(values) => values.iter().filter_map(toml::Value::as_table).any(holds_secret),
+        _ => false,
+    };
+    table.iter().any(|(key, inner)| (key == "secret" && inner.is_str()) || value(inner))
+}
+
+fn site_readable(view: &View<'_>, found: &mut Found) {
+    let Site { path, mode, file, .. } = view.site;
+    if mode & 0o004 != 0 && parts(file).any(|part| holds_secret(part)) {
+        found.at(path.display().to_string(), format!("has secrets in it, and the permissions {mode:04o}"));
+    }
+}
+
+/// The token files: what they are for, and where they are.
+fn tokens<'a>(view: &View<'a>) -> impl Iterator<Item = (String, &'a Path)> {
+    let file = &view.site.file;
+    let own = file.server.token_file.iter().map(|path| ("server token_file".to_owned(), path.as_path()));
+    let webhooks = file
+        .webhooks
+        .iter()
+        .filter_map(|webhook| Some((format!("webhook {}", webhook.name), webhook.token_file.as_deref()?)));
+    own.chain(webhooks)
+}
+
+fn token_missing(view: &View<'_>, found: &mut Found) {
+    for (object, path) in tokens(view) {
+        if let Err(error) = std::fs::File::open(path) {
+            found.at(object, format!("{}: {error}", path.display()));
+        }
+    }
+}
+
+fn token_open(view: &View<'_>, found: &mut Found) {
+    for (object, path) in tokens(view) {
+        if let Ok(metadata) = std::fs::metadata(path)
+            && metadata.mode() & 0o027 != 0
+        {
+            let message = format!("{} has the permissions {:04o}", path.display(), metadata.mode() & 0o7777);
+            found.at(object, message);
+        }
+    }
+}
+
+fn token_short(view: &View<'_>, found: &mut Found) {
+    let Some(path) = &view.site.file.server.token_file else { return };
+    let Ok(token) = read_token(path) else { return };
+    let token = token.expose().trim_ascii();
+    if token.len() < SHORTEST_TOKEN || !token.iter().all(u8::is_ascii_graphic) {
+        let message = format!("{}: not one word of {SHORTEST_TOKEN} characters or more", path.display());
+        found.at("server token_file", message);
+    }
+}
+
+/// Wiped when dropped.
+fn read_token(path: &Path) -> std::io::Result<Secret> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(LONGEST_TOKEN).read_to_end(&mut bytes)?;
+    Ok(Secret::new(bytes))
+}

@@ -1,1 +1,0 @@
-//! Folded node sets, `ocean[1-16,20],admin1`, as ClusterShell writes them.

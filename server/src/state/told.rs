@@ -1,0 +1,183 @@
+//! What counts of all that was heard of one boot.
+
+use std::collections::BTreeMap;
+
+use diskless::report::record::{Kind, Record};
+use serde::{Deserialize, Serialize};
+
+use super::{Boot, Failure, Stage};
+use crate::store::{Call, Form};
+use crate::time::Time;
+
+/// What counts of all that was heard of one boot; the database keeps it beside the calls themselves, so that nobody has
+/// to read all of them to say how a node is.
+///
+/// The order in which calls are heard, and that some are heard twice, makes no difference: every member is an earliest, a
+/// latest or a furthest. Times are in milliseconds since 1970, as in [`Time`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    began: u64,
+    heard: u64,
+    reached: BTreeMap<Stage, u64>,
+    furthest: Option<Furthest>,
+    given: Option<Given>,
+    /// When the booted system last sent a form, of either kind.
+    formed: Option<u64>,
+    form: Option<Sent>,
+}
+
+/// The agent's furthest event that is not a mere warning.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Furthest {
+    seq: u64,
+    at: u64,
+    step: Option<String>,
+    waiting: Option<String>,
+    failure: Option<Failure>,
+}
+
+/// What iPXE was given; the latest is the greatest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Given {
+    at: u64,
+    what: String,
+}
+
+/// A form; the greatest is cloud-init's latest, for it knows more than ours.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Sent {
+    cloudinit: bool,
+    at: u64,
+    form: Form,
+}
+
+impl Told {
+    /// `call` is the first that was heard of the boot.
+    pub fn first(at: Time, call: &Call) -> Told {
+        let mut told = Told {
+            began: at.0,
+            heard: at.0,
+            reached: BTreeMap::new(),
+            furthest: None,
+            given: None,
+            formed: None,
+            form: None,
+        };
+        told.hear(at, call);
+        told
+    }
+
+    /// And then `call` was heard.
+    pub fn hear(&mut self, Time(at): Time, call: &Call) {
+        self.began = self.began.min(at);
+        self.heard = self.heard.max(at);
+        let reached = self.reached.entry(stage(call)).or_insert(at);
+        *reached = at.min(*reached);
+        match call {
+            Call::Ipxe { given: Some(what) } => {
+                self.given = self.given.take().max(Some(Given { at, what: what.clone() }));
+            }
+            Call::Event(record) if record.event != Kind::Warning => {
+                if self.furthest.as_ref().is_none_or(|furthest| furthest.seq < record.seq) {
+                    self.furthest = Some(Furthest::of(at, record));
+                }
+            }
+            Call::Up(form) | Call::Cloudinit(form) => {
+                let cloudinit = matches!(call, Call::Cloudinit(_));
+                self.formed = self.formed.max(Some(at));
+                self.form = self.form.take().max(Some(Sent { cloudinit, at, form: form.clone() }));
+            }
+            Call::Ipxe { given: None } | Call::Kernel | Call::Event(_) => {}
+        }
+    }
+
+    /// The furthest stage.
+    pub fn stage(&self) -> Stage {
+        self.reached.keys().next_back().copied().unwrap_or(Stage::Ipxe)
+    }
+
+    /// When something was last heard.
+    pub fn heard(&self) -> Time {
+        Time(self.heard)
+    }
+
+    /// Whether the booted system's last form says the same.
+    pub(super) fn said(&self, call: &Call) -> Option<Time> {
+        let sent = self.form.as_ref()?;
+        let same = match call {
+            Call::Up(form) => !sent.cloudinit && *form == sent.form,
+            Call::Cloudinit(form) => sent.cloudinit && *form == sent.form,
+            Call::Ipxe { .. } | Call::Kernel | Call::Event(_) => false,
+        };
+        same.then_some(Time(sent.at))
+    }
+
+    /// As others see it.
+    pub fn boot(self, number: u64, boot_id: Option<String>) -> Boot {
+        let stage = self.stage();
+        let (step, waiting, failure) = match self.furthest {
+            // The agent's failures are all before the pivot: a system that sends a form afterwards has come past them.
+            Some(last) => (
+                last.step,
+                last.waiting,
+                last.failure.filter(|_| self.formed.is_none_or(|form| form < last.at)),
+            ),
+            None => (None, None, None),
+        };
+        let given = self.given.map(|given| given.what);
+        let refused = stage == Stage::Ipxe && given.as_deref() == Some("error");
+        Boot {
+            number,
+            boot_id,
+            began: Time(self.began),
+            heard: Time(self.heard),
+            stage,
+            reached: self.reached.into_iter().map(|(stage, at)| (stage, Time(at))).collect(),
+            step,
+            waiting,
+            failure: failure.or_else(|| refused.then(no_script)),
+            given,
+            form: self.form.map(|sent| sent.form),
+        }
+    }
+}
+
+impl Furthest {
+    fn of(at: u64, record: &Record) -> Furthest {
+        let text = |member: &Option<String>| member.clone().unwrap_or_default();
+        Furthest {
+            seq: record.seq,
+            at,
+            step: record.step.clone(),
+            waiting: (record.event == Kind::Waiting).then(|| text(&record.detail)),
+            failure: (record.event == Kind::Failed).then(|| Failure {
+                step: record.step.clone(),
+                code: text(&record.code),
+                message: text(&record.message),
+                advice: text(&record.advice),
+            }),
+        }
+    }
+}
+
+/// The stage that a call is the sign of; no other call is.
+fn stage(call: &Call) -> Stage {
+    match call {
+        Call::Ipxe { .. } => Stage::Ipxe,
+        Call::Kernel => Stage::Kernel,
+        Call::Event(record) if record.event == Kind::Up => Stage::Up,
+        Call::Event(_) => Stage::Agent,
+        Call::Up(_) => Stage::Up,
+        Call::Cloudinit(_) => Stage::Cloudinit,
+    }
+}
+
+/// iPXE got a script that shows an error: the node goes no further.
+fn no_script() -> Failure {
+    Failure {
+        step: Some("ipxe".to_owned()),
+        code: "no-script".to_owned(),
+        message: "the server has no boot script for it; the reason is on its console".to_owned(),
+        advice: "see the server's log, and `disklessd check`".to_owned(),
+    }
+}

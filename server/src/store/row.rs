@@ -1,0 +1,77 @@
+//! Calls, boots and nodes as rows.
+
+use diskless::report::record::Record;
+use rusqlite::types::Type;
+use rusqlite::{Error, Row};
+use serde::de::DeserializeOwned;
+
+use super::{Call, Heard, Node, Wanted, Wish};
+use crate::state::{Boot, Told};
+use crate::time::Time;
+
+/// The columns of [`heard`].
+pub(super) const HEARD: &str = "event.id, boot.node, event.boot, event.at, event.sender, event.kind, event.body FROM event JOIN boot ON number = boot";
+/// The columns of [`boot`].
+pub(super) const BOOT: &str = "number, boot_id, told FROM boot";
+/// The columns of [`node`].
+pub(super) const NODE: &str = "number, boot_id, told, name, changed, wanted, wanted_once, wanted_at \
+    FROM node LEFT JOIN boot ON number = newest";
+
+/// The columns `kind` and `body` of a call.
+pub(super) fn columns(call: &Call) -> rusqlite::Result<(&'static str, String)> {
+    let (kind, body) = match call {
+        Call::Ipxe { given } => ("ipxe", serde_json::to_string(given)),
+        Call::Kernel => ("kernel", Ok("null".to_owned())),
+        Call::Event(record) => ("event", serde_json::to_string(record)),
+        Call::Up(form) => ("up", serde_json::to_string(form)),
+        Call::Cloudinit(form) => ("cloudinit", serde_json::to_string(form)),
+    };
+    Ok((kind, body.map_err(|error| Error::ToSqlConversionFailure(Box::new(error)))?))
+}
+
+fn call(kind: &str, body: &str) -> Option<Call> {
+    match kind {
+        "ipxe" => Some(Call::Ipxe { given: serde_json::from_str(body).ok()? }),
+        "kernel" => Some(Call::Kernel),
+        "event" => Some(Call::Event(Box::new(serde_json::from_str::<Record>(body).ok()?))),
+        "up" => Some(Call::Up(serde_json::from_str(body).ok()?)),
+        "cloudinit" => Some(Call::Cloudinit(serde_json::from_str(body).ok()?)),
+        _ => None,
+    }
+}
+
+/// None: a server of a later version wrote it, and this one does not know what it means.
+pub(super) fn heard(row: &Row<'_>) -> rusqlite::Result<Option<Heard>> {
+    let (kind, body): (String, String) = (row.get(5)?, row.get(6)?);
+    let Some(call) = call(&kind, &body) else { return Ok(None) };
+    let sender: Option<String> = row.get(4)?;
+    Ok(Some(Heard {
+        id: row.get(0)?,
+        node: row.get(1)?,
+        boot: row.get(2)?,
+        at: Time(row.get(3)?),
+        from: sender.and_then(|sender| sender.parse().ok()),
+        call,
+    }))
+}
+
+pub(super) fn boot(row: &Row<'_>) -> rusqlite::Result<Boot> {
+    Ok(json::<Told>(row, 2)?.boot(row.get(0)?, row.get(1)?))
+}
+
+pub(super) fn node(row: &Row<'_>) -> rusqlite::Result<Node> {
+    let known = row.get::<_, Option<u64>>(0)?.is_some();
+    let wanted = match row.get::<_, Option<String>>(5)? {
+        Some(word) => Some(Wanted { action: Wish::of(&word), once: row.get(6)?, at: Time(row.get(7)?) }),
+        None => None,
+    };
+    let boot = if known { Some(boot(row)?) } else { None };
+    Ok(Node { name: row.get(3)?, boot, wanted, changed: row.get(4)? })
+}
+
+/// A column that holds JSON.
+pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text)
+        .map_err(|error| Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))
+}
