@@ -2,6 +2,7 @@
 //! node must be in the state that its own words mean, and nothing that was acknowledged may be lost.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -71,8 +72,8 @@ pub fn run(tools: &Root, server: &Path, folder: &Path) -> Result<()> {
     }
     peak = running.as_ref().and_then(Server::peak).unwrap_or_default().max(peak);
     let mut acknowledged = acknowledged.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    check_states()?;
-    check_events(&acknowledged.events)?;
+    let last = check_states()?;
+    check_events(&acknowledged.events, last)?;
     acknowledged.took.sort_unstable();
     let p99 = acknowledged.took.get(acknowledged.took.len() * 99 / 100).copied().unwrap_or_default();
     println!(
@@ -149,8 +150,8 @@ fn ask(path: &str) -> Result<Value> {
     serde_json::from_str(&text).map_err(|why| Error::Host(format!("{url}: {why}")))
 }
 
-/// Every node is in the state that its words mean.
-fn check_states() -> Result<()> {
+/// Every node is in the state that its words mean; gives the id of the last event.
+fn check_states() -> Result<u64> {
     let answer = ask("/v1/nodes")?;
     let nodes = answer.get("nodes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let text = |node: &Value, member: &str| node.get(member).and_then(Value::as_str).map(ToOwned::to_owned);
@@ -167,10 +168,39 @@ fn check_states() -> Result<()> {
             )));
         }
     }
-    Ok(())
+    answer
+        .get("last")
+        .and_then(Value::as_u64)
+        .ok_or_else(|| Error::Host("/v1/nodes: no id of the last event".into()))
 }
 
-/// Every event that was acknowledged is there.
-fn check_events(_acknowledged: &BTreeSet<(String, u64)>) -> Result<()> {
-    Ok(())
+/// Every event that was acknowledged is there; `last` is the id of the last one.
+fn check_events(acknowledged: &BTreeSet<(String, u64)>, last: u64) -> Result<()> {
+    let url = format!("{URL}/v1/events?after=0");
+    let wrong = |why: &dyn std::fmt::Display| Error::Host(format!("{url}: {why}"));
+    let mut answer = ureq::get(&url)
+        .config()
+        .timeout_global(Some(PATIENCE))
+        .build()
+        .header("Authorization", format!("Bearer {TOKEN}"))
+        .call()
+        .map_err(|why| wrong(&why))?;
+    let mut kept = BTreeSet::new();
+    for line in BufReader::new(answer.body_mut().as_reader()).lines() {
+        let line = line.map_err(|why| wrong(&why))?;
+        let Some(data) = line.strip_prefix("data:") else { continue };
+        let data: Value = serde_json::from_str(data).map_err(|why| wrong(&why))?;
+        let text = data.pointer("/event/boot_id").and_then(Value::as_str);
+        let number = data.pointer("/event/seq").and_then(Value::as_u64);
+        kept.extend(text.map(ToOwned::to_owned).zip(number));
+        if data.get("id").and_then(Value::as_u64) == Some(last) {
+            break;
+        }
+    }
+    match acknowledged.difference(&kept).next() {
+        None => Ok(()),
+        Some((boot, seq)) => {
+            Err(Error::Host(format!("event {seq} of boot {boot} was acknowledged and is lost")))
+        }
+    }
 }
