@@ -13,9 +13,10 @@ bench: ## measure diskless beside its peers, in one run: a table, and target/ben
 	@.ci/deps && $(harness) bench
 fuzz: ## random bytes for the parsers: make fuzz T="gpt dns" SECONDS=60
 	@.ci/deps && fuzz/run -max_total_time=$(or $(SECONDS),60) $(T)
-dist: ## the static agent, as target/dist/diskless
-	@.ci/deps && cargo build --release -p diskless
-	@install -D target/x86_64-unknown-linux-gnu/release/diskless target/dist/diskless && file target/dist/diskless
+dist: ## the static agent and its server, as target/dist/diskless and target/dist/disklessd
+	@.ci/deps && cargo build --release -p diskless && cargo build --profile server -p disklessd
+	@install -D -t target/dist target/x86_64-unknown-linux-gnu/release/diskless target/x86_64-unknown-linux-gnu/server/disklessd
+	@file target/dist/diskless target/dist/disklessd
 initramfs: ## for a site's image, as root: make initramfs ROOT=/path/to/its/root [KVER=...] [OUT=target/initramfs.img]
 	@.ci/deps && cargo build --release -p diskless
 	@dracut-module/build target/x86_64-unknown-linux-gnu/release/diskless "$(ROOT)" "$(KVER)" "$(OUT)"

@@ -44,6 +44,14 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// A node that the site's file does not have.
+    #[error("there is no node {node:?} in {}", path.display())]
+    NoNode {
+        /// Which node.
+        node: String,
+        /// In which file.
+        path: PathBuf,
+    },
     /// A server that was asked, by a verb or by a check.
     #[error("{url}: {message}")]
     Http {

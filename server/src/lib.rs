@@ -17,6 +17,7 @@
 
 pub mod check;
 pub mod cli;
+pub mod client;
 pub mod dhcp;
 pub mod error;
 pub mod ipxe;

@@ -1,9 +1,12 @@
 //! Points in time, as they are stored and shown.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::{Serialize, Serializer};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Milliseconds since 1970, by this server's clock. As text and in JSON: `2026-01-31T08:00:01Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
@@ -49,9 +52,46 @@ impl Serialize for Time {
     }
 }
 
+impl FromStr for Time {
+    type Err = humantime::TimestampError;
+
+    /// As RFC 3339 writes it, in UTC.
+    fn from_str(text: &str) -> Result<Time, Self::Err> {
+        let since = humantime::parse_rfc3339(text)?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Time {
+    fn schema_name() -> Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": "date-time", "examples": ["2026-01-31T08:00:01Z"]})
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_read_as_it_is_written() {
+        let time = Time(1_769_846_401_000);
+        assert_eq!(time.to_string(), "2026-01-31T08:00:01Z");
+        assert_eq!(time.to_string().parse(), Ok(time));
+        for wrong in ["", "now", "2026-01-31", "2026-01-31T08:00:01", "2026-13-31T08:00:01Z"] {
+            assert!(wrong.parse::<Time>().is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn durations() {
@@ -70,6 +110,13 @@ mod tests {
             ["", "m", "+3m", "-3m", "1.5h", "3 m", "99999999999999999999s", "99999999999999999d", "3é"]
         {
             assert_eq!(duration(text), None, "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_time_or_none(text: String, near in "[0-9T:.Z-]{0,40}") {
+            let _ = (text.parse::<Time>(), near.parse::<Time>(), duration(&text), duration(&near));
         }
     }
 }

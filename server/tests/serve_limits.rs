@@ -205,3 +205,35 @@ fn a_defect_is_one_bad_answer() {
     assert_eq!((status, text.as_str()), (503, "that took too long: try again\n"));
     server.serves_others();
 }
+
+/// To bring it up to date: `UPDATE_DOCS=1 cargo test -p disklessd --test serve_limits`.
+#[test]
+fn the_manual_has_the_bounds() {
+    let limits = Limits::default();
+    let seconds = |time: Duration| format!("{} s", time.as_secs());
+    let rows = [
+        ("connections", limits.connections.to_string()),
+        ("connections from one address", limits.connections_of_peer.to_string()),
+        ("bytes of a request's head", limits.head_bytes.to_string()),
+        ("header fields", limits.fields.to_string()),
+        ("bytes of a URL", limits.url_bytes.to_string()),
+        ("bytes of a body", limits.body_bytes.to_string()),
+        ("until the head of the first or the next request is there", seconds(limits.head_time)),
+        ("until its body is there", seconds(limits.body_time)),
+        ("until a node has its answer", seconds(limits.answer_time)),
+        ("a peer takes nothing of its answer", seconds(limits.stall)),
+        ("for requests that are under way when the server ends", seconds(limits.drain)),
+    ];
+    let rows: String = rows.iter().map(|(what, most)| format!("| {what} | {most} |\n")).collect();
+    let generated = format!("\n| what | at most |\n| --- | --- |\n{rows}\n");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/disklessd.8.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (begin, end) = ("<!-- generated from the code -->\n", "<!-- end of what is generated -->\n");
+    let (before, rest) = text.split_once(begin).unwrap();
+    let (written, after) = rest.split_once(end).unwrap();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, format!("{before}{begin}{generated}{end}{after}")).unwrap();
+    } else {
+        assert_eq!(written, generated, "UPDATE_DOCS=1 cargo test -p disklessd --test serve_limits");
+    }
+}

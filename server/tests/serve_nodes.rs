@@ -12,8 +12,10 @@ mod common;
 use common::{SITE, Served, read, serve};
 use diskless::input::document::Document;
 use disklessd::serve::limits::Limits;
+use disklessd::site::file::Action;
 use disklessd::state::Stage;
-use disklessd::store::Call;
+use disklessd::store::{Call, Change};
+use disklessd::time::Time;
 
 const EVENT: &str = r#"{"version": "1.3", "boot_id": "0b5c2d35-9f0c", "run": 1, "seq": 7, "time": "2026-01-31T07:59:58Z",
     "uptime_ms": 2114, "event": "start", "hostname": "node4", "step": "iscsi", "rack": "a member of later versions"}"#;
@@ -152,4 +154,46 @@ fn who_is_unknown_learns_nothing() {
     answers.dedup();
     assert_eq!(answers, [(404, "not found\n".to_owned())]);
     assert_eq!(heard(&server), []);
+}
+
+#[test]
+fn iron_gets_its_script_by_whatever_it_says_of_itself() {
+    let server = serve(Limits::default());
+    let uuid = "4c4c4544-0042-3510-8058-b7c04f4a3231";
+    let by_query =
+        get(&server, &format!("/boot.ipxe?mac=52%3A54%3A00%3A00%3A00%3A01&uuid={uuid}&hostname=node1"));
+    assert_eq!(by_query.0, 200);
+    assert!(by_query.1.starts_with("#!ipxe\n") && by_query.1.contains("/plan/node1"), "{}", by_query.1);
+    for word in ["node1", "52:54:00:00:00:01", "52-54-00-00-00-01", uuid] {
+        assert_eq!(get(&server, &format!("/boot/{word}.ipxe")), by_query, "{word}");
+    }
+    let given = Call::Ipxe { given: Some("boot".to_owned()) };
+    assert_eq!(heard(&server), vec![of("node1", given); 5]);
+    // Who only looks at it begins no boot.
+    assert_eq!(server.ask("HEAD", "/boot/node1.ipxe", "", b"").0, 200);
+    assert_eq!(heard(&server).len(), 5);
+    // Whoever has no boot gets a script too: it tells why, on the console.
+    let unknown = get(&server, "/boot.ipxe?mac=52:54:00:00:00:99");
+    let contradiction = get(&server, "/boot.ipxe?mac=52:54:00:00:00:01&hostname=node2");
+    let nobody = get(&server, "/boot.ipxe");
+    for (status, script) in [&unknown, &contradiction, &nobody] {
+        assert_eq!(*status, 200);
+        assert!(script.starts_with("#!ipxe\n") && !script.contains("/plan/"), "{script}");
+    }
+    assert_ne!(unknown.1, nobody.1);
+    assert_eq!(heard(&server).len(), 5);
+}
+
+#[test]
+fn what_an_operator_wants_is_what_a_node_gets() {
+    let server = serve(Limits::default());
+    let want = |action| {
+        let change = Change::Wanted { node: "node1".to_owned(), at: Time::now(), action, once: true };
+        server.runtime.block_on(server.app.store.write(vec![change])).unwrap();
+    };
+    want(Some(Action::Trap));
+    let script = get(&server, "/boot/node1.ipxe").1;
+    assert!(script.contains("rd.break"), "{script}");
+    let script = get(&server, "/boot/node1.ipxe").1;
+    assert!(!script.contains("rd.break"), "once is once: {script}");
 }

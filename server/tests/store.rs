@@ -51,7 +51,7 @@ async fn what_was_written_is_read_back_after_closing() {
 
     let store = Store::open(&path).unwrap();
     assert_eq!(*store.last().borrow(), 5);
-    assert_eq!(store.delivered("w").await.unwrap(), 3);
+    assert_eq!(store.delivered("w").await.unwrap(), Some(3));
     let nodes = store.nodes(None).await.unwrap();
     assert_eq!(
         nodes.iter().map(|node| (node.name.as_str(), node.changed)).collect::<Vec<_>>(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ureq::http::{HeaderMap, Uri};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Connector, NextTimeout, TcpConnector};
-use ureq::{Agent, Body};
+use ureq::{Agent, AsSendBody, Body};
 use zeroize::Zeroizing;
 
 use super::resolve::resolve;
@@ -193,6 +193,40 @@ impl Client {
         let request = self.agent.post(&self.url).config().max_redirects(0).build();
         let response = request.send_form(fields.iter().map(|(name, value)| (*name, value)));
         check(&response.map_err(Failure::of)?)
+    }
+
+    /// Sends a request with `headers` and, if given, a body; gives the status of the answer, whichever it is, and at
+    /// most `most` bytes of its body. Redirects are not followed.
+    ///
+    /// # Errors
+    /// No answer, or a body that is cut or too long.
+    pub fn ask(
+        &self,
+        method: &str,
+        headers: &[(&str, &str)],
+        body: Option<&[u8]>,
+        most: u64,
+    ) -> Result<(u16, Zeroizing<Vec<u8>>), Failure> {
+        let mut request = ureq::http::Request::builder().method(method).uri(&self.url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let no_url = |error| Failure::of(ureq::Error::Http(error));
+        let response = match body {
+            Some(body) => self.run(request.body(body).map_err(no_url)?),
+            None => self.run(request.body(()).map_err(no_url)?),
+        };
+        let mut response = response.map_err(Failure::of)?;
+        let body = response.body_mut().with_config().limit(most).read_to_vec();
+        Ok((response.status().as_u16(), Zeroizing::new(body.map_err(Failure::of)?)))
+    }
+
+    fn run(
+        &self,
+        request: ureq::http::Request<impl AsSendBody>,
+    ) -> Result<ureq::http::Response<Body>, ureq::Error> {
+        let request = self.agent.configure_request(request).max_redirects(0).build();
+        self.agent.run(request)
     }
 }
 

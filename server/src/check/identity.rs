@@ -1,5 +1,7 @@
 //! Who a node is: what tells it from all others, once.
 
+use std::collections::BTreeMap;
+
 use diskless::input::document::is_hostname;
 use diskless::input::facts::system_uuid;
 
@@ -84,7 +86,7 @@ fn unrecognized(view: &View<'_>, found: &mut Found) {
 fn hostname_twice(view: &View<'_>, found: &mut Found) {
     let planned =
         view.plans.iter().filter_map(|plan| Some((plan.node.name.as_str(), plan.text("/hostname")?)));
-    let planned: std::collections::BTreeMap<&str, &str> = planned.collect();
+    let planned: BTreeMap<&str, &str> = planned.collect();
     let named = view.site.nodes.keys().map(|node| {
         let hostname = planned.get(node.as_str()).copied().unwrap_or(node);
         (hostname.to_ascii_lowercase(), Owner::node(node, ""))

@@ -65,7 +65,7 @@ pub const RULES: &[Rule] = &[
 ];
 
 /// Kernel and initramfs of all images: the object, and the text.
-fn files<'a>(view: &View<'a>) -> impl Iterator<Item = (String, &'a str)> {
+pub(super) fn files<'a>(view: &View<'a>) -> impl Iterator<Item = (String, &'a str)> {
     view.site.file.images.iter().flat_map(|(name, image)| {
         let members = [("kernel", &image.kernel), ("initramfs", &image.initramfs)];
         members.map(|(member, text)| (format!("image {name} {member}"), text.as_str()))

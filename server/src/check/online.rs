@@ -63,18 +63,19 @@ fn urls(view: &View<'_>, found: &mut Found) {
     let mut urls: BTreeSet<&str> = images.map(String::as_str).filter(|text| is_elsewhere(text)).collect();
     urls.extend(view.plans.iter().filter_map(|plan| plan.text("/luks/key/url")));
     let urls: Vec<&str> = urls.into_iter().collect();
-    for (url, answer) in ask_all(&urls, |url| head(url)) {
+    for (url, answer) in ask_all(&urls, head) {
         if let Err(why) = answer {
-            found.at(shown(url), why);
+            // Some errors quote the URL, which may have an account or a token.
+            found.at(shown(url), why.replace(url, &shown(url)));
         }
     }
 }
 
 /// Asks all of `what`, [`AT_A_TIME`] at a time, and gives the answers in the order of `what`.
-fn ask_all<'a, T: AsRef<str> + Sync>(
-    what: &'a [T],
+fn ask_all<T: AsRef<str> + Sync>(
+    what: &[T],
     ask: impl Fn(&str) -> Result<(), String> + Sync,
-) -> Vec<(&'a str, Result<(), String>)> {
+) -> Vec<(&str, Result<(), String>)> {
     let next = AtomicUsize::new(0);
     let (tell, told) = mpsc::channel();
     std::thread::scope(|scope| {
@@ -108,6 +109,7 @@ fn connect(host: &str, port: u16) -> Result<(), String> {
         }
         match TcpStream::connect_timeout(&address, left) {
             Ok(_) => return Ok(()),
+            Err(error) if host.parse() == Ok(address.ip()) => why = error.to_string(),
             Err(error) => why = format!("{address}: {error}"),
         }
     }

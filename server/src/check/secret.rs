@@ -9,20 +9,18 @@ use diskless::input::cmdline::Cmdline;
 use diskless::input::netroot::Netroot;
 use diskless::input::secret::Secret;
 use diskless::input::url::has_account;
-use serde_json::Value;
 
 use super::Level::{Error, Warning};
 use super::found::Found;
 use super::rule::{Rule, Run};
 use super::view::View;
+use crate::ipxe::shown;
 use crate::site::Site;
-use crate::site::aside::parts;
+use crate::site::aside::{parts, secret_files};
 
 /// Words of the kernel command line that are for secrets: dracut.cmdline(7), systemd.system-credentials(7).
 const SECRET_WORDS: &[&str] =
     &["rd.iscsi.password", "rd.iscsi.in.password", "systemd.set_credential", "systemd.set_credential_binary"];
-/// A shorter secret is found by chance in any text.
-const TELLING: usize = 6;
 /// Of an operators' token: 128 bits as hexadecimal digits.
 const SHORTEST_TOKEN: usize = 32;
 /// No token is longer, so no more of its file is read.
@@ -32,8 +30,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         code: "secret-cmdline",
         level: Error,
-        doc: "No secret is on a kernel command line, and so in an iPXE script: no word that is for one, no account in a \
-              URL or in `netroot=`, and no CHAP secret of the node's plan.",
+        doc: "No word of a kernel command line is for a secret, and none has an account in it, in a URL or in `netroot=`.",
         advice: "put it into the boot plan; on the command line every process of the node can read it",
         run: Run::Site(cmdline),
     },
@@ -41,8 +38,15 @@ pub const RULES: &[Rule] = &[
         code: "secret-url",
         level: Error,
         doc: "No account is in a URL that gets into an iPXE script: of this server, a kernel, an initramfs.",
-        advice: "take the account out of the URL, and let nodes fetch the file without",
+        advice: "take it out of the URL, and let nodes fetch the file without",
         run: Run::Site(urls),
+    },
+    Rule {
+        code: "secret-script",
+        level: Error,
+        doc: "No secret of a node's boot plan is in its iPXE script, be it in the command line or in a URL.",
+        advice: "take it out of the command line, the kernel's or the initramfs's URL: it is in the plan already",
+        run: Run::Site(scripts),
     },
     Rule {
         code: "site-readable",
@@ -52,18 +56,19 @@ pub const RULES: &[Rule] = &[
         run: Run::Site(site_readable),
     },
     Rule {
-        code: "token-missing",
+        code: "file-missing",
         level: Error,
-        doc: "The token files of the server and of webhooks can be read.",
-        advice: "write it (`disklessd init` shows how), and let this server's user or group read it",
-        run: Run::Files(token_missing),
+        doc: "The token files of the server and of webhooks, and the CA files of webhooks, can be read.",
+        advice: "write it, and let this server's user or group read it; `disklessd init` makes one for operators",
+        run: Run::Files(file_missing),
     },
     Rule {
-        code: "token-open",
+        code: "secret-open",
         level: Error,
-        doc: "A token file can be read by its owner and group alone, and written by its owner alone.",
-        advice: "`chmod 0640` it: who has the operators' token commands all nodes",
-        run: Run::Files(token_open),
+        doc: "A file with a token, or with a secret of boot plans, can be read by its owner and group alone, and written by its \
+              owner alone.",
+        advice: "`chmod 0640` it, and give it to the server's group",
+        run: Run::Files(secret_open),
     },
     Rule {
         code: "token-short",
@@ -87,17 +92,10 @@ fn cmdline(view: &View<'_>, found: &mut Found) {
             }
         }
     }
-    for plan in &view.plans {
-        let mut secrets = BTreeSet::new();
-        collect(&plan.document, &mut secrets);
-        if secrets.iter().any(|secret| secret.len() >= TELLING && plan.node.cmdline.contains(secret)) {
-            found.node(&plan.node.name, "cmdline", "a secret of its boot plan is in it");
-        }
-    }
 }
 
 /// What is wrong with a command line, each thing once.
-fn secret_words(text: &str) -> BTreeSet<String> {
+pub(super) fn secret_words(text: &str) -> BTreeSet<String> {
     let cmdline = Cmdline::parse(text);
     let words = SECRET_WORDS.iter().filter(|word| cmdline.all(word).next().is_some());
     let mut wrong: BTreeSet<String> = words.map(|word| format!("{word}= is in it")).collect();
@@ -115,34 +113,20 @@ fn secret_words(text: &str) -> BTreeSet<String> {
     wrong
 }
 
-/// All members called `secret`, wherever they are.
-fn collect<'a>(value: &'a Value, secrets: &mut BTreeSet<&'a str>) {
-    match value {
-        Value::Object(members) => {
-            for (name, value) in members {
-                match value {
-                    Value::String(secret) if name == "secret" => {
-                        secrets.insert(secret);
-                    }
-                    other => collect(other, secrets),
-                }
-            }
-        }
-        Value::Array(values) => values.iter().for_each(|value| collect(value, secrets)),
-        _ => (),
+fn urls(view: &View<'_>, found: &mut Found) {
+    let own = std::iter::once(("server url".to_owned(), view.site.file.server.url.as_str()));
+    for (object, _) in own.chain(super::image::files(view)).filter(|(_, url)| has_account(url)) {
+        found.at(object, "has an account in it");
     }
 }
 
-fn urls(view: &View<'_>, found: &mut Found) {
-    let images = view.site.file.images.iter().flat_map(|(name, image)| {
-        [
-            (format!("image {name} kernel"), &image.kernel),
-            (format!("image {name} initramfs"), &image.initramfs),
-        ]
-    });
-    let own = std::iter::once(("server url".to_owned(), &view.site.file.server.url));
-    for (object, _) in own.chain(images).filter(|(_, url)| has_account(url)) {
-        found.at(object, "has an account in it");
+fn scripts(view: &View<'_>, found: &mut Found) {
+    for plan in &view.plans {
+        // The content of files is text of any kind: that it is a word of the script says nothing.
+        let shown = shown(&plan.document, &plan.script.script);
+        for place in shown.iter().filter(|place| !place.starts_with("/handover/files/")) {
+            found.node(&plan.node.name, "boot script", format!("{place} of its boot plan is in it"));
+        }
     }
 }
 
@@ -167,24 +151,30 @@ fn site_readable(view: &View<'_>, found: &mut Found) {
 fn tokens<'a>(view: &View<'a>) -> impl Iterator<Item = (String, &'a Path)> {
     let file = &view.site.file;
     let own = file.server.token_file.iter().map(|path| ("server token_file".to_owned(), path.as_path()));
-    let webhooks = file
-        .webhooks
-        .iter()
-        .filter_map(|webhook| Some((format!("webhook {}", webhook.name), webhook.token_file.as_deref()?)));
+    let webhooks = file.webhooks.iter().filter_map(|webhook| {
+        Some((format!("webhook {} token_file", webhook.name), webhook.token_file.as_deref()?))
+    });
     own.chain(webhooks)
 }
 
-fn token_missing(view: &View<'_>, found: &mut Found) {
-    for (object, path) in tokens(view) {
+fn file_missing(view: &View<'_>, found: &mut Found) {
+    let cas = view.site.file.webhooks.iter().filter_map(|webhook| {
+        Some((format!("webhook {} ca_file", webhook.name), webhook.ca_file.as_deref()?))
+    });
+    for (object, path) in tokens(view).chain(cas) {
         if let Err(error) = std::fs::File::open(path) {
             found.at(object, format!("{}: {error}", path.display()));
         }
     }
 }
 
-fn token_open(view: &View<'_>, found: &mut Found) {
-    for (object, path) in tokens(view) {
-        if let Ok(metadata) = std::fs::metadata(path)
+fn secret_open(view: &View<'_>, found: &mut Found) {
+    let folder = view.site.path.parent().unwrap_or(Path::new(""));
+    let secrets: BTreeSet<&str> = parts(&view.site.file).flat_map(|part| secret_files(part)).collect();
+    let secrets = secrets.into_iter().map(|name| (format!("secret_file {name}"), folder.join(name)));
+    let tokens = tokens(view).map(|(object, path)| (object, path.to_owned()));
+    for (object, path) in tokens.chain(secrets) {
+        if let Ok(metadata) = std::fs::metadata(&path)
             && metadata.mode() & 0o027 != 0
         {
             let message = format!("{} has the permissions {:04o}", path.display(), metadata.mode() & 0o7777);

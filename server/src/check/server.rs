@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use diskless::input::url::{self, is_url};
+use ipnet::IpNet;
 
 use super::Level::{Error, Warning};
 use super::found::Found;
 use super::rule::{Rule, Run};
 use super::view::View;
+use crate::webhook::trigger::TRIGGERS;
 
 /// Paths that the server has for itself, with all that is below them.
 const RESERVED: &[&str] =
-    &["boot", "boot.ipxe", "events", "files", "metrics", "phone_home/kernel", "plan", "report", "v1"];
+    &["boot", "boot.ipxe", "files", "health", "metrics", "phone_home/kernel", "plan", "report", "v1", "web"];
 
 pub const RULES: &[Rule] = &[
     Rule {
@@ -39,9 +41,16 @@ pub const RULES: &[Rule] = &[
     Rule {
         code: "server-listen",
         level: Error,
-        doc: "`server.listen` has at least one address and port, and all of them are some.",
+        doc: "`server.listen` has an address and a port at least once, and nothing else.",
         advice: "write addresses with ports: \"[::]:32001\", \"10.0.0.1:32001\"",
         run: Run::Site(listen),
+    },
+    Rule {
+        code: "plans-from",
+        level: Error,
+        doc: "`server.plans_from` has networks only.",
+        advice: "write networks, 10.1.0.0/16, and one host as 10.1.0.7/32; an empty list gives plans to everybody",
+        run: Run::Site(plans_from),
     },
     Rule {
         code: "paths-shape",
@@ -70,6 +79,27 @@ pub const RULES: &[Rule] = &[
         doc: "A webhook has an http:// or https:// URL.",
         advice: "correct the URL",
         run: Run::Site(webhook_url),
+    },
+    Rule {
+        code: "webhook-trigger",
+        level: Error,
+        doc: "The triggers of a webhook are some that there are.",
+        advice: "correct the trigger, or take `triggers` out: the webhook is told of all of them then",
+        run: Run::Site(webhook_trigger),
+    },
+    Rule {
+        code: "webhook-ca",
+        level: Error,
+        doc: "A webhook with an https:// URL has a `ca_file`: the CAs that its server is checked by.",
+        advice: "name a file with their certificates in PEM form, like /etc/ssl/certs/ca-certificates.crt",
+        run: Run::Site(webhook_ca),
+    },
+    Rule {
+        code: "webhook-token",
+        level: Error,
+        doc: "A webhook has both `token_header` and `token_file`, or none of them.",
+        advice: "say in which header the token goes, and which file it is in",
+        run: Run::Site(webhook_token),
     },
 ];
 
@@ -113,6 +143,14 @@ fn listen(view: &View<'_>, found: &mut Found) {
     }
     for text in listen.iter().filter(|text| text.parse::<SocketAddr>().is_err()) {
         found.at("server listen", format!("{text:?} is not an address with a port"));
+    }
+}
+
+fn plans_from(view: &View<'_>, found: &mut Found) {
+    for text in view.site.file.server.plans_from.iter().flatten() {
+        if text.parse::<IpNet>().is_err() {
+            found.at("server plans_from", format!("{text:?} is not a network like 10.1.0.0/16"));
+        }
     }
 }
 
@@ -161,5 +199,33 @@ fn webhook_twice(view: &View<'_>, found: &mut Found) {
 fn webhook_url(view: &View<'_>, found: &mut Found) {
     for webhook in view.site.file.webhooks.iter().filter(|webhook| !is_url(&webhook.url)) {
         found.at(format!("webhook {}", webhook.name), url::EXPECTED);
+    }
+}
+
+fn webhook_trigger(view: &View<'_>, found: &mut Found) {
+    for webhook in &view.site.file.webhooks {
+        for trigger in webhook.triggers.iter().filter(|trigger| !TRIGGERS.contains(&trigger.as_str())) {
+            let known = TRIGGERS.join(", ");
+            found.at(format!("webhook {}", webhook.name), format!("{trigger:?} is none of {known}"));
+        }
+    }
+}
+
+fn webhook_ca(view: &View<'_>, found: &mut Found) {
+    for webhook in &view.site.file.webhooks {
+        if webhook.url.starts_with("https://") && webhook.ca_file.is_none() {
+            found.at(format!("webhook {}", webhook.name), "is https:// and has no ca_file");
+        }
+    }
+}
+
+fn webhook_token(view: &View<'_>, found: &mut Found) {
+    for webhook in &view.site.file.webhooks {
+        let message = match (&webhook.token_header, &webhook.token_file) {
+            (Some(_), None) => "has a token_header and no token_file",
+            (None, Some(_)) => "has a token_file and no token_header",
+            _ => continue,
+        };
+        found.at(format!("webhook {}", webhook.name), message);
     }
 }

@@ -8,6 +8,7 @@ use diskless::input::portal::Portal;
 use ipnet::IpNet;
 use serde_json::Value;
 
+use crate::ipxe::{Answer, Asked, Who, answer};
 use crate::site::plan::render;
 use crate::site::{Node, Site, file};
 
@@ -17,7 +18,7 @@ pub struct View<'a> {
     pub site: &'a Site,
     /// Its networks, by name.
     pub networks: BTreeMap<&'a str, Network<'a>>,
-    /// The boot plans of the nodes that have an image.
+    /// What the nodes that have an image boot with.
     pub plans: Vec<Plan<'a>>,
 }
 
@@ -61,7 +62,7 @@ impl Span {
     }
 }
 
-/// A node's boot plan.
+/// A node's boot plan and boot script.
 pub struct Plan<'a> {
     /// The node.
     pub node: &'a Node,
@@ -71,6 +72,8 @@ pub struct Plan<'a> {
     pub document: Value,
     /// Why the agent would refuse it.
     pub refused: Option<diskless::error::Error>,
+    /// What the node's iPXE gets.
+    pub script: Answer,
 }
 
 impl Plan<'_> {
@@ -79,10 +82,32 @@ impl Plan<'_> {
         self.document.pointer(pointer)?.as_str()
     }
 
+    /// The strings of all members of this name, wherever they are.
+    pub fn strings(&self, name: &str) -> Vec<&str> {
+        let mut found = Vec::new();
+        collect(&self.document, name, &mut found);
+        found
+    }
+
     /// The portals, as far as they are some.
     pub fn portals(&self) -> impl Iterator<Item = Portal> {
         let listed = self.document.pointer("/iscsi/portals").and_then(Value::as_array);
         listed.into_iter().flatten().filter_map(Value::as_str).filter_map(Portal::parse)
+    }
+}
+
+fn collect<'a>(value: &'a Value, name: &str, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(members) => {
+            for (key, value) in members {
+                match value {
+                    Value::String(text) if key == name => found.push(text),
+                    other => collect(other, name, found),
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect(value, name, found)),
+        _ => (),
     }
 }
 
@@ -162,5 +187,6 @@ fn plan<'a>(site: &'a Site, node: &'a Node) -> Option<Plan<'a>> {
     let newest = VERSIONS.first()?;
     let document = render(site, node, newest).ok()?.document;
     let refused = Document::parse(document.to_string().as_bytes()).err();
-    Some(Plan { node, image, document, refused })
+    let script = answer(site, &Asked::default(), &Who::Node(node.name.clone()), None);
+    Some(Plan { node, image, document, refused, script })
 }

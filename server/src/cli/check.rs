@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use lexopt::{Arg, Parser};
 use serde::Serialize;
 
-use super::{Failed, print};
+use super::{CONFIG, Failed, print};
 use crate::check::{Finding, Level, Reach, check_up_to, unreadable};
 use crate::site;
 
 const HELP: &str = "\
 disklessd check - says what is wrong with a site, all of it at once
 
-usage: disklessd check FILE [--json] [--online]
+usage: disklessd check [FILE] [--json] [--online]
 
-  FILE      the site's file, site.toml
+  FILE      the site's file; /etc/disklessd/site.toml unless said
   --json    for scripts
   --online  ask the portals and URLs, too, whether they answer
 
@@ -35,7 +35,7 @@ pub fn main(args: &mut Parser) -> Result<(), Failed> {
             other => return Err(other.unexpected().into()),
         }
     }
-    let path = path.ok_or_else(|| lexopt::Error::from("no FILE"))?;
+    let path = path.unwrap_or_else(|| CONFIG.into());
     let checked = Checked::of(look(&path, if online { Reach::Network } else { Reach::Files }));
     print(&if json { checked.json() } else { checked.text() })?;
     if checked.errors > 0 { Err(Failed::Told(1)) } else { Ok(()) }

@@ -4,20 +4,17 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use super::Failed;
+use super::{CONFIG, Failed};
 use crate::error::Error;
 use crate::log::{self as logging, Format};
 use crate::serve::{reload, run};
 
 const HELP: &str = "\
-usage: disklessd serve [--config FILE] [--log logfmt|json] [--log-level error|warn|info|debug] [--access-log]
+usage: disklessd serve [--config FILE] [--log logfmt|json] [--log-level error|warn|info] [--access-log]
 
 Serves the site of FILE (/etc/disklessd/site.toml) until SIGTERM. SIGHUP, and every change of the file, makes it read
 the file again; a file with errors is not used, and the log says why.
 ";
-
-/// Where the site's file is unless somebody says otherwise.
-const CONFIG: &str = "/etc/disklessd/site.toml";
 
 /// Runs the verb.
 pub fn main(args: &mut Parser) -> Result<(), Failed> {
@@ -47,5 +44,8 @@ pub fn main(args: &mut Parser) -> Result<(), Failed> {
     reload::log_findings(&warnings);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|source| Error::Io { what: "threads".to_owned(), source })?;
-    Ok(runtime.block_on(run::run(path, site))?)
+    let ended = runtime.block_on(run::run(path, site));
+    // A webhook that does not answer is not waited for: what it was told now it is told again.
+    runtime.shutdown_background();
+    Ok(ended?)
 }

@@ -4,13 +4,14 @@ use diskless::input::url;
 
 use super::script::{FETCHING, INITRAMFS, STALLED, Script, TELLING, percent};
 use super::words;
+use crate::site::cmdline::Words;
 use crate::site::file::{Action, Image};
 use crate::site::{Node, Site};
 
 /// Stops before the switch to the new root, when all is mounted; dracut.cmdline(7).
 const TRAP: &str = "rd.break=pre-pivot";
-/// systemd's word for the initramfs alone: devices and their drivers, a shell, and nothing of the boot.
-const RESCUE: &str = "rd.systemd.unit=rescue.target rd.shell=1 ip=dhcp rd.neednet=1";
+/// kernel-command-line(7), for the initramfs alone: a shell, with drivers and the network, and nothing of the boot.
+const RESCUE: &str = "rd.systemd.unit=rescue.target rd.systemd.wants=network-online.target rd.shell=1";
 /// What a rescue must not have on its command line: with it the agent, or dracut, would act.
 const ACTING: &[&str] = &["rd.diskless.plan", "rd.diskless.report", "netroot", "root"];
 
@@ -55,7 +56,7 @@ fn from_image(
     let kernel = file(server, &image.kernel).map_err(|why| format!("the kernel of image {name} {why}"))?;
     let initramfs =
         file(server, &image.initramfs).map_err(|why| format!("the initramfs of image {name} {why}"))?;
-    let command_line = command_line(server, node, image, action)?;
+    let command_line = command_line(server, node, action)?;
 
     let what = match action {
         Action::Trap => ", up to the trap",
@@ -102,7 +103,7 @@ fn file(server: &str, file: &str) -> Result<String, &'static str> {
     Ok(file.to_owned())
 }
 
-fn command_line(server: &str, node: &Node, image: &Image, action: Action) -> Result<String, String> {
+fn command_line(server: &str, node: &Node, action: Action) -> Result<String, String> {
     let name = percent(&node.name);
     let (plan, report) = (format!("{server}/plan/{name}"), format!("{server}/report/{name}"));
     // A comma stands between two URLs there.
@@ -120,8 +121,7 @@ fn command_line(server: &str, node: &Node, image: &Image, action: Action) -> Res
         Action::Rescue => RESCUE,
         Action::Boot | Action::Local => "",
     };
-    let site = words::merge([image.cmdline.as_str(), node.cmdline.as_str()]);
-    words::fit(&site)?;
+    words::fit(&node.cmdline)?;
 
     let initrd = format!("initrd={INITRAMFS}");
     // By the hexadecimal hardware type 01, Ethernet, as pxelinux has it.
@@ -133,11 +133,18 @@ fn command_line(server: &str, node: &Node, image: &Image, action: Action) -> Res
         )),
         false => settings.push_str("ip=dhcp"),
     }
-    let mut words = words::merge([settings.as_str(), ours, site.join(" ").as_str(), initrd.as_str(), forced]);
+    // The site's words come last, for what follows a `--` among them is not the kernel's; these they cannot replace.
+    let mut words = Words::default();
+    [initrd.as_str(), forced].into_iter().for_each(|layer| words.add(layer));
+    let fixed: Vec<String> = words.by_name().map(|(name, _)| name).collect();
+    let mut sites = Words::default();
+    sites.add(&node.cmdline);
+    sites.remove(&fixed);
     if action == Action::Rescue {
-        words = words::without(words, ACTING);
+        sites.remove(ACTING);
     }
-    let text = words.join(" ");
+    [settings.as_str(), ours, &sites.text()].into_iter().for_each(|layer| words.add(layer));
+    let text = words.text();
     words::short_enough(&text)?;
     Ok(text)
 }

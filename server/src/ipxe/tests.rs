@@ -15,7 +15,6 @@ pub(super) fn site() -> Site {
     let image = |kernel: &str, initramfs: &str| Image {
         kernel: kernel.to_owned(),
         initramfs: initramfs.to_owned(),
-        cmdline: "console=tty0 console=ttyS0,115200n8 quiet".to_owned(),
         ..Image::default()
     };
     let images = BTreeMap::from([
@@ -28,6 +27,7 @@ pub(super) fn site() -> Site {
     let node = |name: &str, number: u8| Node {
         name: name.to_owned(),
         image: Some("compute".to_owned()),
+        cmdline: "console=tty0 console=ttyS0,115200n8 quiet".to_owned(),
         uuid: Some(format!("4c4c4544-0042-3510-8058-b7c04f4a32{number:02}")),
         interfaces: BTreeMap::from([(
             "eth0".to_owned(),
@@ -43,7 +43,10 @@ pub(super) fn site() -> Site {
     let nodes = [
         node("ocean7", 7),
         node("ocean8", 8),
-        Node { static_ip: true, ..with(9, "fixed", Some("elsewhere"), "quiet=0 rd.diskless.timeout=60") },
+        Node {
+            static_ip: true,
+            ..with(9, "fixed", Some("elsewhere"), "console=ttyS1 rd.diskless.timeout=60")
+        },
         Node { uuid: None, ..node("twin1", 99) },
         Node { uuid: None, ..node("twin2", 99) },
         with(11, "bare", None, ""),
@@ -56,7 +59,7 @@ pub(super) fn site() -> Site {
         with(18, "long", Some("compute"), &"word ".repeat(400)),
     ];
     let nodes = nodes.into_iter().map(|node| (node.name.clone(), node)).collect();
-    Site { file: File { server, images, ..File::default() }, nodes }
+    Site { file: File { server, images, ..File::default() }, nodes, ..Site::default() }
 }
 
 fn by_name(name: &str) -> Asked {
@@ -123,7 +126,7 @@ fn who_cannot_be_booted_is_told_why() {
         ),
         (
             "clever",
-            "clever: word 5 of the kernel command line (??) cannot be given: iPXE would take it for a separator or a \
+            "clever: word 2 of the kernel command line (??) cannot be given: iPXE would take it for a separator or a \
              comment",
         ),
         (
@@ -148,6 +151,35 @@ fn an_operator_wins_over_the_site() {
     site.nodes.get_mut("ocean7").unwrap().action = Action::Local;
     let given = |wanted| answer(&site, &by_name("ocean7"), &Who::Node("ocean7".to_owned()), wanted).given;
     assert_eq!((given(None), given(Some(Action::Boot))), ("local", "boot"));
+}
+
+#[test]
+fn what_a_script_needs_is_not_the_sites_to_say() {
+    let mut site = site();
+    let node = site.nodes.get_mut("ocean7").unwrap();
+    node.cmdline =
+        "ip=eno1:dhcp rd.break=cmdline initrd=x rd.shell=0 rd.systemd.unit=a root=/dev/sda netroot=iscsi \
+                    rd.diskless.plan=/etc/plan -- last"
+            .to_owned();
+    let kernel = |action| {
+        let asked = Asked::default();
+        let script = answer(&site, &asked, &Who::Node("ocean7".to_owned()), Some(action)).script;
+        let line = script.lines().find(|line| line.starts_with("kernel ")).unwrap().to_owned();
+        line.split(" initrd=").nth(1).unwrap().replace("BOOTIF=01-${netX/mac:hexhyp} ", "")
+    };
+    let report = "rd.diskless.report=http://10.0.0.1:32001/report/ocean7";
+    assert_eq!(
+        kernel(Action::Trap),
+        format!(
+            "initramfs.img rd.break=pre-pivot {report} ip=eno1:dhcp rd.shell=0 rd.systemd.unit=a root=/dev/sda \
+             netroot=iscsi rd.diskless.plan=/etc/plan -- last || goto failed"
+        )
+    );
+    assert_eq!(
+        kernel(Action::Rescue),
+        "initramfs.img rd.systemd.unit=rescue.target rd.systemd.wants=network-online.target rd.shell=1 ip=eno1:dhcp \
+         rd.break=cmdline -- last || goto failed"
+    );
 }
 
 #[test]
@@ -219,9 +251,9 @@ proptest! {
         image: String,
     ) {
         let mut site = site();
-        let one = Image { kernel, initramfs: "i.img".to_owned(), cmdline, ..Image::default() };
+        let one = Image { kernel, initramfs: "i.img".to_owned(), ..Image::default() };
         site.file.images.insert(image.clone(), one);
-        let node = Node { name: name.clone(), image: Some(image), static_ip, ..Node::default() };
+        let node = Node { name: name.clone(), image: Some(image), cmdline, static_ip, ..Node::default() };
         site.nodes.insert(name.clone(), node);
         for action in [Action::Boot, Action::Trap, Action::Rescue, Action::Local] {
             let answer = answer(&site, &Asked::default(), &Who::Node(name.clone()), Some(action));

@@ -40,6 +40,13 @@ pub struct Metrics {
     pub connections: Connections,
 }
 
+impl Metrics {
+    /// With what the store counts.
+    pub fn counting(writes: Arc<Writes>) -> Metrics {
+        Metrics { writes, ..Metrics::default() }
+    }
+}
+
 /// Boot scripts.
 #[derive(Debug)]
 pub struct Scripts(ByWord);

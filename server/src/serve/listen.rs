@@ -136,6 +136,7 @@ pub async fn serve(listeners: Vec<TcpListener>, router: Router, app: Arc<App>) {
 }
 
 async fn accept(listener: TcpListener, router: Router, app: Arc<App>, places: Arc<Places>) {
+    let mut told = false;
     loop {
         let taken = tokio::select! {
             taken = listener.accept() => taken,
@@ -146,11 +147,15 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>, places: Ar
             // The peer gave up while it waited to be taken.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
             Err(error) => {
-                log::error!(event = "accept"; "no connection can be taken: {error}");
+                if !told {
+                    log::error!(event = "accept"; "no connection can be taken: {error}");
+                    told = true;
+                }
                 sleep(PAUSE).await;
                 continue;
             }
         };
+        told = false;
         match places.take(peer) {
             Some(place) => {
                 let connection = connection(stream, peer, router.clone(), Arc::clone(&app));
@@ -168,7 +173,7 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>, places: Ar
 /// Tells a peer that there is no room for it.
 fn refuse(stream: TcpStream, peer: IpAddr, app: &App, places: &Places) {
     app.metrics.connections.refused();
-    if app.strangers.may(peer, std::time::Instant::now()) {
+    if app.may_log("refused", peer) {
         log::warn!(event = "refused", from:% = peer; "too many connections");
     }
     if let Ok(permit) = Arc::clone(&places.farewells).try_acquire_owned() {

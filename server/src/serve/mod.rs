@@ -10,15 +10,17 @@ pub mod limits;
 pub mod listen;
 pub mod metrics;
 pub mod node;
-pub mod notify;
 pub mod operator;
 pub mod page;
 pub mod peer;
 pub mod reload;
 pub mod run;
+pub mod systemd;
 pub mod who;
 
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -42,8 +44,8 @@ pub struct App {
     pub limits: Limits,
     /// How the last reading of the site's file went.
     pub reloaded: RwLock<reload::Outcome>,
-    /// Whom the log has named lately.
-    pub strangers: peer::Pace,
+    /// What the log has said lately.
+    pace: peer::Pace,
     /// Whether the server is about to end.
     stopping: watch::Sender<bool>,
 }
@@ -54,10 +56,10 @@ impl App {
         App {
             reloaded: RwLock::new(reload::Outcome::used(&site)),
             site: RwLock::new(Arc::new(site)),
+            metrics: Metrics::counting(store.writes()),
             store,
-            metrics: Metrics::default(),
             limits: Limits::default(),
-            strangers: peer::Pace::default(),
+            pace: peer::Pace::default(),
             stopping: watch::Sender::new(false),
         }
     }
@@ -70,6 +72,11 @@ impl App {
     /// From now on another one is.
     pub fn replace(&self, site: Site) {
         *self.site.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(site);
+    }
+
+    /// Whether the log may have `event` of `peer` now: once a minute.
+    pub fn may_log(&self, event: &'static str, peer: IpAddr) -> bool {
+        self.pace.may(peer, event, Instant::now())
     }
 
     /// From now on the server ends.
@@ -86,18 +93,18 @@ impl App {
 
 /// All of it.
 pub fn router(app: Arc<App>) -> Router {
-    let (site, limits) = (app.site(), app.limits);
+    let limits = app.limits;
     let quick = Router::new()
         .merge(node::routes())
-        .merge(files::routes(&site))
+        .merge(files::routes())
         .merge(health::routes())
         .fallback(node::phone_home)
         .layer(middleware::from_fn_with_state(limits, limits::in_time));
     // What operators and the page ask may be answered for hours: they end by `App::stopping`.
     Router::new()
         .merge(quick)
-        .merge(operator::routes())
-        .merge(metrics::routes())
+        .merge(operator::routes(&app))
+        .merge(metrics::routes(&app))
         .merge(page::routes())
         .layer(middleware::from_fn_with_state(limits, limits::guard))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), metrics::count))

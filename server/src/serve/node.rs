@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -84,7 +84,7 @@ async fn boot(app: &App, Peer(peer): Peer, method: &Method, asked: &Asked) -> Re
     };
     app.metrics.scripts.given(answer.given);
     if let Some(warning) = &answer.warning
-        && (node.is_some() || app.strangers.may(peer, Instant::now()))
+        && (node.is_some() || app.may_log("script", peer))
     {
         log::warn!(
             event = "script", given = answer.given, node = node.unwrap_or("-"), from:% = peer,
@@ -187,7 +187,9 @@ async fn report(
     match form::event(&body) {
         Ok(record) => heard(&app, &node.name, peer, Call::Event(Box::new(record))).await,
         Err(wrong) => {
-            log::warn!(event = "bad-report", node = node.name, from:% = peer; "{wrong}");
+            if app.may_log("bad-report", peer) {
+                log::warn!(event = "bad-report", node = node.name, from:% = peer; "{wrong}");
+            }
             line(StatusCode::BAD_REQUEST, &wrong)
         }
     }
@@ -205,7 +207,7 @@ async fn plan(
         return stranger(&app, peer, "/plan", &word);
     };
     if !who::may_have_plans(&site, peer) {
-        if app.strangers.may(peer, Instant::now()) {
+        if app.may_log("plan-refused", peer) {
             log::warn!(event = "plan-refused", node = node.name, from:% = peer;
                 "that address is in no network of the site, nor in server.plans_from");
         }
@@ -213,8 +215,11 @@ async fn plan(
     }
     let asked = headers.get("diskless-plan-versions").map(|asked| asked.to_str().unwrap_or_default());
     let Some(version) = who::version(asked, VERSIONS) else {
-        log::warn!(event = "plan-version", node = node.name, from:% = peer; "its agent does not know {}", VERSIONS.join(", "));
-        return line(StatusCode::NOT_ACCEPTABLE, &format!("there are versions {}", VERSIONS.join(", ")));
+        let there_is = format!("there are versions {}", VERSIONS.join(", "));
+        if app.may_log("plan-version", peer) {
+            log::warn!(event = "plan-version", node = node.name, from:% = peer; "its agent knows none: {there_is}");
+        }
+        return line(StatusCode::NOT_ACCEPTABLE, &there_is);
     };
     match document(&site, node, version) {
         Ok(text) => {
@@ -223,7 +228,9 @@ async fn plan(
         }
         // Not 4xx, which would end the boot: whoever mends the site's file need not visit every node then.
         Err(wrong) => {
-            log::error!(event = "bad-plan", node = node.name; "{wrong}");
+            if app.may_log("bad-plan", peer) {
+                log::error!(event = "bad-plan", node = node.name, from:% = peer; "{wrong}");
+            }
             line(StatusCode::INTERNAL_SERVER_ERROR, &wrong)
         }
     }
@@ -245,7 +252,9 @@ async fn heard(app: &App, node: &str, peer: IpAddr, call: Call) -> Response {
         // Not an empty one, which iPXE takes for a failure.
         Ok(()) => line(StatusCode::OK, "ok"),
         Err(error) => {
-            log::error!(event = "unwritten", node = node, from:% = peer; "{error}");
+            if app.may_log("unwritten", peer) {
+                log::error!(event = "unwritten", node = node, from:% = peer; "{error}");
+            }
             let mut response =
                 line(StatusCode::SERVICE_UNAVAILABLE, "the database does not take it: try again");
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
@@ -261,7 +270,7 @@ async fn hear(app: &App, node: &str, peer: IpAddr, call: Call) -> Result<(), Err
 
 /// Somebody whom the site does not know, or who asks with a typing mistake: the log says so, now and then.
 fn stranger(app: &App, peer: IpAddr, what: &str, name: &str) -> Response {
-    if app.strangers.may(peer, Instant::now()) {
+    if app.may_log("unknown-node", peer) {
         log::warn!(event = "unknown-node", name = name, from:% = peer, what = what; "no node of the site is called that");
     }
     not_found()

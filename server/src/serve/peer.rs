@@ -22,29 +22,29 @@ impl<S: Sync> FromRequestParts<S> for Peer {
     }
 }
 
-/// A peer is told of once in so long.
+/// The same of one peer is told once in so long.
 const PACE: Duration = Duration::from_secs(60);
-/// No more peers are remembered: beyond that none is told of until some are forgotten.
-const MOST_PEERS: usize = 4096;
+/// No more is remembered: beyond that nothing is told until some of it is forgotten.
+const MOST: usize = 8192;
 
-/// Which peers the log has named lately, so that none can fill it.
+/// What the log has said lately of which peer, so that none can fill it.
 #[derive(Debug, Default)]
-pub struct Pace(Mutex<HashMap<IpAddr, Instant>>);
+pub struct Pace(Mutex<HashMap<(IpAddr, &'static str), Instant>>);
 
 impl Pace {
-    /// Whether the log may name `peer` now; then it has.
-    pub fn may(&self, peer: IpAddr, now: Instant) -> bool {
+    /// Whether the log may have `event` of `peer` now; then it has.
+    pub fn may(&self, peer: IpAddr, event: &'static str, now: Instant) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let recent = |at: &Instant| now.saturating_duration_since(*at) < PACE;
-        if told.get(&peer).is_some_and(recent) {
+        if told.get(&(peer, event)).is_some_and(recent) {
             return false;
         }
-        if told.len() >= MOST_PEERS {
+        if told.len() >= MOST {
             told.retain(|_, at| recent(at));
         }
-        let room = told.len() < MOST_PEERS;
+        let room = told.len() < MOST;
         if room {
-            told.insert(peer, now);
+            told.insert((peer, event), now);
         }
         room
     }
@@ -58,14 +58,15 @@ mod tests {
     fn a_peer_is_told_of_once_a_minute_and_many_cost_no_memory() {
         let (pace, now) = (Pace::default(), Instant::now());
         let peer = |number: u32| IpAddr::V4(Ipv4Addr::from_bits(number));
-        assert!(pace.may(peer(1), now));
-        assert!(!pace.may(peer(1), now + PACE / 2));
-        assert!(pace.may(peer(2), now));
-        assert!(pace.may(peer(1), now + PACE));
+        assert!(pace.may(peer(1), "a", now));
+        assert!(!pace.may(peer(1), "a", now + PACE / 2));
+        assert!(pace.may(peer(1), "b", now));
+        assert!(pace.may(peer(2), "a", now));
+        assert!(pace.may(peer(1), "a", now + PACE));
         for number in 10..20_000 {
-            pace.may(peer(number), now + PACE);
+            pace.may(peer(number), "a", now + PACE);
         }
-        assert_eq!(pace.0.lock().unwrap().len(), MOST_PEERS);
-        assert!(pace.may(peer(7), now + PACE * 2), "the old ones are forgotten");
+        assert_eq!(pace.0.lock().unwrap().len(), MOST);
+        assert!(pace.may(peer(7), "a", now + PACE * 2), "the old ones are forgotten");
     }
 }

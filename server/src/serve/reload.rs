@@ -1,24 +1,23 @@
 //! Takes over a changed site without a restart: at once on SIGHUP, and within seconds of a change of its files.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{App, notify};
+use super::{App, systemd};
 use crate::check::{self, Finding, Level};
 use crate::error::Error;
 use crate::site::{self, Site};
 use crate::time::Time;
 
 /// The files are looked at so often; one that changed is read when it has not changed for as long.
-pub const EVERY: Duration = Duration::from_secs(2);
+const EVERY: Duration = Duration::from_secs(2);
 
 /// How the last reading of the site's file went.
 #[derive(Debug, Clone, Serialize)]
@@ -52,7 +51,8 @@ pub enum Refused {
 /// # Errors
 /// It cannot be read, or has findings that are errors.
 pub fn read(path: &Path) -> Result<(Site, Vec<Finding>), Refused> {
-    let site = site::read(path).map_err(Refused::Unread)?;
+    let mut site = site::read(path).map_err(Refused::Unread)?;
+    systemd::Given::here().to(&mut site);
     let findings = check::check(&site);
     if findings.iter().any(|finding| finding.level == Level::Error) {
         return Err(Refused::Findings(findings));
@@ -84,7 +84,7 @@ pub fn replace(app: &App, read: Result<(Site, Vec<Finding>), Refused>) {
         Err(refused) => {
             log_refusal(&refused);
             log::error!(event = "reload-refused"; "the site of {} stays in use", outcome.used_since);
-            notify::tell(&format!(
+            systemd::tell(&format!(
                 "STATUS=The site's file is bad, see the log: that of {} is in use",
                 outcome.used_since
             ));
@@ -99,10 +99,11 @@ pub fn replace(app: &App, read: Result<(Site, Vec<Finding>), Refused>) {
         log::warn!(event = "needs-restart", member = member; "it has changed, and takes a restart");
     }
     *outcome = Outcome::used(&site);
-    log::info!(event = "reloaded", nodes = site.nodes.len(); "");
-    notify::tell(&status(&site));
-    app.metrics.reloads.taken(outcome.used_since);
+    let (nodes, status) = (site.nodes.len(), status(&site));
     app.replace(site);
+    app.metrics.reloads.taken(outcome.used_since);
+    log::info!(event = "reloaded", nodes = nodes; "");
+    systemd::tell(&status);
 }
 
 /// For `systemctl status`.
@@ -119,12 +120,8 @@ fn fixed(old: &Site, new: &Site) -> Vec<&'static str> {
 }
 
 /// Reloads the site in `path` whenever it should, as long as the server runs.
-///
-/// # Errors
-/// SIGHUP cannot be waited for.
-pub async fn watch(app: Arc<App>, path: PathBuf, every: Duration) -> io::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut ticks = interval(every);
+pub async fn watch(app: Arc<App>, path: PathBuf, mut hangup: Signal) {
+    let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut used = stamps(&path, &app.site());
     let mut seen = used.clone();
@@ -141,7 +138,7 @@ pub async fn watch(app: Arc<App>, path: PathBuf, every: Duration) -> io::Result<
                 }
                 log::info!(event = "reload", by = "change"; "");
             }
-            () = app.stopping() => return Ok(()),
+            () = app.stopping() => return,
         }
         let before = stamps(&path, &app.site());
         let reading = tokio::task::spawn_blocking({
@@ -162,21 +159,16 @@ pub async fn watch(app: Arc<App>, path: PathBuf, every: Duration) -> io::Result<
 /// What tells that a file was changed: device and inode, size, and the time of its last change. None: it is not there.
 type Stamp = Option<(u64, u64, u64, i64, i64)>;
 
-/// The files that `site` was read from, of which `path` is the first.
+/// The files that `site` was read from, and `path`, if that is not one of them yet.
 fn stamps(path: &Path, site: &Site) -> BTreeMap<PathBuf, Stamp> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let stamp = |path: PathBuf| {
-        let file = std::fs::metadata(&path).ok();
-        (path, file.map(|file| (file.dev(), file.ino(), file.size(), file.ctime(), file.ctime_nsec())))
+    let stamp = |path: &PathBuf| {
+        let file = std::fs::metadata(path).ok();
+        (
+            path.clone(),
+            file.map(|file| (file.dev(), file.ino(), file.size(), file.ctime(), file.ctime_nsec())),
+        )
     };
-    let file = &site.file;
-    let ethers =
-        file.nodes.iter().flat_map(|nodes| nodes.interfaces.values()).filter_map(|one| one.ethers.as_ref());
-    let tokens = file.webhooks.iter().filter_map(|webhook| webhook.token_file.as_ref());
-    let secrets = site.secrets.files().map(Path::new);
-    let named = ethers.chain(tokens).chain(&file.server.token_file).map(PathBuf::as_path).chain(secrets);
-    let named = named.map(|named| folder.join(named));
-    named.chain([path.to_owned()]).map(stamp).collect()
+    site.files.iter().chain([&path.to_owned()]).map(stamp).collect()
 }
 
 #[cfg(test)]
@@ -187,21 +179,20 @@ mod tests {
     #[test]
     fn every_change_of_a_file_that_the_site_names_is_one() {
         let folder = tempfile::tempdir().unwrap();
-        let (path, token) = (folder.path().join("site.toml"), folder.path().join("token"));
-        std::fs::write(&path, "a").unwrap();
-        let mut site = Site::default();
-        site.file.server.token_file = Some("token".into());
+        let (ethers, path) = (folder.path().join("ethers"), folder.path().join("site.toml"));
+        std::fs::write(&path, "[[nodes]]\nnames = \"a\"\ninterfaces.eth0.ethers = \"ethers\"\n").unwrap();
+        let site = site::read(&path).unwrap();
         let before = stamps(&path, &site);
-        assert_eq!(before.keys().collect::<Vec<_>>(), [&path, &token]);
+        assert_eq!(before.keys().collect::<Vec<_>>(), [&ethers, &path]);
         assert_eq!(stamps(&path, &site), before);
-        std::fs::write(&token, "secret").unwrap();
-        let with_token = stamps(&path, &site);
-        assert_ne!(with_token, before);
+        std::fs::write(&ethers, "52:54:00:00:00:01 a\n").unwrap();
+        let with_ethers = stamps(&path, &site);
+        assert_ne!(with_ethers, before);
         // An editor's way, with the times of the old one.
         let new = folder.path().join("new");
         std::fs::write(&new, "b").unwrap();
         std::fs::rename(&new, &path).unwrap();
-        assert_ne!(stamps(&path, &site), with_token);
+        assert_ne!(stamps(&path, &site), with_ethers);
     }
 
     #[test]

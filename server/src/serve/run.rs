@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::limits::Limits;
-use super::{App, listen, notify, reload, router};
+use super::{App, listen, reload, router, systemd};
 use crate::error::{Error, Result};
 use crate::site::Site;
 use crate::store::Store;
 use crate::time::Time;
+use crate::webhook;
 
 /// File descriptors that are not for connections: the database, files that are served, webhooks.
 const OTHER_FILES: u64 = 256;
@@ -23,7 +24,8 @@ const OTHER_FILES: u64 = 256;
 /// # Errors
 /// It cannot start, or the database could not be closed in order.
 pub async fn run(path: PathBuf, site: Site) -> Result<()> {
-    // First of all: from here on a signal ends the server in order.
+    // First of all: from here on they do not kill it.
+    let hangup = signal(SignalKind::hangup()).map_err(io("SIGHUP"))?;
     let term = signal(SignalKind::terminate()).map_err(io("SIGTERM"))?;
     let interrupt = signal(SignalKind::interrupt()).map_err(io("SIGINT"))?;
 
@@ -36,7 +38,10 @@ pub async fn run(path: PathBuf, site: Site) -> Result<()> {
     let app = Arc::new(app);
     app.metrics.reloads.started(Time::now());
 
-    let watching = tokio::spawn(reload::watch(Arc::clone(&app), path, reload::EVERY));
+    // Before anything is heard: new webhooks are told from here on.
+    webhook::begin(&app).await?;
+    let telling = tokio::spawn(webhook::run(Arc::clone(&app), webhook::Patience::default()));
+    tokio::spawn(reload::watch(Arc::clone(&app), path, hangup));
     tokio::spawn(until_signal(Arc::clone(&app), term, interrupt));
 
     // The kernel has queued connections since they were bound: this is true.
@@ -45,11 +50,11 @@ pub async fn run(path: PathBuf, site: Site) -> Result<()> {
         log::info!(event = "listening", address:% = address; "");
     }
     log::info!(event = "ready", nodes = nodes, version = env!("CARGO_PKG_VERSION"); "");
-    notify::tell(&format!("READY=1\n{status}"));
+    systemd::tell(&format!("READY=1\n{status}"));
 
     listen::serve(listeners, router(Arc::clone(&app)), Arc::clone(&app)).await;
-    if let Ok(Err(error)) = watching.await {
-        log::error!(event = "reload"; "SIGHUP was not waited for: {error}");
+    if let Err(error) = telling.await {
+        log::error!(event = "webhooks"; "a defect: {error}");
     }
     app.store.close().await?;
     log::info!(event = "ended"; "");
@@ -57,17 +62,13 @@ pub async fn run(path: PathBuf, site: Site) -> Result<()> {
 }
 
 /// Ends the server at the first signal. A second one does not hurry it: what is under way has a bound already.
-async fn until_signal(
-    app: Arc<App>,
-    mut term: tokio::signal::unix::Signal,
-    mut interrupt: tokio::signal::unix::Signal,
-) {
+async fn until_signal(app: Arc<App>, mut term: Signal, mut interrupt: Signal) {
     let by = tokio::select! {
         _ = term.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
     };
     log::info!(event = "ending", by = by; "");
-    notify::tell("STOPPING=1");
+    systemd::tell("STOPPING=1");
     app.stop();
 }
 

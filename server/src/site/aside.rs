@@ -1,6 +1,6 @@
 //! The files that the site's file names and that are read with it: MACs by host name, secrets.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,8 @@ pub struct Aside {
     pub ethers: BTreeMap<PathBuf, Result<HashMap<String, String>, String>>,
     /// The secrets.
     pub secrets: Secrets,
+    /// Which files were read, or would have been.
+    pub files: BTreeSet<PathBuf>,
 }
 
 /// Secrets by the name of their file, as the site's file has it.
@@ -42,11 +44,6 @@ impl Secrets {
         }
     }
 
-    /// Their names.
-    pub fn files(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
-    }
-
     /// The same with one more.
     pub fn with(mut self, file: &str, secret: Result<Secret, String>) -> Secrets {
         self.0.insert(file.to_owned(), secret);
@@ -62,10 +59,13 @@ impl Aside {
         for path in interfaces.filter_map(|interface| interface.ethers.as_ref()) {
             let read = || ethers(&super::text(path).map_err(|error| error.to_string())?.0);
             aside.ethers.entry(path.clone()).or_insert_with(read);
+            aside.files.insert(path.clone());
         }
         for part in parts(file) {
             for name in secret_files(&part.0) {
-                aside.secrets.0.entry(name.to_owned()).or_insert_with(|| secret(&folder.join(name)));
+                let path = folder.join(name);
+                aside.secrets.0.entry(name.to_owned()).or_insert_with(|| secret(&path));
+                aside.files.insert(path);
             }
         }
         aside
@@ -87,7 +87,9 @@ pub fn parts(file: &File) -> impl Iterator<Item = &Part> {
         .chain(nodes)
 }
 
-/// The member that names the file of a secret, in the place of `secret`.
+/// The member of a boot plan that is a secret. There are no variables in it: it may have a `${` of its own.
+pub const SECRET: &str = "secret";
+/// The member that names the file of a secret, in the place of [`SECRET`].
 pub const SECRET_FILE: &str = "secret_file";
 
 /// The files of secrets that a table names, at any depth.

@@ -12,6 +12,16 @@ impl Words {
         self.0.extend(new);
     }
 
+    /// Takes those of these names (with `_` for `-`) away.
+    pub fn remove(&mut self, names: &[impl AsRef<str>]) {
+        self.0.retain(|word| !names.iter().any(|other| other.as_ref() == name(word)));
+    }
+
+    /// Each with its name, as the kernel compares names.
+    pub fn by_name(&self) -> impl Iterator<Item = (String, &str)> {
+        self.0.iter().map(|word| (name(word), word.as_str()))
+    }
+
     /// All of them.
     pub fn text(&self) -> String {
         self.0.join(" ")

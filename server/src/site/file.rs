@@ -50,7 +50,8 @@ impl File {
         let server = &mut self.server;
         let mut paths = vec![&mut server.database];
         paths.extend(server.files.iter_mut().chain(&mut server.token_file));
-        paths.extend(self.webhooks.iter_mut().filter_map(|webhook| webhook.token_file.as_mut()));
+        let webhooks = self.webhooks.iter_mut();
+        paths.extend(webhooks.flat_map(|webhook| webhook.token_file.iter_mut().chain(&mut webhook.ca_file)));
         paths.extend(self.images.values_mut().filter_map(|image| image.disk.as_mut()));
         let interfaces = self.nodes.iter_mut().flat_map(|nodes| nodes.interfaces.values_mut());
         paths.extend(interfaces.filter_map(|interface| interface.ethers.as_mut()));
@@ -83,6 +84,8 @@ pub struct Server {
     pub files: Option<PathBuf>,
     /// The file with the operators' token; none: operators' calls are refused.
     pub token_file: Option<PathBuf>,
+    /// Whether `/metrics` is for everybody; else it needs the operators' token.
+    pub metrics_open: bool,
     /// A node that is on its way and says nothing for so long is silent: `90s`, `3m`.
     pub silent_after: String,
     /// Networks whose addresses may have boot plans, `10.1.0.0/16`; none: the site's own. An empty list lets everybody.
@@ -99,6 +102,7 @@ impl Default for Server {
             database: PathBuf::from("disklessd.db"),
             files: None,
             token_file: None,
+            metrics_open: false,
             silent_after: "3m".to_owned(),
             plans_from: None,
             paths: Paths::default(),
@@ -143,6 +147,8 @@ pub struct Webhook {
     pub token_header: Option<String>,
     /// The file with its value.
     pub token_file: Option<PathBuf>,
+    /// The file with the CAs, in PEM form, that the server of an `https` URL is checked by.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// `[networks.NAME]`
@@ -348,7 +354,7 @@ pub struct Interfaces {
 }
 
 /// What a node is to do when it asks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Boot its image.

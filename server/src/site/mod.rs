@@ -1,11 +1,11 @@
 //! READ: the site's file, `site.toml`: its nodes, what they boot, and the networks between.
 //!
-//! [`file`] is the file as it is written, [`aside`] the files that it names. [`Site`] is what follows from them: every
+//! [`mod@file`] is the file as it is written, [`aside`] the files that it names. [`Site`] is what follows from them: every
 //! node with all that it gets from its profile, its groups and its own entries, the last one that says something wins.
 //! [`plan`] makes of that what the node's agent gets.
 
 pub mod aside;
-mod cmdline;
+pub(crate) mod cmdline;
 pub mod file;
 pub mod nodeset;
 pub mod plan;
@@ -49,6 +49,8 @@ pub struct Site {
     pub remarks: Vec<Remark>,
     /// The secrets that the file names files of.
     pub secrets: Secrets,
+    /// The files that it was made of, there or not: when one of them changes, so may the site.
+    pub files: Vec<PathBuf>,
     /// Made when it is first asked.
     pub index: Index,
 }
@@ -110,8 +112,15 @@ pub enum Origin {
     Profile(String),
     /// `[groups.NAME]`
     Group(String),
-    /// `[[nodes]]` with these names
+    /// `[[nodes]]` with these names, as far as they are shown
     Nodes(String),
+}
+
+impl Origin {
+    /// `[[nodes]]` with these names. Every node has this several times, and a list of all nodes may be long.
+    fn nodes(names: &str) -> Origin {
+        Origin::Nodes(nodeset::shortened(names))
+    }
 }
 
 impl fmt::Display for Origin {
@@ -182,14 +191,16 @@ impl Site {
         names.into_iter().flatten().filter_map(|name| self.nodes.get(name))
     }
 
-    /// The names of a node set; `@NAME` is a group of the site, `@*` all of its nodes.
+    /// The names of a node set; `@NAME` is a group of the site, `@*` all of its nodes, and so is `@all` in a site that
+    /// has no group of that name.
     ///
     /// # Errors
     /// As [`nodeset::expand`].
     pub fn expand(&self, text: &str) -> Result<Vec<String>> {
+        let all = || self.nodes.keys().cloned().collect();
         nodeset::expand(text, &|group| match group {
-            "*" => Some(self.nodes.keys().cloned().collect()),
-            name => self.groups.get(name).cloned(),
+            "*" => Some(all()),
+            name => self.groups.get(name).cloned().or_else(|| (name == "all").then(all)),
         })
     }
 }
@@ -234,7 +245,8 @@ pub fn read(path: &Path) -> Result<Site> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let file = file.below(folder);
     let aside = Aside::read(&file, folder);
-    Ok(Site { path: path.to_owned(), mode, ..Site::of(file, aside) })
+    let files = std::iter::once(path.to_owned()).chain(aside.files.iter().cloned()).collect();
+    Ok(Site { path: path.to_owned(), mode, files, ..Site::of(file, aside) })
 }
 
 /// The text of a file, and its permissions.

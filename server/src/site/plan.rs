@@ -6,7 +6,7 @@ use std::fmt;
 use diskless::input::document::VERSIONS;
 use serde_json::{Map, Value};
 
-use super::aside::{SECRET_FILE, Secrets};
+use super::aside::{SECRET, SECRET_FILE, Secrets};
 use super::file::{File, Part};
 use super::resolve::layers;
 use super::variables::Values;
@@ -47,7 +47,7 @@ fn hide(value: &mut Value) {
         Value::Object(members) => {
             for (key, value) in members {
                 match value {
-                    Value::String(text) if key == "secret" => HIDDEN.clone_into(text),
+                    Value::String(text) if key == SECRET => HIDDEN.clone_into(text),
                     Value::String(text) if diskless::input::url::has_account(text) => {
                         *text = without_account(text);
                     }
@@ -142,9 +142,10 @@ fn table(table: &toml::Table, values: &Values<'_>, secrets: &Secrets) -> Value {
     let member = |(key, value): (&String, &toml::Value)| match value {
         // One that cannot be read stays what it is: the agent's check refuses it, and so does ours.
         toml::Value::String(file) if key == SECRET_FILE => match secrets.get(file) {
-            Ok(secret) => ("secret".to_owned(), secret.into()),
+            Ok(secret) => (SECRET.to_owned(), secret.into()),
             Err(_) => (key.clone(), file.as_str().into()),
         },
+        toml::Value::String(secret) if key == SECRET => (key.clone(), secret.as_str().into()),
         value => (key.clone(), json(value, values, secrets)),
     };
     Value::Object(table.iter().map(member).collect())

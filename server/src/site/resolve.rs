@@ -115,7 +115,8 @@ impl Remarks {
             toml::Value::String(text) => self.variables(origin, place, text),
             toml::Value::Array(values) => values.iter().for_each(|value| self.value(origin, place, value)),
             toml::Value::Table(table) => {
-                table.iter().for_each(|(key, value)| self.value(origin, &format!("{place}.{key}"), value));
+                let members = table.iter().filter(|(key, _)| *key != aside::SECRET);
+                members.for_each(|(key, value)| self.value(origin, &format!("{place}.{key}"), value));
             }
             _ => (),
         }
@@ -134,7 +135,7 @@ fn all_layers(file: &File) -> Vec<(Origin, &Layer)> {
     let mut layers = vec![(Origin::Defaults, &file.defaults)];
     layers.extend(file.profiles.iter().map(|(name, layer)| (Origin::Profile(name.clone()), layer)));
     layers.extend(file.groups.iter().map(|(name, group)| (Origin::Group(name.clone()), &group.layer)));
-    layers.extend(file.nodes.iter().map(|nodes| (Origin::Nodes(nodes.names.clone()), &nodes.layer)));
+    layers.extend(file.nodes.iter().map(|nodes| (Origin::nodes(&nodes.names), &nodes.layer)));
     layers
 }
 
@@ -161,7 +162,7 @@ fn nodes(
 ) -> BTreeMap<String, Node> {
     let mut nodes: BTreeMap<String, Node> = BTreeMap::new();
     for (at, entry) in file.nodes.iter().enumerate() {
-        let object = format!("nodes {}", entry.names);
+        let object = Origin::nodes(&entry.names).to_string();
         let names = match nodeset::expand(&entry.names, &|group| groups.get(group).cloned()) {
             Ok(names) => names,
             Err(error) => {
@@ -334,7 +335,7 @@ pub(super) fn layers<'a>(file: &'a File, node: &Node) -> Vec<(Origin, &'a Layer)
         layers.push((Origin::Group(name.clone()), &group.layer));
     }
     for entry in node.entries.iter().filter_map(|at| file.nodes.get(*at)) {
-        layers.push((Origin::Nodes(entry.names.clone()), &entry.layer));
+        layers.push((Origin::nodes(&entry.names), &entry.layer));
     }
     layers
 }

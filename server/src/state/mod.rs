@@ -3,21 +3,24 @@
 //! What comes first and what comes twice does not matter: of one boot the furthest event counts, by the number that the
 //! node itself gave it.
 
+mod timeline;
 mod told;
 mod which;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use timeline::{Bar, Ending, Mark, Sign, Timeline, Wait, timeline};
 pub use told::Told;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::store::{Form, Node};
 use crate::time::Time;
 
 /// How far a boot is, in the order of a boot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// iPXE has asked for its script.
@@ -33,7 +36,7 @@ pub enum Stage {
 }
 
 /// A failure of the agent that nothing has come after.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
     /// The step.
     pub step: Option<String>,
@@ -73,7 +76,7 @@ pub struct Boot {
 }
 
 /// How a node is, in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Nothing was ever heard of it.
@@ -92,6 +95,19 @@ pub enum State {
     Up,
     /// [`Stage::Cloudinit`]
     Cloudinit,
+}
+
+/// Of a node that is neither silent nor has failed.
+impl From<Stage> for State {
+    fn from(stage: Stage) -> State {
+        match stage {
+            Stage::Ipxe => State::Ipxe,
+            Stage::Kernel => State::Kernel,
+            Stage::Agent => State::Agent,
+            Stage::Up => State::Up,
+            Stage::Cloudinit => State::Cloudinit,
+        }
+    }
 }
 
 /// How `node` is at `now`, when a node that is on its way may be silent for `silent_after`.

@@ -181,3 +181,128 @@ fn no_script() -> Failure {
         advice: "see the server's log, and `disklessd check`".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn record(seq: u64, event: Kind) -> Call {
+        let text = |text: &str| Some(format!("{text}{seq}"));
+        let record = Record::new(event, Duration::ZERO);
+        Call::Event(Box::new(Record { seq, step: text("s"), detail: text("d"), code: text("c"), ..record }))
+    }
+
+    /// Of all kinds; events of one number are the same event.
+    fn call() -> impl Strategy<Value = (Time, Call)> {
+        let kinds =
+            [Kind::Run, Kind::Start, Kind::Waiting, Kind::Done, Kind::Failed, Kind::Warning, Kind::Up];
+        let form = |form: u8| Form { hostname: Some(form.to_string()), ..Form::default() };
+        let given = |given: u8| ["boot", "error"].get(usize::from(given)).map(|word| (*word).to_owned());
+        let time = || (0..50_u64).prop_map(Time);
+        prop_oneof![
+            (time(), 0..3_u8).prop_map(move |(at, word)| (at, Call::Ipxe { given: given(word) })),
+            time().prop_map(|at| (at, Call::Kernel)),
+            (time(), 0..3_u8).prop_map(move |(at, word)| (at, Call::Up(form(word)))),
+            (time(), 0..3_u8).prop_map(move |(at, word)| (at, Call::Cloudinit(form(word)))),
+            (0..14_u64)
+                .prop_map(move |seq| (Time(seq * 3 % 50), record(seq, kinds[seq as usize % kinds.len()]))),
+        ]
+    }
+
+    fn told(calls: &[(Time, Call)]) -> Told {
+        let (at, first) = &calls[0];
+        let mut told = Told::first(*at, first);
+        for (at, call) in &calls[1..] {
+            told.hear(*at, call);
+        }
+        told
+    }
+
+    proptest! {
+        #[test]
+        fn neither_order_nor_repetition_matters(
+            (calls, other) in proptest::collection::vec(call(), 1..20).prop_flat_map(|calls| {
+                let again = calls.iter().cloned().chain(calls.iter().rev().take(5).cloned()).collect::<Vec<_>>();
+                (Just(calls), Just(again).prop_shuffle())
+            }),
+        ) {
+            prop_assert_eq!(told(&calls), told(&other));
+        }
+
+        #[test]
+        fn it_survives_the_database(calls in proptest::collection::vec(call(), 1..20)) {
+            let told = told(&calls);
+            let json = serde_json::to_string(&told).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Told>(&json).unwrap(), told);
+        }
+    }
+
+    /// Step, wait, code of the failure.
+    type Seen = [Option<String>; 3];
+    type Case = (&'static str, Vec<(u64, Call)>, Seen);
+
+    fn furthest(calls: &[(u64, Call)]) -> Seen {
+        let calls: Vec<_> = calls.iter().map(|(at, call)| (Time(*at), call.clone())).collect();
+        let boot = told(&calls).boot(1, None);
+        [boot.step, boot.waiting, boot.failure.map(|failure| failure.code)]
+    }
+
+    #[test]
+    fn the_furthest_event_counts() {
+        let some = |text: &str| Some(text.to_owned());
+        let failed = || (1, record(3, Kind::Failed));
+        let cases: [Case; 9] = [
+            ("a wait", vec![(1, record(3, Kind::Waiting))], [some("s3"), some("d3"), None]),
+            (
+                "its end",
+                vec![(2, record(4, Kind::Done)), (1, record(3, Kind::Waiting))],
+                [some("s4"), None, None],
+            ),
+            ("a failure", vec![failed()], [some("s3"), None, some("c3")]),
+            (
+                "a warning after it",
+                vec![failed(), (2, record(4, Kind::Warning))],
+                [some("s3"), None, some("c3")],
+            ),
+            ("another try", vec![failed(), (2, record(4, Kind::Run))], [some("s4"), None, None]),
+            ("late news", vec![failed(), (2, record(2, Kind::Start))], [some("s3"), None, some("c3")]),
+            ("a form after it", vec![failed(), (2, Call::Up(Form::default()))], [some("s3"), None, None]),
+            (
+                "a form before it",
+                vec![(0, Call::Up(Form::default())), failed()],
+                [some("s3"), None, some("c3")],
+            ),
+            ("warnings alone", vec![(1, record(1, Kind::Warning))], [None, None, None]),
+        ];
+        for (name, calls, expected) in cases {
+            assert_eq!(furthest(&calls), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_latest_script_and_the_best_form_count() {
+        let form = |name: &str| Form { hostname: Some(name.into()), ..Form::default() };
+        let given = |given: &str| Call::Ipxe { given: Some(given.into()) };
+        let calls = [
+            (Time(5), Call::Cloudinit(form("old"))),
+            (Time(6), Call::Cloudinit(form("cloudinit"))),
+            (Time(9), Call::Up(form("up"))),
+            (Time(2), given("trap")),
+            (Time(1), given("boot")),
+            (Time(3), Call::Ipxe { given: None }),
+        ];
+        let boot = told(&calls).boot(7, Some("b".into()));
+        assert_eq!(
+            (boot.number, boot.boot_id.as_deref(), boot.given.as_deref()),
+            (7, Some("b"), Some("trap"))
+        );
+        assert_eq!((boot.began, boot.heard, boot.stage), (Time(1), Time(9), Stage::Cloudinit));
+        assert_eq!(boot.form, Some(form("cloudinit")));
+        let reached = [(Stage::Ipxe, Time(1)), (Stage::Up, Time(9)), (Stage::Cloudinit, Time(5))];
+        assert_eq!(boot.reached, BTreeMap::from(reached));
+    }
+}

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::counted::Counted;
 use super::database::{Database, failed};
 use super::read::{self, Readers};
 use super::writer::{Keep, Writer};
 use super::{Change, Heard, Node, Outcome};
 use crate::error::{Error, Result};
+use crate::metrics::Writes;
 use crate::state::Boot;
 
 /// An open database. Clones are the same one.
@@ -23,6 +25,7 @@ struct Shared {
     readers: Readers,
     writer: Writer,
     last: watch::Sender<u64>,
+    writes: Arc<Writes>,
 }
 
 impl Store {
@@ -35,11 +38,13 @@ impl Store {
         Store::of(Database::open(path)?)
     }
 
-    fn of(mut database: Database) -> Result<Store> {
+    pub(super) fn of(mut database: Database) -> Result<Store> {
         let last = watch::Sender::new(database.last()?);
         let readers = Readers::new(&database.path);
-        let writer = Writer::start(database, last.clone())?;
-        Ok(Store { shared: Arc::new(Shared { readers, writer, last }) })
+        let writes = Arc::<Writes>::default();
+        let counted = Counted { keep: database, writes: Arc::clone(&writes) };
+        let writer = Writer::start(counted, last.clone())?;
+        Ok(Store { shared: Arc::new(Shared { readers, writer, last, writes }) })
     }
 
     /// Makes `changes`; they are on the disk when this returns. Waits for room among the changes that wait already, and
@@ -92,11 +97,11 @@ impl Store {
         self.shared.readers.ask(move |sql| read::events_after(sql, after, limit)).await
     }
 
-    /// The last event that `webhook` has been told of; 0: none.
+    /// The last event that `webhook` has been told of; none: nobody has ever said so.
     ///
     /// # Errors
     /// As [`Store::nodes`].
-    pub async fn delivered(&self, webhook: &str) -> Result<u64> {
+    pub async fn delivered(&self, webhook: &str) -> Result<Option<u64>> {
         let webhook = webhook.to_owned();
         self.shared.readers.ask(move |sql| read::delivered(sql, &webhook)).await
     }
@@ -105,6 +110,11 @@ impl Store {
     /// database: the id of the last event, or of what an operator last wanted.
     pub fn last(&self) -> watch::Receiver<u64> {
         self.shared.last.subscribe()
+    }
+
+    /// What this server has written since it started.
+    pub fn writes(&self) -> Arc<Writes> {
+        Arc::clone(&self.shared.writes)
     }
 
     /// Writes and answers what is under way, and closes; whoever comes later gets [`Error::Closed`].

@@ -3,10 +3,13 @@
 //! Everything is written through one trait, [`Write`], by one thread, which makes one transaction of what many callers
 //! brought (group commit); a caller gets its answer when that transaction is on the disk.
 
+mod counted;
 mod database;
 mod handle;
 mod read;
 mod row;
+#[cfg(test)]
+mod tests;
 mod write;
 mod writer;
 
@@ -15,6 +18,7 @@ use std::net::IpAddr;
 pub use handle::Store;
 
 use diskless::report::record::Record;
+use schemars::JsonSchema;
 use serde::de::IntoDeserializer;
 use serde::{Deserialize, Serialize};
 
@@ -76,7 +80,7 @@ pub enum Call {
 }
 
 /// cloud-init's phone_home form; what it has no value for (`N/A`) is absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Form {
     /// `instance_id`
@@ -148,6 +152,17 @@ impl Wish {
         let action =
             Action::deserialize(IntoDeserializer::<serde::de::value::Error>::into_deserializer(word));
         action.map_or_else(|_| Wish::Unknown(word.to_owned()), Wish::Known)
+    }
+
+    /// Its word.
+    pub fn word(&self) -> &str {
+        match self {
+            Wish::Known(Action::Boot) => "boot",
+            Wish::Known(Action::Trap) => "trap",
+            Wish::Known(Action::Rescue) => "rescue",
+            Wish::Known(Action::Local) => "local",
+            Wish::Unknown(word) => word,
+        }
     }
 }
 

@@ -90,8 +90,8 @@ pub(super) fn events_after(sql: &Connection, after: u64, limit: usize) -> rusqli
     heard.filter_map(Result::transpose).take(limit).collect()
 }
 
-pub(super) fn delivered(sql: &Connection, webhook: &str) -> rusqlite::Result<u64> {
-    let through = "SELECT coalesce(max(through), 0) FROM webhook WHERE name = ?1";
+pub(super) fn delivered(sql: &Connection, webhook: &str) -> rusqlite::Result<Option<u64>> {
+    let through = "SELECT max(through) FROM webhook WHERE name = ?1";
     sql.prepare_cached(through)?.query_row([webhook], |row| row.get(0))
 }
 

@@ -22,6 +22,7 @@ pub const SITE: &str = r#"
 [server]
 listen = ["127.0.0.1:0"]
 url = "http://198.18.0.1:32001"
+files = "files"
 
 [networks.boot]
 address = "198.18.0.0/24"

@@ -45,8 +45,8 @@ pub fn expand(text: &str, group: &dyn Fn(&str) -> Option<Vec<String>>) -> Result
     Ok(names.ordered)
 }
 
-/// A set in a message is not longer than a line.
-fn shortened(text: &str) -> String {
+/// A set as it is shown: not longer than a line or two.
+pub(super) fn shortened(text: &str) -> String {
     match text.char_indices().nth(200) {
         Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
         None => text.to_owned(),

@@ -117,6 +117,14 @@ fn secrets_are_not_shown() {
 }
 
 #[test]
+fn a_secret_stays_as_it_is() {
+    let text = SITE.replace("secret_file = \"chap\"", "secret = \"a$${b}${node}\"");
+    let site = Site::of(File::parse(&text).unwrap(), Aside::default());
+    assert_eq!(site.remarks, []);
+    assert_eq!(rendered(&text, "n1").document["iscsi"]["auth"]["secret"], "a$${b}${node}");
+}
+
+#[test]
 fn a_secret_that_cannot_be_read_makes_no_plan() {
     let site = Site::of(File::parse(SITE).unwrap(), Aside::default());
     let plan = render(&site, &site.nodes["n1"], "1.0").unwrap();

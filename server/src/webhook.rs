@@ -1,1 +1,0 @@
-//! TELL: programs that want to know what nodes say.
