@@ -180,6 +180,37 @@ fn it_ends_when_it_is_told_to_and_answers_what_is_under_way() {
 }
 
 #[test]
+fn who_listens_for_hours_does_not_keep_it_from_ending() {
+    let folder = tempfile::tempdir().unwrap();
+    site(folder.path(), &SITE.replace("[server]", "[server]\ntoken_file = \"token\""));
+    std::fs::write(folder.path().join("token"), "a token of some length\n").unwrap();
+    let mut server = start(command(folder.path()));
+    let mut listener = connect(server.address);
+    write!(
+        listener,
+        "GET /v1/events HTTP/1.1\r\nhost: a\r\nauthorization: Bearer a token of some length\r\n\r\n"
+    )
+    .unwrap();
+    let mut heard = BufReader::new(listener.try_clone().unwrap());
+    let mut hear = |text: &str| {
+        let (mut line, deadline) = (String::new(), Instant::now() + PATIENCE);
+        while !line.contains(text) {
+            line.clear();
+            assert_ne!(heard.read_line(&mut line).unwrap(), 0, "the stream ends without {text}");
+            assert!(Instant::now() < deadline, "{text} does not come");
+        }
+    };
+    hear("text/event-stream");
+    assert_eq!(ask(server.address, "POST", "/phone_home/up", "", b"hostname=node2").0, 200);
+    hear("node2");
+    let told = Instant::now();
+    server.signal(Signal::TERM);
+    rest(&mut listener);
+    assert_eq!(server.end().code(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
+}
+
+#[test]
 fn what_a_node_said_outlives_the_server() {
     let folder = tempfile::tempdir().unwrap();
     site(folder.path(), SITE);

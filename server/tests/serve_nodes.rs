@@ -197,3 +197,23 @@ fn what_an_operator_wants_is_what_a_node_gets() {
     let script = get(&server, "/boot/node1.ipxe").1;
     assert!(!script.contains("rd.break"), "once is once: {script}");
 }
+
+#[test]
+fn the_numbers_know_what_was_heard() {
+    let server = serve(Limits::default());
+    let open = SITE.replace("[server]", "[server]\nmetrics_open = true");
+    server.app.replace(read(server.folder.path(), &open));
+    for _ in 0..2 {
+        assert_eq!(server.ask("POST", "/report/node1", "", EVENT.as_bytes()).0, 200);
+    }
+    assert_eq!(get(&server, "/boot/node1.ipxe").0, 200);
+    let (status, numbers) = get(&server, "/metrics");
+    assert_eq!(status, 200);
+    for line in [
+        "disklessd_heard_total{kind=\"event\"} 1",
+        "disklessd_heard_again_total{kind=\"event\"} 1",
+        "disklessd_scripts_total{given=\"boot\"} 1",
+    ] {
+        assert!(numbers.lines().any(|one| one == line), "{line}: {numbers}");
+    }
+}

@@ -64,8 +64,10 @@ impl Script {
 
     fn echo(&mut self, line: &str) {
         // What starts with a dash would be an option.
-        let line = line.trim_start_matches('-');
-        self.line(&format!("echo {line}"));
+        match line.strip_prefix('-') {
+            Some(rest) => self.line(&format!("echo ?{rest}")),
+            None => self.line(&format!("echo {line}")),
+        }
     }
 
     /// Waits, the longer the higher `counter` is, an iPXE setting that this counts up. The person in front can have a
@@ -152,7 +154,7 @@ mod tests {
     fn a_console_is_told_text_and_nothing_else() {
         let mut script = Script::new("http://a/", "a");
         script.say("--x ${net0/mac}; a && b || c # d\nshell\r\u{1b}[2J ö \\");
-        assert_eq!(script.text, "#!ipxe\necho x ??net0/mac?? a ?? b ?? c ? d?shell??[2J ? ?\n");
+        assert_eq!(script.text, "#!ipxe\necho ?-x ??net0/mac?? a ?? b ?? c ? d?shell??[2J ? ?\n");
         let mut script = Script::new("", "a");
         script.say(&"word ".repeat(1000));
         assert!(script.text.lines().all(|line| line.len() <= WIDTH + "echo ".len()));

@@ -22,9 +22,9 @@ struct Said {
 
 impl Said {
     fn of(asked: &Asked) -> Said {
-        let mut said = Said::default();
         // SMBIOS UUIDs that firmware leaves in every board say nothing.
-        said.uuid = value(asked.uuid.as_deref()).and_then(facts::system_uuid);
+        let uuid = value(asked.uuid.as_deref()).and_then(facts::system_uuid);
+        let mut said = Said { uuid, ..Said::default() };
         if let Some(text) = value(asked.mac.as_deref()) {
             said.mac = mac(text);
             said.odd.extend(said.mac.is_none().then_some("MAC"));
@@ -87,7 +87,8 @@ fn contradiction(known: &[(String, BTreeSet<&str>)]) -> String {
     whose.collect::<Vec<_>>().join(", ")
 }
 
-/// What an operator must know of a node that said `asked` of itself: what the site does not know.
+/// What an operator must know of a node that said `asked` of itself: hardware that the site does not know. Not its host
+/// name: that is the DHCP server's, and many call nodes as they like.
 pub(super) fn doubt(site: &Site, node: &Node, asked: &Asked) -> Option<String> {
     let said = Said::of(asked);
     let mut unknown = Vec::new();
@@ -101,11 +102,6 @@ pub(super) fn doubt(site: &Site, node: &Node, asked: &Asked) -> Option<String> {
         && uuid != *own
     {
         unknown.push(format!("UUID {uuid}"));
-    }
-    if let Some(hostname) = said.hostname
-        && by_hostname(site, &hostname).is_empty()
-    {
-        unknown.push(format!("host name {hostname}"));
     }
     unknown.extend(said.odd.iter().map(|what| format!("a {what} that is none")));
     (!unknown.is_empty())
@@ -249,10 +245,10 @@ mod tests {
             doubt(&site, site.nodes.get("ocean7").unwrap(), &asked(mac, uuid, hostname))
         };
         assert_eq!(doubt("52:54:00:00:00:07", UUID7, "ocean7"), None);
-        let second = doubt("52:54:00:ff:00:07", UUID7, "dhcp-17").unwrap();
+        let second = doubt("52:54:00:ff:00:07", "4c4c4544-0042-3510-8058-000000000001", "dhcp-17").unwrap();
         assert_eq!(
             second,
-            "ocean7 came with what the site does not know: MAC 52:54:00:ff:00:07, host name dhcp-17"
+            "ocean7 came with what the site does not know: MAC 52:54:00:ff:00:07, UUID 4c4c4544-0042-3510-8058-000000000001"
         );
         assert!(doubt("x", "-", "\n").is_some_and(|text| text.ends_with(": a MAC that is none")));
     }
