@@ -21,21 +21,25 @@ usage: qemu-harness VERB
   list                        the scenarios of this repository
   run [NAME|FOLDER ...|all]   boot them; without a name all
       --list FILE             those named in FILE, one a line
-  demo [NAME]                 boot one (first-boot) and show what the agent says
+  demo [NAME]                 boot one (ipxe-boot) and show what the agent says
   selfcheck [NAME]            boot one (wrong-chap-secret) and look for traces on the host
   bench                       measure beside peers: a table, and target/bench.json
   clean                       remove the cache
 
   --agent FILE                use this binary instead of building the agent
+  --disklessd FILE            and this instead of the site's server
   --help                      this text
 
 The cache is DISKLESS_CACHE, else ~/.cache/diskless. DISKLESS_MIRROR names a Debian mirror; without it the
 host's own is used. Exit code: 0 all passed, 1 not so, 2 usage.";
 
-/// Where cargo puts the agent: .cargo/config.toml names the target.
-const BUILT: &str = "x86_64-unknown-linux-gnu/release/diskless";
+/// Where cargo puts programs, in a folder by their profile: .cargo/config.toml names the target.
+const BUILT: &str = "x86_64-unknown-linux-gnu";
+/// Packages and their profiles, as `make dist` builds them.
+const AGENT: [&str; 2] = ["diskless", "release"];
+const DISKLESSD: [&str; 2] = ["disklessd", "server"];
 /// The scenario that `demo` boots.
-const DEMO: &str = "first-boot";
+const DEMO: &str = "ipxe-boot";
 /// The scenario that ends soonest, for `selfcheck`.
 const QUICK: &str = "wrong-chap-secret";
 
@@ -49,12 +53,12 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> Result<u8> {
     let names: Vec<&str> = words.rest.iter().map(String::as_str).collect();
     match (words.verb.as_deref(), names.as_slice()) {
         (Some("list"), []) => list(),
-        (Some("run"), _) => start(Work::Run, chosen(&words)?, words.agent),
-        (Some("demo"), []) => start(Work::Demo, vec![find(DEMO)?], words.agent),
-        (Some("demo"), [name]) => start(Work::Demo, vec![find(name)?], words.agent),
-        (Some("selfcheck"), []) => start(Work::SelfCheck, vec![find(QUICK)?], words.agent),
-        (Some("selfcheck"), [name]) => start(Work::SelfCheck, vec![find(name)?], words.agent),
-        (Some("bench"), []) => measure(words.agent),
+        (Some("run"), _) => start(Work::Run, chosen(&words)?, words.programs),
+        (Some("demo"), []) => start(Work::Demo, vec![find(DEMO)?], words.programs),
+        (Some("demo"), [name]) => start(Work::Demo, vec![find(name)?], words.programs),
+        (Some("selfcheck"), []) => start(Work::SelfCheck, vec![find(QUICK)?], words.programs),
+        (Some("selfcheck"), [name]) => start(Work::SelfCheck, vec![find(name)?], words.programs),
+        (Some("bench"), []) => measure(words.programs),
         (Some("clean"), []) => clean(),
         (Some(raise::RAISED), [request]) => raise::raised(&raise::decode(request)?, Stdio::inherit()),
         (Some(raise::INSIDE), [request]) => raise::inside(&raise::decode(request)?),
@@ -63,12 +67,19 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> Result<u8> {
     }
 }
 
+/// Programs that are not to be built.
+#[derive(Default, Clone)]
+struct Programs {
+    agent: Option<PathBuf>,
+    disklessd: Option<PathBuf>,
+}
+
 #[derive(Default)]
 struct Words {
     verb: Option<String>,
     rest: Vec<String>,
     list: Option<PathBuf>,
-    agent: Option<PathBuf>,
+    programs: Programs,
     help: bool,
 }
 
@@ -79,7 +90,8 @@ impl Words {
             match argument {
                 Short('h') | Long("help") => words.help = true,
                 Long("list") => words.list = Some(parser.value()?.into()),
-                Long("agent") => words.agent = Some(parser.value()?.into()),
+                Long("agent") => words.programs.agent = Some(parser.value()?.into()),
+                Long("disklessd") => words.programs.disklessd = Some(parser.value()?.into()),
                 Value(word) if words.verb.is_none() => words.verb = Some(word.string()?),
                 Value(word) => words.rest.push(word.string()?),
                 other => return Err(other.unexpected()),
@@ -122,7 +134,7 @@ fn find(name: &str) -> Result<PathBuf> {
     Ok(Scenario::load(&folder)?.folder)
 }
 
-fn start(work: Work, scenarios: Vec<PathBuf>, agent: Option<PathBuf>) -> Result<u8> {
+fn start(work: Work, scenarios: Vec<PathBuf>, programs: Programs) -> Result<u8> {
     if !Path::new("/dev/net/tun").exists() {
         return Err(Error::Host(
             "no /dev/net/tun: load the module tun, or give the container the device".into(),
@@ -133,21 +145,37 @@ fn start(work: Work, scenarios: Vec<PathBuf>, agent: Option<PathBuf>) -> Result<
     }
     let cache = Cache::open(&Cache::default_folder()?)?;
     let target = target_folder()?;
-    let agent = match agent {
-        Some(path) => fs::canonicalize(&path).at("find", &path)?,
-        None => build_agent(&target)?,
+    let program = |given: Option<PathBuf>, package| match given {
+        Some(path) => fs::canonicalize(&path).at("find", &path),
+        None => build(&target, package),
+    };
+    let agent = program(programs.agent, AGENT)?;
+    let with_server = |folder: &PathBuf| Ok(Scenario::load(folder)?.document.disklessd.is_some());
+    let served: Vec<bool> = scenarios.iter().map(with_server).collect::<Result<_>>()?;
+    let disklessd = match served.contains(&true) || work == Work::Bench {
+        true => Some(program(programs.disklessd, DISKLESSD)?),
+        false => None,
     };
     let cache = cache.folder().to_path_buf();
     let cargo = [Some(target), cargo_home()].into_iter().flatten().collect();
     let environment = raise::environment();
-    raise::raise(&Request { cache, repository: repository(), agent, cargo, scenarios, environment, work })
+    raise::raise(&Request {
+        cache,
+        repository: repository(),
+        agent,
+        disklessd,
+        cargo,
+        scenarios,
+        environment,
+        work,
+    })
 }
 
-fn measure(agent: Option<PathBuf>) -> Result<u8> {
+fn measure(programs: Programs) -> Result<u8> {
     let scenarios = bench::SCENARIOS.iter().map(|name| package().join(name)).collect();
     // Before the work: it ends the pid namespace that this process has for its children, and with that all further ones.
     let file = target_folder()?.join(bench::FILE);
-    let code = start(Work::Bench, scenarios, agent)?;
+    let code = start(Work::Bench, scenarios, programs)?;
     if code == 0 {
         let made = Cache::open(&Cache::default_folder()?)?.run_folder(bench::FILE);
         fs::copy(&made, &file).at("write", &file)?;
@@ -161,21 +189,23 @@ fn clean() -> Result<u8> {
         println!("{}: nothing there", cache.display());
         return Ok(0);
     }
-    let (repository, agent, cargo, scenarios, environment) = Default::default();
-    raise::raise(&Request { cache, repository, agent, cargo, scenarios, environment, work: Work::Clean })
+    let (repository, agent, disklessd, cargo, scenarios, environment) = Default::default();
+    let work = Work::Clean;
+    raise::raise(&Request { cache, repository, agent, disklessd, cargo, scenarios, environment, work })
 }
 
-/// Cargo runs as the caller, never as root through sudo.
-fn build_agent(target: &Path) -> Result<PathBuf> {
-    println!("building the agent: cargo build --release -p diskless");
+/// Cargo runs as the caller, never as root through sudo. One package at a time: of two it would give the libraries of
+/// each what only the other wants of them.
+fn build(target: &Path, [package, profile]: [&str; 2]) -> Result<PathBuf> {
+    println!("cargo build --profile {profile} -p {package}");
     let mut cargo = cargo();
-    cargo.args(["build", "--release", "-p", "diskless"]);
+    cargo.args(["build", "--profile", profile, "-p", package]);
     let program = crate::command::line(&cargo);
     let status = cargo.status().map_err(|source| Error::Start { program, source })?;
     if !status.success() {
-        return Err(Error::Host("the agent does not build".into()));
+        return Err(Error::Host(format!("{package} does not build")));
     }
-    Ok(target.join(BUILT))
+    Ok(target.join(BUILT).join(profile).join(package))
 }
 
 fn target_folder() -> Result<PathBuf> {

@@ -33,6 +33,8 @@ pub struct Request {
     pub repository: PathBuf,
     /// The agent's binary.
     pub agent: PathBuf,
+    /// The site's server's, where a scenario has one.
+    pub disklessd: Option<PathBuf>,
     /// Folders that cargo, run by anybody, may change meanwhile.
     pub cargo: Vec<PathBuf>,
     /// Folders of the scenarios.
@@ -119,7 +121,8 @@ pub fn inside(request: &Request) -> Result<u8> {
     namespace::tmpfs(&scratch(cache.folder()))?;
     let scenarios: Vec<Scenario> =
         request.scenarios.iter().map(|folder| Scenario::load(folder)).collect::<Result<_>>()?;
-    let mut supplies = Supplies::plan(&request.repository, &request.agent, &scenarios)?;
+    let mut supplies =
+        Supplies::plan(&request.repository, &request.agent, request.disklessd.as_deref(), &scenarios)?;
     if request.work == Work::Bench {
         supplies = supplies.with_peers();
     }
@@ -154,6 +157,9 @@ fn demo(scenario: &Scenario, run: impl FnOnce(&mut run::Show) -> Outcome) -> Out
     });
     if let Some(facts) = &outcome.facts {
         println!("\n{}", report::timeline(facts));
+    }
+    if let Some(timeline) = &outcome.timeline {
+        println!("as disklessd saw it:\n{timeline}");
     }
     outcome
 }

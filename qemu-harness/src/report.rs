@@ -23,7 +23,10 @@ pub fn result(name: &str, outcome: &Outcome) -> String {
 
 /// A console line as the demo shows it: the agent's, and where the boot passes from hand to hand.
 pub fn condensed(line: &str, since: Duration) -> Option<String> {
-    const LANDMARKS: [(&str, &str); 4] = [
+    const LANDMARKS: [(&str, &str); 7] = [
+        ("SeaBIOS (version", "the firmware starts"),
+        ("iPXE initialising devices", "iPXE starts"),
+        ("/phone_home/kernel... ok", "iPXE has all, and starts the kernel"),
         ("Linux version", "the kernel starts"),
         ("Switching root", "the initramfs hands over to the image"),
         ("Reached target multi-user.target", "the image's own systemd is up"),
@@ -31,7 +34,14 @@ pub fn condensed(line: &str, since: Duration) -> Option<String> {
     ];
     let landmark =
         || LANDMARKS.iter().find(|(part, _)| line.contains(part)).map(|(_, text)| format!("-- {text}"));
-    let text = agent_line(line).map(ToOwned::to_owned).or_else(landmark)?;
+    // What iPXE fetches, as it ends; the path says enough.
+    let fetched = || {
+        let (before, _) = line.split_once("... ").filter(|_| line.trim_end().ends_with("ok"))?;
+        let path = before.trim_start_matches("http://").split_once('/')?.1;
+        (!path.contains(' ') && before.starts_with("http://")).then(|| format!("iPXE: /{path}"))
+    };
+    let said = || agent_line(line).map(ToOwned::to_owned);
+    let text = said().or_else(landmark).or_else(fetched)?;
     Some(format!("{:>6.1} s  {text}", since.as_secs_f64()))
 }
 
@@ -60,6 +70,9 @@ mod tests {
         let at = Duration::from_millis(8250);
         let shown = condensed("[    8.1] diskless: iscsi done in 0.4 s", at).unwrap();
         assert_eq!(shown, "   8.2 s  iscsi done in 0.4 s");
+        let fetched = condensed("http://198.18.0.1:32001/files/vmlinuz... 41%    ... ok", at);
+        assert_eq!(fetched.unwrap(), "   8.2 s  iPXE: /files/vmlinuz");
+        assert_eq!(condensed("http://198.18.0.1:32001/files/vmlinuz... 41%", at), None);
         assert!(condensed("[  OK  ] Reached target multi-user.target - Multi-User System.", at).is_some());
         assert_eq!(condensed("[    1.0] pci 0000:00:01.0: BAR 0", at), None);
     }

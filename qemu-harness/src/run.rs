@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sched::CloneFlags;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::cache::Cache;
 use crate::chroot::Root;
 use crate::error::{At, Result};
-use crate::lab::{Authority, Dhcp, HttpServer, Link, Machine, Seen, TargetServer, sessions};
+use crate::lab::{Boot, Lab, Machine, Seen};
 use crate::recipe::Ready;
-use crate::scenario::{Action, Faults, Scenario, Tls, command_line};
+use crate::scenario::{Faults, Scenario, command_line};
 use crate::verdict::{REPORTED, Record, Verdict, Watch};
 use crate::{cpio, namespace, tree};
 
@@ -25,6 +25,8 @@ pub struct Outcome {
     pub took: Duration,
     /// What the booted root reported.
     pub facts: Option<Value>,
+    /// How the site's server saw the boot, for people.
+    pub timeline: Option<String>,
     /// Where all is recorded.
     pub folder: PathBuf,
 }
@@ -36,7 +38,7 @@ pub type Show<'a> = dyn FnMut(&str, Duration) + Send + 'a;
 pub fn run(scenario: &Scenario, ready: &Ready, cache: &Cache, show: &mut Show) -> Outcome {
     let start = Instant::now();
     let folder = cache.run_folder(&scenario.name);
-    let mut facts = None;
+    let (mut facts, mut timeline) = (None, None);
     let mut attempt = || {
         tree::remove(&folder)?;
         fs::create_dir_all(&folder).at("create", &folder)?;
@@ -45,11 +47,12 @@ pub fn run(scenario: &Scenario, ready: &Ready, cache: &Cache, show: &mut Show) -
         facts = record.facts.last().cloned();
         let path = folder.join("facts.json");
         fs::write(&path, format!("{:#}\n", facts.as_ref().unwrap_or(&Value::Null))).at("write", &path)?;
-        tree::remove(&folder.join("initramfs"))?;
+        Lab::tidy(&folder, scenario)?;
+        timeline = record.timeline;
         Ok(verdict)
     };
     let verdict = attempt().unwrap_or_else(|error: crate::error::Error| Verdict::Fail(error.to_string()));
-    Outcome { verdict, took: start.elapsed(), facts, folder }
+    Outcome { verdict, took: start.elapsed(), facts, timeline, folder }
 }
 
 /// The scenario's own files go behind dracut's archive.
@@ -74,22 +77,14 @@ fn boot(
     let document = &scenario.document;
     let tools = Root::enter(&ready.builder, cache.folder())?;
     let network_log = folder.join("network.log");
-    let link = Link::lay(&tools, &network_log)?;
-    let mut dhcp = if document.network.dhcp { Some(Dhcp::start(&tools, folder)?) } else { None };
-    let authority = Authority::new()?;
-    let known = match document.network.tls {
-        Some(Tls::Untrusted) => Some(Authority::new()?.pem),
-        Some(Tls::Trusted) => Some(authority.pem.clone()),
-        None => None,
-    };
-    let more: Vec<_> = known.as_deref().map(|pem| ("etc/diskless/ca.pem", pem)).into_iter().collect();
-    pack(scenario, ready, &more, &folder.join("initramfs"))?;
-    let tls = if known.is_some() { Some(authority.server()?) } else { None };
-    let http = HttpServer::start(scenario, tls, &folder.join("http.log"))?;
-    let start_target = || TargetServer::start(&tools, folder, ready, document);
-    let mut target = if document.network.iscsi { Some(start_target()?) } else { None };
-    let words = command_line(&document.kernel.cmdline, scenario.plan.is_some());
-    let mut machine = Machine::start(&tools, folder, ready, &document.machine, link.name(), &words)?;
+    let mut lab = Lab::start(&tools, folder, &network_log, ready, scenario)?;
+    let initramfs = Lab::initramfs(folder, scenario)?;
+    let more: Vec<_> = lab.trusted.as_deref().map(|pem| ("etc/diskless/ca.pem", pem)).into_iter().collect();
+    pack(scenario, ready, &more, &initramfs)?;
+    lab.serve()?;
+    let command_line = command_line(&document.kernel.cmdline, scenario.plan.is_some());
+    let boot = Boot { kernel: &ready.kernel, initramfs: &initramfs, command_line: &command_line };
+    let mut machine = Machine::start(&tools, folder, ready, &document.machine, lab.interface(), &boot)?;
 
     let start = Instant::now();
     let deadline = start + Duration::from_secs(document.timeout);
@@ -99,10 +94,6 @@ fn boot(
     let mut record = Record::default();
     // What tgtadm showed when a booted root had reported.
     let mut shown = Vec::new();
-    let show_target = |target: &Option<TargetServer>| match target {
-        Some(target) => target.show(),
-        None => Ok(String::new()),
-    };
     let verdict = loop {
         match machine.console.next(faults.due().map_or(deadline, |due| due.min(deadline))) {
             Seen::Line(line) => {
@@ -111,20 +102,15 @@ fn boot(
                     break verdict;
                 }
                 if line.contains(REPORTED) {
-                    shown.push(show_target(&target)?);
+                    shown.push(lab.targets()?);
                     machine.type_line(if shown.len() <= reboots { "reboot" } else { "poweroff" })?;
                 }
                 faults.line(&line, Instant::now());
             }
             Seen::End => {
                 let status = machine.wait()?;
-                record = Record { facts: read_reports(folder), posts: http.posts() };
-                let left = sessions(&show_target(&target)?);
-                for (facts, shown) in record.facts.iter_mut().zip(&shown) {
-                    let seen = json!({
-                        "http": http.requests(), "posts": record.posts, "target": shown,
-                        "sessions": sessions(shown), "sessions_left": left,
-                    });
+                record = Record { facts: read_reports(folder), posts: lab.posts(), timeline: lab.timeline() };
+                for (facts, seen) in record.facts.iter_mut().zip(lab.seen(&shown)?) {
                     if let Some(facts) = facts.as_object_mut() {
                         facts.insert("lab".to_owned(), seen);
                     }
@@ -143,18 +129,12 @@ fn boot(
             Seen::Late => {}
         }
         while let Some(action) = faults.take(Instant::now()) {
-            match action {
-                Action::LinkDown => link.set(false)?,
-                Action::LinkUp => link.set(true)?,
-                Action::TargetKill => target = None,
-                Action::TargetStart => target = Some(start_target()?),
-            }
+            lab.act(action)?;
         }
     };
     // A server that died is the better explanation of a failure.
     if matches!(verdict, Verdict::Fail(_)) {
-        dhcp.as_mut().map_or(Ok(()), Dhcp::check)?;
-        target.as_mut().map_or(Ok(()), TargetServer::check)?;
+        lab.check()?;
     }
     Ok((verdict, record))
 }

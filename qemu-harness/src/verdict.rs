@@ -25,6 +25,8 @@ pub struct Record {
     pub facts: Vec<Value>,
     /// What the node posted.
     pub posts: Vec<Value>,
+    /// How the site's server saw it.
+    pub timeline: Option<String>,
 }
 
 /// How a scenario ended.
@@ -45,13 +47,23 @@ pub struct Watch<'a> {
     told: Option<Duration>,
     codes: Vec<String>,
     agent: VecDeque<String>,
+    /// How many of the texts that the console must show it has shown.
+    shown: usize,
     powered_down: bool,
 }
 
 impl<'a> Watch<'a> {
     /// Before the first line.
     pub fn new(expect: &'a Expect, boots: usize) -> Watch<'a> {
-        Watch { expect, boots, told: None, codes: Vec::new(), agent: VecDeque::new(), powered_down: false }
+        Watch {
+            expect,
+            boots,
+            told: None,
+            codes: Vec::new(),
+            agent: VecDeque::new(),
+            shown: 0,
+            powered_down: false,
+        }
     }
 
     /// Takes a console line, that came so long after the start; a verdict when it decides.
@@ -64,6 +76,9 @@ impl<'a> Watch<'a> {
         }
         if line.contains(REPORTED) {
             self.told = Some(at);
+        }
+        if let Expect::Up { shown, .. } = self.expect {
+            self.shown += usize::from(shown.get(self.shown).is_some_and(|text| line.contains(text)));
         }
         if let Some(said) = agent_line(line) {
             if let Some(code) = failure_code(said) {
@@ -93,7 +108,7 @@ impl<'a> Watch<'a> {
 
     /// QEMU has ended by itself, `clean` or not.
     pub fn ended(&self, clean: bool, record: &Record) -> Verdict {
-        let Expect::Up { facts: checks, posts } = self.expect else {
+        let Expect::Up { facts: checks, posts, shown } = self.expect else {
             return self.fail("the machine ended before an emergency shell");
         };
         if record.facts.is_empty() {
@@ -111,6 +126,9 @@ impl<'a> Watch<'a> {
         }
         let missing = posts.iter().filter(|wanted| !record.posts.iter().any(|post| has(post, wanted)));
         faults.extend(missing.map(|wanted| format!("nothing was posted with {wanted}")));
+        if let Some(text) = shown.get(self.shown) {
+            faults.push(format!("the console did not show {text:?}"));
+        }
         if !(clean && self.powered_down) {
             faults.push("the machine did not power down cleanly".to_owned());
         }
@@ -170,7 +188,11 @@ mod tests {
     }
 
     fn record(facts: &[Value]) -> Record {
-        Record { facts: facts.to_vec(), posts: vec![json!({"event": "done", "step": "iscsi"})] }
+        Record {
+            facts: facts.to_vec(),
+            posts: vec![json!({"event": "done", "step": "iscsi"})],
+            timeline: None,
+        }
     }
 
     fn reason(verdict: Verdict) -> String {
@@ -250,6 +272,23 @@ mod tests {
         assert!(reason(watch.line("A stop job is running", at(281)).unwrap()).contains("go down"));
         assert_eq!(watch.line("[    0.0] Linux version 6.1", at(282)), None);
         assert_eq!(watch.line("[    1.0] anything", at(900)), None);
+    }
+
+    #[test]
+    fn texts_must_come_in_their_order() {
+        let expect = expect(&UP.replace("'up'\n", "'up'\nshown = ['unknown', 'vmlinuz']\n"));
+        let facts = [json!({"root": "overlay"})];
+        for (lines, missing) in [(["unknown", "vmlinuz"], None), (["vmlinuz", "unknown"], Some("vmlinuz"))] {
+            let mut watch = Watch::new(&expect, 1);
+            lines
+                .iter()
+                .chain(&["reboot: Power down"])
+                .for_each(|line| assert_eq!(watch.line(line, NOW), None));
+            match missing {
+                None => assert_eq!(watch.ended(true, &record(&facts)), Verdict::Pass),
+                Some(text) => assert!(reason(watch.ended(true, &record(&facts))).contains(text)),
+            }
+        }
     }
 
     #[test]

@@ -58,6 +58,8 @@ async fn what_was_written_is_read_back_after_closing() {
         [("n1", 4), ("n2", 5)]
     );
     assert_eq!(nodes[1].wanted, Some(Wanted { action: Wish::Known(Action::Trap), once: true, at: Time(9) }));
+    assert_eq!(store.wanted(&nodes[1].name).await.unwrap(), nodes[1].wanted);
+    assert_eq!(store.wanted("nobody").await.unwrap(), None);
     assert_eq!(store.node("n1").await.unwrap().as_ref(), nodes.first());
     assert_eq!(store.node("n3").await.unwrap(), None);
     let boot = nodes[0].boot.clone().unwrap();

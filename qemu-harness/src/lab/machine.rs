@@ -12,11 +12,30 @@ use crate::chroot::Root;
 use crate::command;
 use crate::error::{At, Error, Result};
 use crate::recipe::Ready;
-use crate::scenario;
+use crate::scenario::{self, Firmware};
 
+/// What the node's firmware says that it is. Without firmware that asks it says nothing: plans of these nodes have no need
+/// of it, and an initiator's name comes from the MAC.
+const SYSTEM: &str = "5d15c1e5-0000-4000-8000-000000000001";
+/// The node's.
+const MAC: &str = "52:54:00:00:00:01";
 /// How long QEMU may take to end once its console is closed.
 const END: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);
+
+/// UEFI's code in the builder, and the variables that a machine starts with.
+const UEFI: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+const UEFI_VARIABLES: &str = "usr/share/OVMF/OVMF_VARS_4M.fd";
+
+/// What QEMU loads itself, where no firmware fetches it.
+pub struct Boot<'a> {
+    /// The kernel.
+    pub kernel: &'a Path,
+    /// The initramfs.
+    pub initramfs: &'a Path,
+    /// The kernel's command line.
+    pub command_line: &'a str,
+}
 
 /// A running QEMU; dropping it ends it.
 pub struct Machine {
@@ -26,18 +45,20 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Starts QEMU on the interface `tap`. In `folder`: `initramfs` is what it boots, `reports` takes what the booted
-    /// root reports, a line each time, `serial.log` the console.
+    /// Starts QEMU on the interface `tap`, with `boot` where the hardware has no firmware that fetches anything. In
+    /// `folder`: `reports` takes what the booted root reports, a line each time, `serial.log` the console.
     pub fn start(
         tools: &Root,
         folder: &Path,
         ready: &Ready,
         hardware: &scenario::Machine,
         tap: &str,
-        command_line: &str,
+        boot: &Boot,
     ) -> Result<Machine> {
         let mut qemu = tools.command("qemu-system-x86_64");
-        qemu.args(["-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35"]);
+        qemu.args(["-nodefaults", "-no-user-config", "-display", "none"]);
+        // Without graphics a BIOS talks to the serial port.
+        qemu.args(["-machine", "q35,graphics=off"]);
         if hardware.reboots == 0 {
             qemu.arg("-no-reboot");
         }
@@ -50,13 +71,30 @@ impl Machine {
             "-smp",
             &hardware.cpus.to_string(),
         ]);
-        qemu.arg("-kernel").arg(tools.inside(&ready.kernel)?);
-        qemu.arg("-initrd").arg(tools.inside(&folder.join("initramfs"))?);
-        qemu.arg("-append").arg(command_line);
         qemu.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
         qemu.arg("-netdev").arg(format!("tap,id=net,ifname={tap},script=no,downscript=no"));
-        // No boot ROM: the kernel is loaded by QEMU itself.
-        qemu.args(["-device", &format!("{},netdev=net,mac=52:54:00:00:00:01,romfile=", hardware.nic)]);
+        // Of the ROMs that QEMU has for network cards only a BIOS needs one: UEFI has drivers and PXE of its own.
+        let rom = if hardware.firmware == Firmware::Ipxe { "" } else { ",romfile=" };
+        qemu.arg("-device").arg(format!("{},netdev=net,mac={MAC},bootindex=1{rom}", hardware.nic));
+        match hardware.firmware {
+            Firmware::Kernel => {
+                qemu.arg("-kernel").arg(tools.inside(boot.kernel)?);
+                qemu.arg("-initrd").arg(tools.inside(boot.initramfs)?);
+                qemu.arg("-append").arg(boot.command_line);
+            }
+            Firmware::Ipxe => {
+                qemu.args(["-uuid", SYSTEM]);
+            }
+            Firmware::Uefi => {
+                qemu.args(["-uuid", SYSTEM]);
+                let variables = folder.join("uefi-variables");
+                fs::copy(ready.builder.join(UEFI_VARIABLES), &variables).at("write", &variables)?;
+                let flash = |more: &str| format!("if=pflash,format=raw,{more}");
+                qemu.arg("-drive").arg(flash(&format!("readonly=on,file={UEFI}")));
+                let variables = tools.inside(&variables)?;
+                qemu.arg("-drive").arg(flash(&format!("file={}", variables.display())));
+            }
+        }
         qemu.args(["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"]);
         let facts = tools.inside(&folder.join("reports"))?;
         qemu.arg("-chardev").arg(format!("file,id=facts,path={}", facts.display()));

@@ -2,20 +2,19 @@
 //! machine itself. All of it lives in the network namespace of the thread that sets it up.
 
 mod console;
+mod disklessd;
 mod http;
 mod machine;
 mod network;
 mod service;
+mod setup;
 mod target;
 mod tls;
 
 pub use console::Seen;
-pub use http::HttpServer;
-pub use machine::Machine;
-pub use network::{Dhcp, Link};
+pub use machine::{Boot, Machine};
 pub use service::Service;
-pub use target::{TargetServer, sessions};
-pub use tls::Authority;
+pub use setup::Lab;
 
 /// The address that everything but the node has.
 pub const SERVER: &str = "198.18.0.1";
@@ -23,5 +22,9 @@ pub const SERVER: &str = "198.18.0.1";
 pub const PORTAL: &str = "198.18.0.1:3260";
 /// Where plans are.
 pub const HTTP: &str = "http://198.18.0.1:8080";
+/// What the node is called where somebody is asked for it.
+pub const NODE: &str = "node1";
+/// Where the site's server is.
+pub const DISKLESSD: &str = "http://198.18.0.1:32001";
 /// Where plans are when they are secret.
 pub const HTTPS: &str = "https://198.18.0.1:8443";

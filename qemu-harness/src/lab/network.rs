@@ -1,15 +1,30 @@
 //! The cable to the node, and DHCP on it.
 
+use std::fs;
 use std::path::Path;
 
 use super::SERVER;
 use super::service::Service;
 use crate::chroot::Root;
 use crate::command;
-use crate::error::Result;
+use crate::error::{At, Result};
 
 /// The host's end of the cable.
 const TAP: &str = "node0";
+
+/// Where the builder has iPXE for UEFI.
+const IPXE: &str = "/usr/lib/ipxe";
+
+/// What dnsmasq is told where no site says it: addresses, and `http/boot.ipxe` of the scenario for those who ask.
+pub const PLAIN: &str = "\
+dhcp-range=198.18.0.100,198.18.0.150,12h
+dhcp-match=set:ipxe,175
+dhcp-match=set:uefi,option:client-arch,7
+dhcp-boot=tag:ipxe,http://198.18.0.1:8080/boot.ipxe
+dhcp-boot=tag:uefi,tag:!ipxe,snponly.efi
+";
+/// What iPXE for UEFI is called in that folder.
+pub const UEFI_LOADER: &str = "snponly.efi";
 
 /// The cable.
 pub struct Link<'a> {
@@ -47,14 +62,18 @@ impl<'a> Link<'a> {
 pub struct Dhcp(Service);
 
 impl Dhcp {
-    /// Starts it; a node that asks too early asks again.
-    pub fn start(tools: &Root, folder: &Path) -> Result<Dhcp> {
+    /// Starts it with `lines`, the part of its configuration that says who gets what; a node that asks too early asks
+    /// again. It has iPXE for UEFI by TFTP.
+    pub fn start(tools: &Root, folder: &Path, lines: &str) -> Result<Dhcp> {
         let leases = tools.inside(&folder.join("leases"))?;
+        let configuration = folder.join("dnsmasq.conf");
+        fs::write(&configuration, lines).at("write", &configuration)?;
         let mut dnsmasq = tools.command("dnsmasq");
-        dnsmasq.args(["--keep-in-foreground", "--log-facility=-", "--conf-file=/dev/null", "--user=root"]);
+        dnsmasq.args(["--keep-in-foreground", "--log-facility=-", "--user=root"]);
+        dnsmasq.arg(format!("--conf-file={}", tools.inside(&configuration)?.display()));
         // It would ping each address for three seconds before it offers it.
         dnsmasq.args(["--pid-file=", "--port=0", "--log-dhcp", "--no-ping"]);
-        dnsmasq.arg(format!("--interface={TAP}")).arg("--dhcp-range=198.18.0.100,198.18.0.150,12h");
+        dnsmasq.arg(format!("--interface={TAP}")).args(["--enable-tftp", &format!("--tftp-root={IPXE}")]);
         dnsmasq.arg("--dhcp-authoritative").arg(format!("--dhcp-leasefile={}", leases.display()));
         Ok(Dhcp(Service::start("dnsmasq", &mut dnsmasq, &folder.join("dnsmasq.log"))?))
     }

@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::command;
 use crate::error::{At, Error, Result};
 
@@ -30,6 +33,12 @@ impl Service {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let id = i32::try_from(self.child.id()).unwrap_or_default();
+        kill(Pid::from_raw(id), signal).at("signal", self.name)
     }
 
     /// An error when it has ended by itself.

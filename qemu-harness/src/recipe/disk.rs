@@ -23,6 +23,7 @@ const FACTS_SCRIPT: &str = include_str!("../../assets/image/diskless-facts");
 
 /// What udev and services of the booted image load. What the initramfs loaded stays.
 const MODULES: &[&str] = &[
+    "binfmt_misc",
     "dm-crypt",
     "dm-mod",
     "dm-multipath",

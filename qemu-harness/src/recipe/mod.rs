@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! base ──┬─> builder ──────────────┬─> initramfs   (agent, dracut module, units)
-//!        └─> image ──> disk ──> luks│
-//!             (facts unit)          └─ tools, kernel
+//!        └─> image, ──> disk ──> luks│
+//!            cloudimage (facts unit) └─ tools, kernel
 //! ```
 //!
-//! There is a disk for each layout, a luks for each encryption of one, and an initramfs for each way of making it; only
+//! There is a disk for each layout of each software, a luks for each encryption of one, and an initramfs for each way of making it; only
 //! those that a scenario of the run asks for are made. Each arrow is part of the key: a change makes what depends on it anew, and nothing else.
 
 mod disk;
@@ -26,7 +26,7 @@ pub use mirror::VARIABLE as MIRROR;
 use crate::cache::Cache;
 use crate::error::{At, Error, Result};
 use crate::key::{Ingredients, Key};
-use crate::scenario::{Encryption, Image, Initramfs, Layout, Modules, Scenario};
+use crate::scenario::{Encryption, Image, Initramfs, Layout, Modules, Scenario, Software};
 
 /// A cached thing, with what making it takes (on two cores, with a fast network).
 struct Item {
@@ -43,11 +43,13 @@ pub struct Supplies {
     base: Item,
     builder: Item,
     image: Item,
+    /// The image with cloud-init; only where a target has it.
+    cloud_image: Option<Item>,
     /// The builder with what dracut's own modules need; only for an initramfs of these.
     stock: Option<Item>,
     /// Servers to compare with; only for the benchmarks.
     peers: Option<Item>,
-    disks: BTreeMap<Layout, Item>,
+    disks: BTreeMap<(Layout, Software), Item>,
     encrypted: BTreeMap<Image, Item>,
     initramfs: BTreeMap<Initramfs, Item>,
     sources: Sources,
@@ -57,6 +59,8 @@ pub struct Supplies {
 pub struct Sources {
     /// The agent's binary.
     pub agent: PathBuf,
+    /// The site's server's, if a scenario has one.
+    pub disklessd: Option<PathBuf>,
     /// The folder `dracut-module` of the repository.
     pub modules: PathBuf,
     /// The folder `systemd-units` of the repository.
@@ -68,15 +72,20 @@ pub struct Sources {
 pub struct Ready {
     /// The root folder with all tools.
     pub builder: PathBuf,
-    /// The root folder with the servers to compare with, if they were asked for.
-    pub peers: Option<PathBuf>,
+    peers: Option<PathBuf>,
     /// The kernel image.
     pub kernel: PathBuf,
     initramfs: BTreeMap<Initramfs, PathBuf>,
     images: BTreeMap<Image, PathBuf>,
+    disklessd: Option<PathBuf>,
 }
 
 impl Ready {
+    /// The root folder with the servers to compare with.
+    pub fn peers(&self) -> Result<&Path> {
+        made(self.peers.as_ref(), "root of peers")
+    }
+
     /// An initramfs that a scenario asked for.
     pub fn initramfs(&self, options: Initramfs) -> Result<&Path> {
         made(self.initramfs.get(&options), "initramfs")
@@ -86,6 +95,11 @@ impl Ready {
     pub fn image(&self, image: Image) -> Result<&Path> {
         made(self.images.get(&image), "image")
     }
+
+    /// The program of the site's server.
+    pub fn disklessd(&self) -> Result<&Path> {
+        made(self.disklessd.as_ref(), "disklessd")
+    }
 }
 
 fn made<'a>(thing: Option<&'a PathBuf>, what: &str) -> Result<&'a Path> {
@@ -93,13 +107,18 @@ fn made<'a>(thing: Option<&'a PathBuf>, what: &str) -> Result<&'a Path> {
 }
 
 /// Without a dash: the name of one thing must not be the beginning of another's.
-fn disk_name(layout: Layout) -> &'static str {
-    match layout {
-        Layout::Gpt => "disk",
-        Layout::Lvm => "disklvm",
-        Layout::Mbr => "diskmbr",
-        Layout::Bare => "diskbare",
-    }
+fn disk_name(layout: Layout, software: Software) -> String {
+    let layout = match layout {
+        Layout::Gpt => "",
+        Layout::Lvm => "lvm",
+        Layout::Mbr => "mbr",
+        Layout::Bare => "bare",
+    };
+    let software = match software {
+        Software::Debian => "",
+        Software::CloudInit => "cloud",
+    };
+    format!("disk{layout}{software}")
 }
 
 fn encrypted_name(image: Image) -> String {
@@ -109,7 +128,7 @@ fn encrypted_name(image: Image) -> String {
         Encryption::Luks1 => "luks1",
         Encryption::Argon2Huge => "argon2huge",
     };
-    disk_name(image.layout).replacen("disk", encryption, 1)
+    disk_name(image.layout, image.software).replacen("disk", encryption, 1)
 }
 
 fn initramfs_name(options: Initramfs) -> String {
@@ -125,9 +144,15 @@ fn initramfs_name(options: Initramfs) -> String {
 
 impl Supplies {
     /// Finds out what the scenarios need; makes nothing.
-    pub fn plan(repository: &Path, agent: &Path, scenarios: &[Scenario]) -> Result<Supplies> {
+    pub fn plan(
+        repository: &Path,
+        agent: &Path,
+        disklessd: Option<&Path>,
+        scenarios: &[Scenario],
+    ) -> Result<Supplies> {
         let sources = Sources {
             agent: agent.to_path_buf(),
+            disklessd: disklessd.map(Path::to_path_buf),
             modules: repository.join("dracut-module"),
             units: repository.join("systemd-units"),
         };
@@ -135,6 +160,8 @@ impl Supplies {
         let builder = Ingredients::of("builder").key(&base).text(&roots::builder_recipe()).finish();
         let stock = Ingredients::of("stock").key(&builder).text(&roots::stock_recipe()).finish();
         let image = Ingredients::of("image").key(&base).text(&roots::image_recipe()).finish();
+        let cloud_image =
+            Ingredients::of("cloudimage").key(&base).text(&roots::cloud_image_recipe()).finish();
         let item = |name: &str, what, key, seconds, download_mib, disk_mib| Item {
             name: name.to_owned(),
             what,
@@ -148,15 +175,20 @@ impl Supplies {
         let mut disks = BTreeMap::new();
         let mut encrypted = BTreeMap::new();
         for wanted in images {
+            let root = match wanted.software {
+                Software::Debian => &image,
+                Software::CloudInit => &cloud_image,
+            };
             let disk =
-                Ingredients::of("disk").key(&image).key(&builder).text(&disk::recipe(wanted.layout)).finish();
+                Ingredients::of("disk").key(root).key(&builder).text(&disk::recipe(wanted.layout)).finish();
             if wanted.encryption != Encryption::None {
                 let key = Ingredients::of("luks").key(&disk).text(&luks::recipe(wanted.encryption)).finish();
                 let name = encrypted_name(wanted);
                 encrypted.insert(wanted, item(&name, "a disk image, encrypted", key, 10, 0, 240));
             }
-            let name = disk_name(wanted.layout);
-            disks.insert(wanted.layout, item(name, "a disk image", disk, 5, 0, 150));
+            let place = (wanted.layout, wanted.software);
+            let name = disk_name(place.0, place.1);
+            disks.insert(place, item(&name, "a disk image", disk, 5, 0, 150));
         }
         let mut initramfs = BTreeMap::new();
         for options in scenarios.iter().map(|scenario| scenario.document.initramfs) {
@@ -179,6 +211,9 @@ impl Supplies {
             }),
             image: item("image", "the Debian that nodes boot", image, 20, 20, 320),
             peers: None,
+            cloud_image: disks.keys().any(|(_, software)| *software == Software::CloudInit).then(|| {
+                item("cloudimage", "the Debian that nodes boot, with cloud-init", cloud_image, 45, 20, 420)
+            }),
             disks,
             encrypted,
             initramfs,
@@ -202,8 +237,11 @@ impl Supplies {
 
     fn items(&self) -> impl Iterator<Item = &Item> {
         let images = self.disks.values().chain(self.encrypted.values());
-        let roots =
-            [&self.base, &self.builder, &self.image].into_iter().chain(&self.stock).chain(&self.peers);
+        let roots = [&self.base, &self.builder, &self.image]
+            .into_iter()
+            .chain(&self.cloud_image)
+            .chain(&self.stock)
+            .chain(&self.peers);
         roots.chain(images).chain(self.initramfs.values())
     }
 
@@ -239,18 +277,25 @@ impl Supplies {
         let version = kernel_version(&builder)?;
         let image = make(cache, &self.image, |at| roots::make_image(cache, &base, at))?;
         let mut disks = BTreeMap::new();
-        for (&layout, item) in &self.disks {
-            let disk = make(cache, item, |at| disk::make(cache, &builder, &image, &version, layout, at))?;
-            disks.insert(layout, disk);
+        let cloud_image = match &self.cloud_image {
+            Some(item) => make(cache, item, |at| roots::make_cloud_image(cache, &base, at))?,
+            None => PathBuf::new(),
+        };
+        for (&(layout, software), item) in &self.disks {
+            let root = if software == Software::CloudInit { &cloud_image } else { &image };
+            let disk = make(cache, item, |at| disk::make(cache, &builder, root, &version, layout, at))?;
+            disks.insert((layout, software), disk);
         }
         let mut images = BTreeMap::new();
         for (&image, item) in &self.encrypted {
-            let disk = made(disks.get(&image.layout), "disk")?;
+            let disk = made(disks.get(&(image.layout, image.software)), "disk")?;
             let made = make(cache, item, |at| luks::make(cache, &builder, disk, image.encryption, at))?;
             images.insert(image, made);
         }
         images.extend(
-            disks.into_iter().map(|(layout, at)| (Image { encryption: Encryption::None, layout }, at)),
+            disks.into_iter().map(|((layout, software), at)| {
+                (Image { encryption: Encryption::None, layout, software }, at)
+            }),
         );
         let stock = match &self.stock {
             Some(item) => make(cache, item, |at| roots::make_stock(cache, &builder, at))?,
@@ -263,7 +308,8 @@ impl Supplies {
             initramfs.insert(options, make(cache, item, make_it)?);
         }
         let kernel = builder.join("boot").join(format!("vmlinuz-{version}"));
-        Ok(Ready { builder, peers, kernel, initramfs, images })
+        let disklessd = self.sources.disklessd.clone();
+        Ok(Ready { builder, peers, kernel, initramfs, images, disklessd })
     }
 }
 
@@ -297,9 +343,11 @@ mod tests {
     fn no_name_is_the_beginning_of_another() {
         let mut names = Vec::new();
         for layout in [Layout::Gpt, Layout::Lvm, Layout::Mbr, Layout::Bare] {
-            names.push(disk_name(layout).to_owned());
-            for encryption in [Encryption::Luks2, Encryption::Luks1, Encryption::Argon2Huge] {
-                names.push(encrypted_name(Image { encryption, layout }));
+            for software in [Software::Debian, Software::CloudInit] {
+                names.push(disk_name(layout, software));
+                for encryption in [Encryption::Luks2, Encryption::Luks1, Encryption::Argon2Huge] {
+                    names.push(encrypted_name(Image { encryption, layout, software }));
+                }
             }
         }
         for (hostonly, mkfs_xfs) in [(false, false), (false, true), (true, false), (true, true)] {

@@ -1,4 +1,5 @@
-//! The three Debian roots: `base`, and its copies `builder` (tools, a kernel) and `image` (what nodes boot).
+//! The Debian roots: `base`, its copies `builder` (tools, a kernel) and `image` (what nodes boot), and of these again
+//! copies with more in them.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -22,6 +23,8 @@ const KERNEL: &str = include_str!("../../assets/kernel.sh");
 const DPKG: &str = "force-unsafe-io\n\
     path-exclude=/usr/share/doc/*\npath-exclude=/usr/share/info/*\npath-exclude=/usr/share/man/*\n\
     path-exclude=/usr/share/locale/*\n";
+/// Nodes install nothing.
+const TIDY: &str = "rm -r /var/lib/apt/lists/* /usr/sbin/policy-rc.d";
 /// Package scripts ask this before they start a daemon; 101 is "no".
 const POLICY: &str = "#!/bin/sh\nexit 101\n";
 
@@ -30,6 +33,8 @@ const BUILDER_PACKAGES: &[&str] = &[
     "qemu-system-x86",
     "ipxe-qemu",
     "seabios",
+    "ipxe",
+    "ovmf",
     // Its network and its target.
     "dnsmasq-base",
     "iproute2",
@@ -76,6 +81,9 @@ const IMAGE_PACKAGES: &[&str] = &[
     "jq",
 ];
 
+/// It brings python with it.
+const CLOUD_INIT_PACKAGES: &[&str] = &["cloud-init"];
+
 /// All that decides what `base` is.
 pub fn base_recipe() -> String {
     format!("{RELEASE} {DPKG} {POLICY}")
@@ -99,6 +107,11 @@ pub fn peers_recipe() -> String {
 /// All that decides what `image` is, given `base`.
 pub fn image_recipe() -> String {
     format!("{INSTALL} {}", IMAGE_PACKAGES.join(" "))
+}
+
+/// All that decides what `cloudimage` is, given `base`.
+pub fn cloud_image_recipe() -> String {
+    format!("{} {}", image_recipe(), CLOUD_INIT_PACKAGES.join(" "))
 }
 
 /// The smallest Debian that has apt.
@@ -137,7 +150,13 @@ pub fn make_peers(cache: &Cache, base: &Path, at: &Path) -> Result<()> {
 
 /// The root that nodes boot, as packages make it.
 pub fn make_image(cache: &Cache, base: &Path, at: &Path) -> Result<()> {
-    derive(cache, base, at, "image", IMAGE_PACKAGES, "rm -r /var/lib/apt/lists/* /usr/sbin/policy-rc.d")
+    derive(cache, base, at, "image", IMAGE_PACKAGES, TIDY)
+}
+
+/// The same with cloud-init.
+pub fn make_cloud_image(cache: &Cache, base: &Path, at: &Path) -> Result<()> {
+    let packages = [IMAGE_PACKAGES, CLOUD_INIT_PACKAGES].concat();
+    derive(cache, base, at, "cloudimage", &packages, TIDY)
 }
 
 /// Copies `base`, installs packages, runs one more script.

@@ -30,6 +30,12 @@ pub enum Action {
     TargetKill,
     /// And are started anew.
     TargetStart,
+    /// The site's server dies.
+    DisklessdKill,
+    /// It is started, or started anew.
+    DisklessdStart,
+    /// `site/reloaded.toml` takes the place of its file, and it is told so.
+    DisklessdReload,
 }
 
 /// The faults that are still to come.

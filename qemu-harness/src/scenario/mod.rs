@@ -1,6 +1,7 @@
 //! A scenario: a folder with data. docs/harness.md describes it; unknown fields are refused.
 
 mod check;
+mod disklessd;
 mod fault;
 mod target;
 mod words;
@@ -12,8 +13,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub use check::{Check, has};
+pub use disklessd::Disklessd;
 pub use fault::{Action, Fault, Faults};
-pub use target::{Chap, Encryption, Image, Layout, Target};
+pub use target::{Chap, Encryption, Image, Layout, Software, Target};
 pub use words::{command_line, substitute};
 
 use crate::error::{At, Error, Result};
@@ -41,6 +43,8 @@ pub struct Document {
     pub targets: Vec<Target>,
     /// Who may ask a portal for its targets; without it anybody.
     pub discovery: Option<Chap>,
+    /// The site's server; none: there is none.
+    pub disklessd: Option<Disklessd>,
     /// The command line.
     #[serde(default)]
     pub kernel: Kernel,
@@ -59,6 +63,8 @@ fn default_timeout() -> u64 {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Machine {
+    /// What brings the kernel.
+    pub firmware: Firmware,
     /// MiB.
     pub memory: u32,
     /// Processors.
@@ -73,8 +79,28 @@ pub struct Machine {
 
 impl Default for Machine {
     fn default() -> Machine {
-        Machine { memory: 2048, cpus: 2, nic: "virtio-net-pci".to_owned(), clock: None, reboots: 0 }
+        Machine {
+            firmware: Firmware::Kernel,
+            memory: 2048,
+            cpus: 2,
+            nic: "virtio-net-pci".to_owned(),
+            clock: None,
+            reboots: 0,
+        }
     }
+}
+
+/// How a machine comes to its kernel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Firmware {
+    /// QEMU loads kernel and initramfs itself, with the harness's command line.
+    #[default]
+    Kernel,
+    /// A BIOS, and the iPXE in the network card's ROM.
+    Ipxe,
+    /// UEFI, whose PXE loads iPXE by TFTP.
+    Uefi,
 }
 
 /// `[network]`
@@ -150,6 +176,9 @@ pub enum Expect {
         /// What the node must have posted: of each, some body has these members.
         #[serde(default)]
         posts: Vec<Value>,
+        /// What the console must have shown, one after the other.
+        #[serde(default)]
+        shown: Vec<String>,
     },
     /// The agent fails with this code and the emergency shell is reached.
     Emergency {
@@ -179,6 +208,7 @@ impl Scenario {
         let path = folder.join("scenario.toml");
         let text = fs::read_to_string(&path).at("read", &path)?;
         let document = parse(&text).map_err(|message| Error::Scenario { path, message })?;
+        disklessd::check(&document, &folder)?;
         let path = folder.join("plan.json");
         let plan = match path.exists() {
             true => Some(read_plan(&path)?),
@@ -222,7 +252,7 @@ mod tests {
         let document = parse("summary = 's'\n[expect]\nend = 'up'").unwrap();
         assert_eq!((document.timeout, document.machine.memory, document.network.dhcp), (300, 2048, true));
         assert!(
-            matches!(document.expect, Expect::Up { facts, posts } if facts.is_empty() && posts.is_empty())
+            matches!(document.expect, Expect::Up { facts, posts, shown } if facts.is_empty() && posts.is_empty() && shown.is_empty())
         );
     }
 
@@ -256,6 +286,8 @@ mod tests {
         for text in [full, example] {
             fs::write(folder.path().join("scenario.toml"), text).unwrap();
             fs::write(folder.path().join("plan.json"), plan).unwrap();
+            fs::create_dir_all(folder.path().join("site")).unwrap();
+            fs::write(folder.path().join("site").join("site.toml"), "").unwrap();
             Scenario::load(folder.path()).unwrap();
         }
     }

@@ -58,14 +58,17 @@ pub struct Mutual {
     pub secret: String,
 }
 
-/// A disk image: `ENCRYPTION`, `ENCRYPTION-LAYOUT` or `LAYOUT`, which is not encrypted.
+/// A disk image: `ENCRYPTION`, `ENCRYPTION-LAYOUT` or `LAYOUT`, which is not encrypted; with `+cloud-init` behind it what
+/// it boots is another Debian.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Image {
     /// What is around it.
     pub encryption: Encryption,
-    /// What is in it.
+    /// How it is divided.
     pub layout: Layout,
+    /// What is in it.
+    pub software: Software,
 }
 
 /// How an image is encrypted.
@@ -80,6 +83,16 @@ pub enum Encryption {
     Luks1,
     /// LUKS2; the keyslot by argon2id needs a GiB of memory.
     Argon2Huge,
+}
+
+/// What an image boots.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Software {
+    /// A small Debian.
+    #[default]
+    Debian,
+    /// The same with cloud-init.
+    CloudInit,
 }
 
 /// How an image is divided.
@@ -102,23 +115,28 @@ const ENCRYPTIONS: [(&str, Encryption); 4] = [
     ("luks1", Encryption::Luks1),
     ("argon2-huge", Encryption::Argon2Huge),
 ];
+const CLOUD_INIT: &str = "+cloud-init";
 const LAYOUTS: [(&str, Layout); 3] = [("lvm", Layout::Lvm), ("mbr", Layout::Mbr), ("bare", Layout::Bare)];
 
 impl TryFrom<String> for Image {
     type Error = String;
 
     fn try_from(text: String) -> Result<Image, String> {
+        let (place, software) = match text.strip_suffix(CLOUD_INIT) {
+            Some(place) => (place, Software::CloudInit),
+            None => (text.as_str(), Software::Debian),
+        };
         let encryption = |name: &str| ENCRYPTIONS.iter().find(|(known, _)| *known == name).map(|(_, e)| *e);
         let with_layout = LAYOUTS.iter().find_map(|(name, layout)| {
-            let before = text.strip_suffix(name)?;
+            let before = place.strip_suffix(name)?;
             let encryption = match before.strip_suffix('-') {
                 Some(before) => encryption(before)?,
                 None if before.is_empty() => Encryption::None,
                 None => return None,
             };
-            Some(Image { encryption, layout: *layout })
+            Some(Image { encryption, layout: *layout, software })
         });
-        let whole = || Some(Image { encryption: encryption(&text)?, layout: Layout::Gpt });
+        let whole = || Some(Image { encryption: encryption(place)?, layout: Layout::Gpt, software });
         with_layout.or_else(whole).ok_or_else(|| format!("image `{text}` is not known"))
     }
 }
@@ -129,7 +147,7 @@ mod tests {
 
     #[test]
     fn an_image_is_an_encryption_and_a_layout() {
-        use {Encryption::*, Layout::*};
+        use {Encryption::*, Layout::*, Software::*};
         let cases = [
             ("luks", Luks2, Gpt),
             ("plain", None, Gpt),
@@ -142,9 +160,11 @@ mod tests {
             ("argon2-huge", Argon2Huge, Gpt),
         ];
         for (text, encryption, layout) in cases {
-            assert_eq!(Image::try_from(text.to_owned()), Ok(Image { encryption, layout }), "{text}");
+            let image = |software| Ok(Image { encryption, layout, software });
+            assert_eq!(Image::try_from(text.to_owned()), image(Debian), "{text}");
+            assert_eq!(Image::try_from(format!("{text}+cloud-init")), image(CloudInit), "{text}");
         }
-        for text in ["", "-lvm", "lukslvm", "lvm-luks", "zfs"] {
+        for text in ["", "-lvm", "lukslvm", "lvm-luks", "zfs", "+cloud-init", "luks+snap"] {
             assert!(Image::try_from(text.to_owned()).is_err(), "{text}");
         }
     }

@@ -1,20 +1,16 @@
 //! Texts of a scenario that the harness completes: `${…}` and the kernel's command line.
 
-use crate::lab::{HTTP, HTTPS, PORTAL, SERVER};
+use crate::lab::{DISKLESSD, HTTP, HTTPS, PORTAL, SERVER};
 use crate::recipe::{KEY_ARGON2ID, KEY_PBKDF2, LUKS_UUID};
 
 /// What the harness gives every node; `panic=-1` ends a machine that panics, or starts it anew. Mitigations of
 /// processor faults, and huge pages, which are cleared whole, only make an emulated processor slow.
-const BASE: &[&str] = &[
-    "console=ttyS0",
-    "panic=-1",
-    "mitigations=off",
-    "transparent_hugepage=never",
-    "ip=dhcp",
-    "rd.neednet=1",
-];
+const MACHINE: &str = "console=ttyS0 panic=-1 mitigations=off transparent_hugepage=never";
+/// And one that boots without a server that knows better.
+const NETWORK: &str = "ip=dhcp rd.neednet=1";
 
-/// Replaces `${server}`, `${portal}`, `${http}`, `${https}`, `${image.uuid}`, `${key.argon2id}` and `${key.pbkdf2}`.
+/// Replaces `${server}`, `${portal}`, `${http}`, `${https}`, `${disklessd}`, `${machine}`, `${image.uuid}`,
+/// `${key.argon2id}` and `${key.pbkdf2}`.
 pub fn substitute(text: &str) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = text;
@@ -36,6 +32,8 @@ fn value(name: &str) -> Option<&'static str> {
         "portal" => PORTAL,
         "http" => HTTP,
         "https" => HTTPS,
+        "disklessd" => DISKLESSD,
+        "machine" => MACHINE,
         "image.uuid" => LUKS_UUID,
         "key.argon2id" => KEY_ARGON2ID,
         "key.pbkdf2" => KEY_PBKDF2,
@@ -48,7 +46,7 @@ fn value(name: &str) -> Option<&'static str> {
 pub fn command_line(scenario: &str, served: bool) -> String {
     let own: Vec<&str> = scenario.split_whitespace().collect();
     let plan = served.then(|| format!("rd.diskless.plan={HTTP}/plan.json"));
-    let base = BASE.iter().copied().chain(plan.as_deref());
+    let base = MACHINE.split(' ').chain(NETWORK.split(' ')).chain(plan.as_deref());
     let kept = base.filter(|word| !own.iter().any(|other| name(other) == name(word)));
     kept.chain(own.iter().copied()).collect::<Vec<_>>().join(" ")
 }

@@ -109,9 +109,9 @@ async fn boot(app: &App, Peer(peer): Peer, method: &Method, asked: &Asked) -> Re
 
 /// What an operator wants of `node`; nothing, if the database does not say.
 async fn wanted(app: &App, node: &str) -> Option<Wish> {
-    let known = timeout(BOOKKEEPING, app.store.node(node)).await;
+    let known = timeout(BOOKKEEPING, app.store.wanted(node)).await;
     let why = match known {
-        Ok(Ok(known)) => return Some(known?.wanted?.action),
+        Ok(Ok(known)) => return Some(known?.action),
         Ok(Err(error)) => error.to_string(),
         Err(_) => "the database does not answer".to_owned(),
     };

@@ -9,7 +9,7 @@ use super::counted::Counted;
 use super::database::{Database, failed};
 use super::read::{self, Readers};
 use super::writer::{Keep, Writer};
-use super::{Change, Heard, Node, Outcome};
+use super::{Change, Heard, Node, Outcome, Wanted};
 use crate::error::{Error, Result};
 use crate::metrics::Writes;
 use crate::state::Boot;
@@ -70,6 +70,15 @@ impl Store {
     /// As [`Store::nodes`].
     pub async fn node(&self, name: &str) -> Result<Option<Node>> {
         Ok(self.nodes(Some(vec![name.to_owned()])).await?.pop())
+    }
+
+    /// What an operator wants of a node.
+    ///
+    /// # Errors
+    /// As [`Store::nodes`].
+    pub async fn wanted(&self, name: &str) -> Result<Option<Wanted>> {
+        let name = name.to_owned();
+        self.shared.readers.ask(move |sql| read::wanted(sql, &name)).await
     }
 
     /// The boots of a node, newest first, at most `limit`.

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::{Connection, Params, Row};
+use rusqlite::{Connection, OptionalExtension, Params, Row};
 use tokio::sync::Semaphore;
 
 use super::database::{failed, reader};
-use super::{Heard, Node, row};
+use super::{Heard, Node, Wanted, row};
 use crate::error::{Error, Result};
 use crate::state::Boot;
 
@@ -67,6 +67,13 @@ pub(super) fn nodes(sql: &Connection, names: Option<Vec<String>>) -> rusqlite::R
     let names = serde_json::Value::from(names).to_string();
     let some = format!("SELECT {} WHERE name IN (SELECT value FROM json_each(?1)) ORDER BY name", row::NODE);
     rows(sql, &some, [names], row::node)
+}
+
+/// Not by way of [`nodes`]: every boot script asks it, and needs nothing of the node's boot.
+pub(super) fn wanted(sql: &Connection, name: &str) -> rusqlite::Result<Option<Wanted>> {
+    let wanted = format!("SELECT {} FROM node WHERE name = ?1", row::WANTED);
+    let known = sql.prepare_cached(&wanted)?.query_row([name], |row| row::wanted(row, 0)).optional()?;
+    Ok(known.flatten())
 }
 
 pub(super) fn boots(sql: &Connection, name: &str, limit: usize) -> rusqlite::Result<Vec<Boot>> {

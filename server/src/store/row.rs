@@ -13,6 +13,8 @@ use crate::time::Time;
 pub(super) const HEARD: &str = "event.id, boot.node, event.boot, event.at, event.sender, event.kind, event.body FROM event JOIN boot ON number = boot";
 /// The columns of [`boot`].
 pub(super) const BOOT: &str = "number, boot_id, told FROM boot";
+/// The columns of [`wanted`].
+pub(super) const WANTED: &str = "wanted, wanted_once, wanted_at";
 /// The columns of [`node`].
 pub(super) const NODE: &str = "number, boot_id, told, name, changed, wanted, wanted_once, wanted_at \
     FROM node LEFT JOIN boot ON number = newest";
@@ -61,12 +63,15 @@ pub(super) fn boot(row: &Row<'_>) -> rusqlite::Result<Boot> {
 
 pub(super) fn node(row: &Row<'_>) -> rusqlite::Result<Node> {
     let known = row.get::<_, Option<u64>>(0)?.is_some();
-    let wanted = match row.get::<_, Option<String>>(5)? {
-        Some(word) => Some(Wanted { action: Wish::of(&word), once: row.get(6)?, at: Time(row.get(7)?) }),
-        None => None,
-    };
     let boot = if known { Some(boot(row)?) } else { None };
-    Ok(Node { name: row.get(3)?, boot, wanted, changed: row.get(4)? })
+    Ok(Node { name: row.get(3)?, boot, wanted: wanted(row, 5)?, changed: row.get(4)? })
+}
+
+/// With its columns from `first` on.
+pub(super) fn wanted(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Wanted>> {
+    let word: Option<String> = row.get(first)?;
+    let Some(word) = word else { return Ok(None) };
+    Ok(Some(Wanted { action: Wish::of(&word), once: row.get(first + 1)?, at: Time(row.get(first + 2)?) }))
 }
 
 /// A column that holds JSON.
