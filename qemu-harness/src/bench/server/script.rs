@@ -37,7 +37,7 @@ pub enum Fault {
 pub fn fault(node: u32) -> Option<Fault> {
     use Fault::{Disorder, Losses, Repeats, Stops, WrongKey};
     let faults = [Repeats, Losses, Disorder, WrongKey, Stops];
-    (node % 10 == 0).then(|| faults.into_iter().cycle().nth((node / 10) as usize)).flatten()
+    node.is_multiple_of(10).then(|| faults.into_iter().cycle().nth((node / 10) as usize)).flatten()
 }
 
 /// The state in which it must end.
