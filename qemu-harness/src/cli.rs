@@ -152,7 +152,7 @@ fn start(work: Work, scenarios: Vec<PathBuf>, programs: Programs) -> Result<u8> 
     let agent = program(programs.agent, AGENT)?;
     let with_server = |folder: &PathBuf| Ok(Scenario::load(folder)?.document.disklessd.is_some());
     let served: Vec<bool> = scenarios.iter().map(with_server).collect::<Result<_>>()?;
-    let disklessd = match served.contains(&true) {
+    let disklessd = match served.contains(&true) || work == Work::Bench {
         true => Some(program(programs.disklessd, DISKLESSD)?),
         false => None,
     };

@@ -121,8 +121,11 @@ pub fn inside(request: &Request) -> Result<u8> {
     namespace::tmpfs(&scratch(cache.folder()))?;
     let scenarios: Vec<Scenario> =
         request.scenarios.iter().map(|folder| Scenario::load(folder)).collect::<Result<_>>()?;
-    let supplies =
+    let mut supplies =
         Supplies::plan(&request.repository, &request.agent, request.disklessd.as_deref(), &scenarios)?;
+    if request.work == Work::Bench {
+        supplies = supplies.with_peers();
+    }
     supplies.announce(&cache);
     let ready = supplies.prepare(&cache)?;
     if request.work == Work::Bench {

@@ -12,8 +12,10 @@ use crate::scenario::Scenario;
 use crate::verdict::Verdict;
 
 const PEER: &str = "dracut's iscsi, crypt and network-legacy";
-const USERSPACE: Measure = Measure { id: "boot.userspace", unit: "s", peer: PEER, goal: 0.25 };
-const SIZE: Measure = Measure { id: "boot.initramfs_size", unit: "MiB", peer: PEER, goal: 0.5 };
+const USERSPACE: Measure =
+    Measure { id: "boot.userspace", unit: "s", peer: PEER, goal: Some(0.25), higher_is_better: false };
+const SIZE: Measure =
+    Measure { id: "boot.initramfs_size", unit: "MiB", peer: PEER, goal: Some(0.5), higher_is_better: false };
 
 /// The folders of the two scenarios, ours first.
 pub const SCENARIOS: [&str; 2] = ["bench/diskless", "bench/stock"];

@@ -21,7 +21,13 @@ const PEER: &str = "cryptsetup";
 
 const HEADERS: [Header; 4] = [
     Header {
-        measure: Measure { id: "luks.argon2id", unit: "s", peer: PEER, goal: 1.0 },
+        measure: Measure {
+            id: "luks.argon2id",
+            unit: "s",
+            peer: PEER,
+            goal: Some(1.0),
+            higher_is_better: false,
+        },
         format: &[
             "--type=luks2",
             "--pbkdf=argon2id",
@@ -31,7 +37,13 @@ const HEADERS: [Header; 4] = [
         ],
     },
     Header {
-        measure: Measure { id: "luks.argon2id_64m", unit: "s", peer: PEER, goal: 1.0 },
+        measure: Measure {
+            id: "luks.argon2id_64m",
+            unit: "s",
+            peer: PEER,
+            goal: Some(1.0),
+            higher_is_better: false,
+        },
         format: &[
             "--type=luks2",
             "--pbkdf=argon2id",
@@ -41,11 +53,23 @@ const HEADERS: [Header; 4] = [
         ],
     },
     Header {
-        measure: Measure { id: "luks.pbkdf2", unit: "s", peer: PEER, goal: 1.0 },
+        measure: Measure {
+            id: "luks.pbkdf2",
+            unit: "s",
+            peer: PEER,
+            goal: Some(1.0),
+            higher_is_better: false,
+        },
         format: &["--type=luks2", "--pbkdf=pbkdf2", "--pbkdf-force-iterations=1000000"],
     },
     Header {
-        measure: Measure { id: "luks.luks1", unit: "s", peer: PEER, goal: 1.0 },
+        measure: Measure {
+            id: "luks.luks1",
+            unit: "s",
+            peer: PEER,
+            goal: Some(1.0),
+            higher_is_better: false,
+        },
         format: &["--type=luks1", "--pbkdf-force-iterations=1000000"],
     },
 ];

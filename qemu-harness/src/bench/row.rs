@@ -11,8 +11,10 @@ pub struct Measure {
     pub unit: &'static str,
     /// The program or set-up compared with.
     pub peer: &'static str,
-    /// The ratio ours / peer that is to be reached; smaller is better in all measures so far.
-    pub goal: f64,
+    /// The ratio ours / peer that is to be reached; none: it is only shown.
+    pub goal: Option<f64>,
+    /// Of a rate.
+    pub higher_is_better: bool,
 }
 
 /// A line of `target/bench.json`.
@@ -24,7 +26,7 @@ pub struct Row {
     peer: f64,
     peer_name: &'static str,
     ratio: f64,
-    goal: f64,
+    goal: Option<f64>,
     higher_is_better: bool,
 }
 
@@ -40,7 +42,7 @@ impl Measure {
             peer_name: self.peer,
             ratio: ours / peer,
             goal: self.goal,
-            higher_is_better: false,
+            higher_is_better: self.higher_is_better,
         })
     }
 }
@@ -48,7 +50,8 @@ impl Measure {
 impl Row {
     /// Whether the goal is reached.
     pub fn reached(&self) -> bool {
-        self.ratio <= self.goal
+        self.goal
+            .is_none_or(|goal| if self.higher_is_better { self.ratio >= goal } else { self.ratio <= goal })
     }
 }
 
@@ -69,13 +72,13 @@ pub fn table(rows: &[Row]) -> String {
     );
     for row in rows {
         text.push_str(&format!(
-            "{:<22} {:>10.3} {:>10.3} {:<5} {:>6.2} {:>6.2}  {}{}\n",
+            "{:<22} {:>10.3} {:>10.3} {:<5} {:>6.2} {:>6}  {}{}\n",
             row.id,
             row.ours,
             row.peer,
             row.unit,
             row.ratio,
-            row.goal,
+            row.goal.map_or_else(|| "-".to_owned(), |goal| format!("{goal:.2}")),
             row.peer_name,
             if row.reached() { "" } else { "  (goal missed)" }
         ));
@@ -87,7 +90,8 @@ pub fn table(rows: &[Row]) -> String {
 mod tests {
     use super::*;
 
-    const MEASURE: Measure = Measure { id: "a.b", unit: "s", peer: "stock", goal: 0.5 };
+    const MEASURE: Measure =
+        Measure { id: "a.b", unit: "s", peer: "stock", goal: Some(0.5), higher_is_better: false };
 
     #[test]
     fn a_row_has_the_medians_and_their_ratio() {
@@ -96,6 +100,9 @@ mod tests {
         assert!(row.reached());
         assert!(!MEASURE.row(&[3.0], &[5.0]).unwrap().reached());
         assert!(MEASURE.row(&[], &[1.0]).is_none());
+        let rate = Measure { higher_is_better: true, goal: Some(8.0), ..MEASURE };
+        assert!(rate.row(&[80.0], &[10.0]).unwrap().reached());
+        assert!(!rate.row(&[79.0], &[10.0]).unwrap().reached());
         assert!(table(&[row]).lines().nth(1).unwrap().starts_with("a.b "));
     }
 }

@@ -13,6 +13,7 @@ mod tls;
 
 pub use console::Seen;
 pub use machine::{Boot, Machine};
+pub use service::Service;
 pub use setup::Lab;
 
 /// The address that everything but the node has.

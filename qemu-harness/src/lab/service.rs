@@ -30,6 +30,11 @@ impl Service {
         Ok(Service { name, child, log: log.to_path_buf() })
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         let id = i32::try_from(self.child.id()).unwrap_or_default();

@@ -47,6 +47,8 @@ pub struct Supplies {
     cloud_image: Option<Item>,
     /// The builder with what dracut's own modules need; only for an initramfs of these.
     stock: Option<Item>,
+    /// Servers to compare with; only for the benchmarks.
+    peers: Option<Item>,
     disks: BTreeMap<(Layout, Software), Item>,
     encrypted: BTreeMap<Image, Item>,
     initramfs: BTreeMap<Initramfs, Item>,
@@ -70,6 +72,7 @@ pub struct Sources {
 pub struct Ready {
     /// The root folder with all tools.
     pub builder: PathBuf,
+    peers: Option<PathBuf>,
     /// The kernel image.
     pub kernel: PathBuf,
     initramfs: BTreeMap<Initramfs, PathBuf>,
@@ -78,6 +81,11 @@ pub struct Ready {
 }
 
 impl Ready {
+    /// The root folder with the servers to compare with.
+    pub fn peers(&self) -> Result<&Path> {
+        made(self.peers.as_ref(), "root of peers")
+    }
+
     /// An initramfs that a scenario asked for.
     pub fn initramfs(&self, options: Initramfs) -> Result<&Path> {
         made(self.initramfs.get(&options), "initramfs")
@@ -202,6 +210,7 @@ impl Supplies {
                 item("stock", "the builder, with what dracut's own modules need", stock, 30, 5, 1000)
             }),
             image: item("image", "the Debian that nodes boot", image, 20, 20, 320),
+            peers: None,
             cloud_image: disks.keys().any(|(_, software)| *software == Software::CloudInit).then(|| {
                 item("cloudimage", "the Debian that nodes boot, with cloud-init", cloud_image, 45, 20, 420)
             }),
@@ -212,10 +221,27 @@ impl Supplies {
         })
     }
 
+    /// The same, and what the benchmarks compare with.
+    pub fn with_peers(mut self) -> Supplies {
+        let key = Ingredients::of("peers").key(&self.base.key).text(&roots::peers_recipe()).finish();
+        self.peers = Some(Item {
+            name: "peers".to_owned(),
+            what: "servers to compare with",
+            key,
+            seconds: 20,
+            download_mib: 15,
+            disk_mib: 320,
+        });
+        self
+    }
+
     fn items(&self) -> impl Iterator<Item = &Item> {
         let images = self.disks.values().chain(self.encrypted.values());
-        let roots =
-            [&self.base, &self.builder, &self.image].into_iter().chain(&self.cloud_image).chain(&self.stock);
+        let roots = [&self.base, &self.builder, &self.image]
+            .into_iter()
+            .chain(&self.cloud_image)
+            .chain(&self.stock)
+            .chain(&self.peers);
         roots.chain(images).chain(self.initramfs.values())
     }
 
@@ -244,6 +270,10 @@ impl Supplies {
     pub fn prepare(&self, cache: &Cache) -> Result<Ready> {
         let base = make(cache, &self.base, |at| roots::make_base(cache, at))?;
         let builder = make(cache, &self.builder, |at| roots::make_builder(cache, &base, at))?;
+        let peers = match &self.peers {
+            Some(item) => Some(make(cache, item, |at| roots::make_peers(cache, &base, at))?),
+            None => None,
+        };
         let version = kernel_version(&builder)?;
         let image = make(cache, &self.image, |at| roots::make_image(cache, &base, at))?;
         let mut disks = BTreeMap::new();
@@ -279,7 +309,7 @@ impl Supplies {
         }
         let kernel = builder.join("boot").join(format!("vmlinuz-{version}"));
         let disklessd = self.sources.disklessd.clone();
-        Ok(Ready { builder, kernel, initramfs, images, disklessd })
+        Ok(Ready { builder, peers, kernel, initramfs, images, disklessd })
     }
 }
 

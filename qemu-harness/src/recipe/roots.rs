@@ -62,6 +62,9 @@ const BUILDER_PACKAGES: &[&str] = &[
 /// What dracut's own modules for iSCSI and the network want: its network-legacy takes ISC's client and arping.
 const STOCK_PACKAGES: &[&str] = &["isc-dhcp-client", "iputils-arping", "open-iscsi"];
 
+/// What disklessd is compared with, and what makes the load.
+const PEER_PACKAGES: &[&str] = &["iproute2", "nginx-light", "python3-flask", "wrk"];
+
 const IMAGE_PACKAGES: &[&str] = &[
     "systemd",
     "systemd-sysv",
@@ -94,6 +97,11 @@ pub fn builder_recipe() -> String {
 /// All that decides what `stock` is, given `builder`.
 pub fn stock_recipe() -> String {
     format!("{INSTALL} {}", STOCK_PACKAGES.join(" "))
+}
+
+/// All that decides what `peers` is, given `base`.
+pub fn peers_recipe() -> String {
+    format!("{INSTALL} {}", PEER_PACKAGES.join(" "))
 }
 
 /// All that decides what `image` is, given `base`.
@@ -133,6 +141,11 @@ pub fn make_builder(cache: &Cache, base: &Path, at: &Path) -> Result<()> {
 /// The root with the tools, and with what dracut's own modules need.
 pub fn make_stock(cache: &Cache, builder: &Path, at: &Path) -> Result<()> {
     derive(cache, builder, at, "stock", STOCK_PACKAGES, "true")
+}
+
+/// The root with the servers that disklessd is compared with.
+pub fn make_peers(cache: &Cache, base: &Path, at: &Path) -> Result<()> {
+    derive(cache, base, at, "peers", PEER_PACKAGES, "true")
 }
 
 /// The root that nodes boot, as packages make it.
