@@ -1,6 +1,6 @@
 //! `disklessd` beside what sites have: a sensor in Flask, scripts rendered by Flask, a static file from nginx.
 //!
-//! The load is wrk's, written by others, with a connection for each request: nodes do not share one.
+//! The load is wrk's, written by others.
 
 mod nodes;
 mod program;
@@ -15,24 +15,61 @@ use crate::command;
 use crate::error::{At, Error, Result};
 use program::{Server, started};
 
-const PHONE_HOME: Measure =
-    Measure { id: "server.phone_home", unit: "/s", peer: "Flask", goal: Some(8.0), higher_is_better: true };
-const IPXE: Measure =
-    Measure { id: "server.ipxe", unit: "/s", peer: "Flask", goal: Some(12.0), higher_is_better: true };
-const IPXE_STATIC: Measure = Measure {
-    id: "server.ipxe_static",
-    unit: "/s",
-    peer: "nginx, a file",
-    goal: None,
-    higher_is_better: true,
-};
+/// A measure, the request it is made of, how connections are used, and the peer.
+struct Load {
+    measure: Measure,
+    request: &'static str,
+    connections: &'static str,
+    peer: &'static str,
+}
+
+const OURS: &str = "http://127.0.0.1:32001";
+const FLASK: &str = "http://127.0.0.1:8091";
+const NGINX_URL: &str = "http://127.0.0.1:8090";
+
+const fn rate_of(id: &'static str, peer: &'static str, goal: Option<f64>) -> Measure {
+    Measure { id, unit: "/s", peer, goal, higher_is_better: true }
+}
+
+const LOADS: [Load; 5] = [
+    Load {
+        measure: rate_of("server.phone_home", "Flask", Some(8.0)),
+        request: "form",
+        connections: "keep",
+        peer: FLASK,
+    },
+    Load {
+        measure: rate_of("server.phone_home_connect", "Flask", None),
+        request: "form",
+        connections: "close",
+        peer: FLASK,
+    },
+    Load {
+        measure: rate_of("server.ipxe", "Flask", Some(12.0)),
+        request: "script",
+        connections: "keep",
+        peer: FLASK,
+    },
+    Load {
+        measure: rate_of("server.ipxe_connect", "Flask", None),
+        request: "script",
+        connections: "close",
+        peer: FLASK,
+    },
+    Load {
+        measure: rate_of("server.ipxe_static", "nginx, a file", None),
+        request: "script",
+        connections: "keep",
+        peer: NGINX_URL,
+    },
+];
 
 const LOAD: &str = include_str!("../../../assets/bench/nodes.lua");
 const SENSOR: &str = include_str!("../../../assets/bench/sensor.py");
 const NGINX: &str = include_str!("../../../assets/bench/nginx.conf");
 
 /// Seconds of each load, and connections at the same time.
-const SECONDS: &str = "-d5s";
+const SECONDS: &str = "-d4s";
 const CONNECTIONS: &str = "-c64";
 
 /// Measures all, `rounds` times each; `tools` has the peers, `server` is disklessd's binary, both in `folder`, which is
@@ -63,31 +100,25 @@ pub fn rows(tools: &Root, server: &Path, folder: &Path, rounds: u32) -> Result<V
     nginx.arg("-c").arg(format!("{inside}/nginx.conf"));
     let _nginx = started("nginx", &mut nginx, "127.0.0.1:8090", &folder.join("nginx.log"))?;
 
-    let load = |what: &str, url: &str| -> Result<f64> {
+    let rate = |load: &Load, url: &str| -> Result<f64> {
         let mut wrk = tools.command("wrk");
-        wrk.args(["-t1", CONNECTIONS, SECONDS, "-s"])
-            .arg(format!("{inside}/nodes.lua"))
-            .args([url, "--", what]);
+        wrk.args(["-t1", CONNECTIONS, SECONDS, "-s"]).arg(format!("{inside}/nodes.lua"));
+        wrk.args([url, "--", load.request, load.connections]);
         rate(&command::output(&mut wrk, &log)?)
     };
-    let urls = ["http://127.0.0.1:32001", "http://127.0.0.1:8091", "http://127.0.0.1:8090"];
-    let mut scripts = [const { Vec::new() }; 3];
-    let mut forms = [const { Vec::new() }; 2];
-    for round in 1..=rounds {
-        println!("  server {round} of {rounds}");
-        for (url, rates) in urls.iter().zip(&mut scripts) {
-            rates.push(load("script", url)?);
+    let mut rows = Vec::new();
+    for load in &LOADS {
+        println!("  {}", load.measure.id);
+        let (mut of_ours, mut of_peer) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            of_ours.push(rate(load, OURS)?);
+            of_peer.push(rate(load, load.peer)?);
         }
-        for (url, rates) in urls.iter().zip(&mut forms) {
-            rates.push(load("form", url)?);
-        }
+        rows.extend(load.measure.row(&of_ours, &of_peer));
     }
     drop(ours);
-    let ([ours, flask, nginx], [our_forms, flask_forms]) = (scripts, forms);
-    let rows =
-        [PHONE_HOME.row(&our_forms, &flask_forms), IPXE.row(&ours, &flask), IPXE_STATIC.row(&ours, &nginx)];
     nodes::run(tools, server, folder)?;
-    Ok(rows.into_iter().flatten().collect())
+    Ok(rows)
 }
 
 /// Requests a second, of what wrk prints; an error if a request failed.
