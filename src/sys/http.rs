@@ -221,6 +221,17 @@ impl Client {
         Ok((response.status().as_u16(), Zeroizing::new(body.map_err(Failure::of)?)))
     }
 
+    /// The status of the answer to a request without a body; what else there is to it is left where it is. Redirects are
+    /// not followed.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn status(&self, method: &str) -> Result<u16, Failure> {
+        let request = ureq::http::Request::builder().method(method).uri(&self.url).body(());
+        let request = request.map_err(|error| Failure::of(ureq::Error::Http(error)))?;
+        Ok(self.run(request).map_err(Failure::of)?.status().as_u16())
+    }
+
     fn run(
         &self,
         request: ureq::http::Request<impl AsSendBody>,

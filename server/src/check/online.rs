@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use diskless::input::portal::Portal;
-use diskless::sys::http::{server, shown};
+use diskless::sys::http::{Client, server, shown};
 use diskless::sys::resolve::socket_addresses;
 
 use super::Level::Error;
@@ -121,17 +121,14 @@ fn head(url: &str) -> Result<(), String> {
         let (host, port) = server(url).ok_or("is no URL")?;
         return connect(&host, port);
     }
-    let config = ureq::Agent::config_builder()
-        .timeout_global(Some(REQUEST_LIMIT))
-        .timeout_connect(Some(CONNECT_LIMIT))
-        .http_status_as_error(false)
-        .proxy(None)
-        .build();
-    let agent = ureq::Agent::new_with_config(config);
-    let mut answer = agent.head(url).call().map_err(|error| error.to_string())?;
-    if matches!(answer.status().as_u16(), 405 | 501) {
-        // It has no HEAD (RFC 9110, section 15.6.2). The body is left where it is.
-        answer = agent.get(url).call().map_err(|error| error.to_string())?;
-    }
-    if answer.status().is_success() { Ok(()) } else { Err(format!("answers {}", answer.status())) }
+    // The agent's client: its resolver is safe in a static program.
+    let client = Client::new(url, REQUEST_LIMIT, Path::new("")).map_err(|error| error.to_string())?;
+    let asked = |method| client.status(method).map_err(|failure| failure.to_string());
+    let status = match asked("HEAD")? {
+        // It has no HEAD (RFC 9110, section 15.6.2).
+        405 | 501 => asked("GET")?,
+        status => status,
+    };
+    // iPXE follows redirects.
+    if (200..400).contains(&status) { Ok(()) } else { Err(format!("answers {status}")) }
 }
