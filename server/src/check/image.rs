@@ -37,7 +37,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         code: "image-file",
         level: Error,
-        doc: "Kernel and initramfs are there, below `server.files`.",
+        doc: "Kernel and initramfs are there, below `server.files`, and not empty.",
         advice: "copy the file to where it is looked for, or correct its name; this server must be able to read it",
         run: Run::Files(missing),
     },
@@ -122,6 +122,8 @@ fn missing(view: &View<'_>, found: &mut Found) {
         let path = folder.join(path);
         match std::fs::metadata(&path) {
             Ok(metadata) if !metadata.is_file() => found.at(object, format!("{} is no file", path.display())),
+            // A BIOS boots a kernel with an empty initramfs, which then hangs without a word.
+            Ok(metadata) if metadata.len() == 0 => found.at(object, format!("{} is empty", path.display())),
             // Opening tells what metadata does not: whether this server may read it.
             Ok(_) => {
                 if let Err(error) = File::open(&path) {

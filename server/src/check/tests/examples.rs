@@ -298,6 +298,9 @@ pub const EXAMPLES: &[Example] = &[
     disturbed("image-file", "image el9 initramfs", |folder| {
         fs::remove_file(folder.join("files/initramfs.img")).unwrap()
     }),
+    disturbed("image-file", "image el9 initramfs", |folder| {
+        fs::write(folder.join("files/initramfs.img"), b"").unwrap()
+    }),
     edited("image-file", "image el9 kernel", &[("kernel = \"vmlinuz\"", "kernel = \"vmlinux\"")]),
     disturbed("disk-unreadable", "image el9 disk", |folder| fs::remove_file(folder.join("el9.img")).unwrap()),
     edited("disk-unreadable", "image el9 disk", &[("disk = \"el9.img\"", "disk = \"/dev/null\"")]),

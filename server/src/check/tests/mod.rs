@@ -26,8 +26,8 @@ fn folder(edits: &[(&str, &str)], disturb: impl FnOnce(&Path)) -> (tempfile::Tem
         path
     };
     fs::create_dir(folder.path().join("files")).unwrap();
-    put("files/vmlinuz", b"", 0o644);
-    put("files/initramfs.img", b"", 0o644);
+    put("files/vmlinuz", b"MZ", 0o644);
+    put("files/initramfs.img", b"070701", 0o644);
     put("el9.img", &luks(), 0o644);
     put("operator.token", b"0123456789abcdef0123456789abcdef\n", 0o640);
     put("st2.token", b"abc\n", 0o600);
