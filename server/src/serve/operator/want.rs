@@ -11,7 +11,7 @@ use super::problem::{Code, Problem};
 use crate::error::Result;
 use crate::serve::App;
 use crate::site::nodeset;
-use crate::store::Change;
+use crate::store::{Change, Wish};
 use crate::time::Time;
 
 /// `PUT /v1/wanted`: all of it, or nothing.
@@ -25,6 +25,8 @@ pub async fn put(State(app): State<Arc<App>>, Body(want): Body<Want>) -> Result<
     let change =
         |node: &String| Change::Wanted { node: node.clone(), at, action: want.action, once: want.once };
     app.store.write(nodes.iter().map(change).collect()).await?;
-    log::info!(event = "wanted", nodes = nodeset::fold(&nodes), once = want.once, action:? = want.action; "an operator wants something of nodes");
+    let action = want.action.map(Wish::Known);
+    let action = action.as_ref().map_or("default", Wish::word);
+    log::info!(event = "wanted", action = action, nodes = nodeset::fold(&nodes), once = want.once; "");
     Ok(Json(Set { nodes: nodes.into_iter().collect() }))
 }
