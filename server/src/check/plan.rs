@@ -1,5 +1,7 @@
 //! Boot plans, as the agent sees them, and boot scripts.
 
+use std::collections::BTreeSet;
+
 use diskless::error::Code;
 use diskless::input::document::is_hostname;
 use diskless::input::url::{has_account, is_url};
@@ -30,6 +32,13 @@ pub const RULES: &[Rule] = &[
               can fetch its URLs.",
         advice: "correct what is named; docs/ipxe.md shows the scripts",
         run: Run::Site(script_refused),
+    },
+    Rule {
+        code: "server-prefix",
+        level: Error,
+        doc: "The servers of a node have one `target_prefix`: a boot plan has one target.",
+        advice: "give the servers of an image the same target_prefix, or give the node only servers that share one",
+        run: Run::Site(prefixes),
     },
     Rule {
         code: "node-image",
@@ -78,6 +87,21 @@ fn script_refused(view: &View<'_>, found: &mut Found) {
             let why = plan.script.warning.as_deref().unwrap_or_default();
             let why = why.strip_prefix(&plan.node.name).and_then(|why| why.strip_prefix(": ")).unwrap_or(why);
             found.node(&plan.node.name, "boot script", why);
+        }
+    }
+}
+
+fn prefixes(view: &View<'_>, found: &mut Found) {
+    for plan in &view.plans {
+        let servers = plan.node.servers.iter().filter_map(|name| view.site.file.servers.get(name));
+        let prefixes: BTreeSet<&str> = servers.map(|server| server.target_prefix.as_str()).collect();
+        if prefixes.len() > 1 {
+            let prefixes: Vec<&str> = prefixes.into_iter().collect();
+            found.node(
+                &plan.node.name,
+                "servers",
+                format!("they begin targets with {}", prefixes.join(" and ")),
+            );
         }
     }
 }

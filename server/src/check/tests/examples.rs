@@ -319,6 +319,19 @@ pub const EXAMPLES: &[Example] = &[
         "node[1-4] boot script",
         &[("kernel = \"vmlinuz\"", "kernel = \"tftp://198.18.0.1/k\"")],
     ),
+    edited(
+        "server-prefix",
+        "node[1-4] servers",
+        &[
+            ("servers = [\"disk1\"]", "servers = [\"disk1\", \"disk2\"]"),
+            (
+                "[defaults]\n",
+                "[servers.disk2]\nportals = [\"198.18.1.2\"]\ntarget_prefix = \"iqn.2026-01.org.example.two:\"\n[defaults]\n",
+            ),
+        ],
+    )
+    // So far the agent takes one portal.
+    .also(&["plan-refused"]),
     edited("node-image", "node[1-4]", &[("image = \"el9\"\n", "")]),
     // storage.rs
     edited("overlay-small", "node[1-4] overlay.size", &[(SIZE, "plan.overlay.size = \"32M\"")]),
