@@ -135,9 +135,10 @@ fn a_file_that_the_server_may_not_read_is_not_there() {
     let server = served();
     let file = server.folder.path().join("files/vmlinuz");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o000)).unwrap();
+    // Root reads it all the same; a link to itself nobody can follow.
     if std::fs::File::open(&file).is_ok() {
-        eprintln!("SKIPPED: this account may read every file");
-        return;
+        std::fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink(&file, &file).unwrap();
     }
     assert_eq!(ask(&server, "GET", "/files/vmlinuz", "").0, 404);
 }

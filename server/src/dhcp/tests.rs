@@ -93,7 +93,9 @@ fn the_servers_themselves_take_it() {
                 assert!(said.status.success(), "{program}: {text}");
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                eprintln!(
+                // Past the test runner, which keeps what a good test prints to itself.
+                let _ = writeln!(
+                    std::io::stderr(),
                     "SKIPPED: {program} is not installed: nobody but the golden file has looked at its words"
                 );
             }
