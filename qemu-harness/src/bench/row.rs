@@ -67,12 +67,12 @@ fn median(values: &[f64]) -> Option<f64> {
 /// All rows for people.
 pub fn table(rows: &[Row]) -> String {
     let mut text = format!(
-        "{:<22} {:>10} {:>10} {:<5} {:>6} {:>6}  {}\n",
+        "{:<26} {:>10} {:>10} {:<5} {:>6} {:>6}  {}\n",
         "measure", "ours", "peer", "unit", "ratio", "goal", "peer"
     );
     for row in rows {
         text.push_str(&format!(
-            "{:<22} {:>10.3} {:>10.3} {:<5} {:>6.2} {:>6}  {}{}\n",
+            "{:<26} {:>10.3} {:>10.3} {:<5} {:>6.2} {:>6}  {}{}\n",
             row.id,
             row.ours,
             row.peer,
