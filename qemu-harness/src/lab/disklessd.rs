@@ -1,12 +1,9 @@
 //! The site's server as a site runs it: unprivileged, with one file.
 
 use std::fs::{self, Permissions};
-use std::net::TcpStream;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -27,9 +24,6 @@ const SITE: &str = "site";
 const USER: u32 = 65534;
 const AS_USER: [&str; 5] =
     ["--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs", "--bounding-set=-all"];
-/// How long it may take until it listens.
-const START: Duration = Duration::from_secs(20);
-const POLL: Duration = Duration::from_millis(50);
 
 /// The server, running or not, in its folder.
 pub struct Disklessd<'a> {
@@ -82,16 +76,8 @@ impl<'a> Disklessd<'a> {
     pub fn start(&mut self) -> Result<()> {
         let mut program = self.program("serve")?;
         program.arg("--config").arg(self.inside("site.toml")?);
-        let mut service = Service::start("disklessd", &mut program, &self.log)?;
-        let start = Instant::now();
-        while TcpStream::connect(DISKLESSD.trim_start_matches("http://")).is_err() {
-            service.check()?;
-            if start.elapsed() > START {
-                return Err(Error::Late { what: "disklessd's port".into(), seconds: START.as_secs() });
-            }
-            thread::sleep(POLL);
-        }
-        self.service = Some(service);
+        let address = DISKLESSD.trim_start_matches("http://");
+        self.service = Some(Service::listening("disklessd", &mut program, address, &self.log)?);
         Ok(())
     }
 

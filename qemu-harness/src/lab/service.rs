@@ -1,13 +1,20 @@
 //! A server program that runs as long as the scenario.
 
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::command;
 use crate::error::{At, Error, Result};
+
+/// How long a server may take to listen.
+const LISTEN: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(5);
 
 /// A running program; dropping it ends it.
 pub struct Service {
@@ -33,6 +40,25 @@ impl Service {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The same, and waits until it listens at `address`.
+    pub fn listening(
+        name: &'static str,
+        command: &mut Command,
+        address: &str,
+        log: &Path,
+    ) -> Result<Service> {
+        let mut service = Service::start(name, command, log)?;
+        let start = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            service.check()?;
+            if start.elapsed() > LISTEN {
+                return Err(Error::Late { what: format!("{name} to listen"), seconds: LISTEN.as_secs() });
+            }
+            thread::sleep(POLL);
+        }
+        Ok(service)
     }
 
     /// Sends it a signal.

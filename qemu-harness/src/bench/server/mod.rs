@@ -13,7 +13,8 @@ use super::row::{Measure, Row};
 use crate::chroot::Root;
 use crate::command;
 use crate::error::{At, Error, Result};
-use program::{Server, started};
+use crate::lab::Service;
+use program::{Server, URL};
 
 /// A measure, the request it is made of, how connections are used, and the peer.
 struct Load {
@@ -23,7 +24,6 @@ struct Load {
     peer: &'static str,
 }
 
-const OURS: &str = "http://127.0.0.1:32001";
 const FLASK: &str = "http://127.0.0.1:8091";
 const NGINX_URL: &str = "http://127.0.0.1:8090";
 
@@ -79,13 +79,12 @@ pub fn rows(tools: &Root, server: &Path, folder: &Path, rounds: u32) -> Result<V
     program::site(folder)?;
     let inside = tools.inside(folder)?.to_string_lossy().into_owned();
     let ours = Server::start(tools, server, folder)?;
-    let script =
-        program::get("http://127.0.0.1:32001/boot.ipxe?mac=52:54:00:00:00:07&uuid=&hostname=node0007")?;
+    let script = program::get(&format!("{URL}/boot.ipxe?mac=52:54:00:00:00:07&uuid=&hostname=node0007"))?;
     fs::create_dir_all(folder.join("static")).at("create", folder)?;
     for (name, text) in [
         ("static/boot.ipxe", script.clone()),
         // The peer decides less: it has one script, in which only the name changes.
-        ("boot.ipxe", script.replace("node0007", "{{ node }}").replace("00:00:07", "{{ mac }}")),
+        ("boot.ipxe", script.replace("node0007", "{{ node }}")),
         ("nodes.lua", LOAD.to_owned()),
         ("sensor.py", SENSOR.to_owned()),
         ("nginx.conf", NGINX.replace("@FOLDER@", &inside)),
@@ -95,10 +94,10 @@ pub fn rows(tools: &Root, server: &Path, folder: &Path, rounds: u32) -> Result<V
     }
     let mut flask = tools.command("python3");
     flask.arg(format!("{inside}/sensor.py")).args(["8091", &inside]);
-    let _flask = started("flask", &mut flask, "127.0.0.1:8091", &folder.join("flask.log"))?;
+    let _flask = Service::listening("flask", &mut flask, "127.0.0.1:8091", &folder.join("flask.log"))?;
     let mut nginx = tools.command("nginx");
     nginx.arg("-c").arg(format!("{inside}/nginx.conf"));
-    let _nginx = started("nginx", &mut nginx, "127.0.0.1:8090", &folder.join("nginx.log"))?;
+    let _nginx = Service::listening("nginx", &mut nginx, "127.0.0.1:8090", &folder.join("nginx.log"))?;
 
     let rate = |load: &Load, url: &str| -> Result<f64> {
         let mut wrk = tools.command("wrk");
@@ -111,7 +110,7 @@ pub fn rows(tools: &Root, server: &Path, folder: &Path, rounds: u32) -> Result<V
         println!("  {}", load.measure.id);
         let (mut of_ours, mut of_peer) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
-            of_ours.push(rate(load, OURS)?);
+            of_ours.push(rate(load, URL)?);
             of_peer.push(rate(load, load.peer)?);
         }
         rows.extend(load.measure.row(&of_ours, &of_peer));

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::program::{self, NODES, Server, TOKEN, name};
+use super::program::{self, NODES, Server, TOKEN, URL, name};
 use super::script::{self, Say};
 use crate::chroot::Root;
 use crate::error::{Error, Result};
@@ -21,7 +21,6 @@ const AT_ONCE: usize = 64;
 /// A node tries again for so long.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
-const URL: &str = "http://127.0.0.1:32001";
 
 /// What was acknowledged, and how long it took.
 #[derive(Default)]

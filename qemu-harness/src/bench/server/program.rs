@@ -1,27 +1,22 @@
 //! The servers that are measured.
 
 use std::fs;
-use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use crate::chroot::Root;
 use crate::error::{At, Error, Result};
 use crate::lab::Service;
 
-/// Where disklessd listens.
-pub const ADDRESS: &str = "127.0.0.1:32001";
+/// Where disklessd is.
+pub const URL: &str = "http://127.0.0.1:32001";
+/// Where it listens.
+const ADDRESS: &str = "127.0.0.1:32001";
 /// What operators' calls need.
 pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 /// How many nodes the site has.
 pub const NODES: u32 = 1000;
 
 const SITE: &str = include_str!("../../../assets/bench/site.toml");
-/// How long a server may take to listen.
-const START: Duration = Duration::from_secs(20);
-const POLL: Duration = Duration::from_millis(5);
 
 /// A running disklessd; dropping it is a SIGKILL.
 pub struct Server {
@@ -34,7 +29,8 @@ impl Server {
         let inside = tools.inside(folder)?;
         let mut disklessd = tools.command(&tools.inside(server)?.to_string_lossy());
         disklessd.arg("serve").arg("--config").arg(inside.join("site.toml"));
-        let service = started("disklessd", &mut disklessd, ADDRESS, &folder.join("disklessd.log"))?;
+        let service =
+            Service::listening("disklessd", &mut disklessd, ADDRESS, &folder.join("disklessd.log"))?;
         Ok(Server { service })
     }
 
@@ -69,21 +65,6 @@ pub fn name(node: u32) -> String {
 /// Its address.
 pub fn mac(node: u32) -> String {
     format!("52:54:00:00:{:02x}:{:02x}", node >> 8, node & 255)
-}
-
-/// Starts a server and waits until it listens at `address`.
-pub fn started(name: &'static str, command: &mut Command, address: &str, log: &Path) -> Result<Service> {
-    let mut service = Service::start(name, command, log)?;
-    let address: SocketAddr = address.parse().map_err(|_| Error::Host(format!("{address} is no address")))?;
-    let start = Instant::now();
-    while TcpStream::connect(address).is_err() {
-        service.check()?;
-        if start.elapsed() > START {
-            return Err(Error::Late { what: format!("{name} to listen"), seconds: START.as_secs() });
-        }
-        thread::sleep(POLL);
-    }
-    Ok(service)
 }
 
 /// The text at `url`.
