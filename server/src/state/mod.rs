@@ -49,7 +49,7 @@ pub struct Failure {
 }
 
 /// One boot of a node, as far as it is known.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Boot {
     /// Counts the boots of all nodes: a later boot has a greater number.
     pub number: u64,

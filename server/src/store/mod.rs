@@ -125,7 +125,7 @@ pub struct Node {
 }
 
 /// What an operator wants of a node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     /// What.
     pub action: Wish,
