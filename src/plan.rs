@@ -51,7 +51,7 @@ pub fn from_document<'a>(
     let Document { iscsi, luks, overlay, .. } = document;
     let mut steps = Vec::new();
     if !matches!(config.plan, Source::Urls(_)) {
-        let portals = iscsi.portals.iter().map(|portal| (portal.host.clone(), portal.port)).collect();
+        let portals = iscsi.portals.iter().map(|path| (path.portal.host.clone(), path.portal.port)).collect();
         let names: Vec<String> = iscsi.portals.iter().map(ToString::to_string).collect();
         steps.push(Step {
             name: "network",

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use diskless::input::account_settings::{self, ACCOUNT_SETTINGS};
-use diskless::input::document::{Document, Multipath};
+use diskless::input::document::{Document, Map};
 use diskless::input::multipath_settings::{self, BLACKLIST, MULTIPATH_SETTINGS};
 use diskless::input::settings::{Kind, Lands, Preset, SETTINGS, Settings};
 
@@ -117,7 +117,7 @@ fn plan(iscsi: serde_json::Value) -> Document {
 fn the_presets_are_the_files_of_the_original_line_by_line() {
     assert_eq!(text(&Settings::preset(Preset::Multipath)), ISCSID_MULTIPATH);
     assert_eq!(text(&Settings::preset(Preset::SinglePath)), ISCSID_SINGLE_PATH);
-    let file = multipath_settings::file(&Multipath::default()).unwrap();
+    let file = multipath_settings::file(&Map::default()).unwrap();
     let lines = file.lines().map(str::trim).filter(|line| !line.starts_with('#'));
     assert_eq!(lines.map(|line| format!("{line}\n")).collect::<String>(), MULTIPATH);
 }
@@ -163,7 +163,7 @@ fn every_line_can_be_another_one_in_a_plan() {
         assert!(text(&document.iscsi.settings).contains(&format!("{} = {other}\n", setting.key)));
     }
     for line in MULTIPATH_SETTINGS {
-        let multipath: Multipath =
+        let multipath: Map =
             serde_json::from_value(serde_json::json!({ "defaults": { line.key: "7" } })).unwrap();
         assert!(multipath_settings::file(&multipath).unwrap().contains(&format!("\t{} 7\n", line.key)));
     }

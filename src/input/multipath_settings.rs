@@ -1,7 +1,7 @@
 //! multipath.conf of the new root, in the words of multipath.conf(5): a table of the lines that the original procedure
 //! used (the preset), and the file that a plan makes of them.
 
-use super::document::Multipath;
+use super::document::Map;
 use crate::error::{Code, Error, Result};
 
 /// A line of multipath.conf.
@@ -42,7 +42,7 @@ pub const MULTIPATH_SETTINGS: &[MultipathSetting] = &[
 pub const BLACKLIST: &[&str] = &["^zram.*"];
 
 /// The lines of the section `defaults`: the preset's, with the plan's values, and then the plan's other ones.
-pub fn defaults(multipath: &Multipath) -> impl Iterator<Item = (&str, &str)> {
+pub fn defaults(multipath: &Map) -> impl Iterator<Item = (&str, &str)> {
     let own = |key: &str| multipath.defaults.get(key).map(String::as_str);
     let preset = MULTIPATH_SETTINGS.iter().map(move |line| (line.key, own(line.key).unwrap_or(line.preset)));
     let is_preset = |key: &str| MULTIPATH_SETTINGS.iter().any(|line| line.key == key);
@@ -54,7 +54,7 @@ pub fn defaults(multipath: &Multipath) -> impl Iterator<Item = (&str, &str)> {
 ///
 /// # Errors
 /// [`Code::PlanInvalid`]: a key that is no word of multipath.conf, or a value that cannot be written in it.
-pub fn file(multipath: &Multipath) -> Result<String> {
+pub fn file(multipath: &Map) -> Result<String> {
     let mut text = String::from("# Written by diskless from the boot plan.\ndefaults {\n");
     for (key, value) in defaults(multipath) {
         text += &entry(&format!("multipath.defaults.{key}"), key, value)?;
@@ -91,7 +91,7 @@ fn entry(place: &str, key: &str, value: &str) -> Result<String> {
 mod tests {
     use super::*;
 
-    fn multipath(value: serde_json::Value) -> Multipath {
+    fn multipath(value: serde_json::Value) -> Map {
         serde_json::from_value(value).unwrap()
     }
 
@@ -130,7 +130,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_value_makes_another_line(key in "\\PC{0,8}", value: String, node: String) {
-            let plan = Multipath { defaults: [(key, value)].into(), blacklist: Some(vec![node]) };
+            let plan = Map { defaults: [(key, value)].into(), blacklist: Some(vec![node]), ..Map::default() };
             if let Ok(text) = file(&plan) {
                 proptest::prop_assert_eq!(text.lines().filter(|line| !line.starts_with('\t')).count(), 5);
                 proptest::prop_assert!(text.lines().filter(|line| line.starts_with('\t')).count() <= 9);

@@ -6,7 +6,7 @@ use super::cmdline::Cmdline;
 use super::config::unusable;
 use super::document::{
     Algorithm, Chap, Document, FileSystem, Header, Iscsi, KeySource, Luks, Mount, Mutual, Overlay, Report,
-    check,
+    TargetPortal, check,
 };
 use super::facts::is_uuid;
 use super::netroot::{Netroot, lun_number, portal};
@@ -127,7 +127,9 @@ fn iscsi(cmdline: &Cmdline) -> Result<Iscsi> {
         // The command line's name has its own place: it is also the name of a plan without one.
         initiator: None,
         target: first.target,
-        portals,
+        portals: portals.into_iter().map(TargetPortal::from).collect(),
+        min_paths: 1,
+        grace: 10,
         lun: first.lun,
         auth,
         discovery: None,

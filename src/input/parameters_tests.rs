@@ -13,7 +13,7 @@ fn the_line_that_stock_dracut_takes() {
          rd.luks.name=UUID=lr rd.luks.key=UUID=/key root=/dev/mapper/lr",
     )
     .unwrap();
-    assert_eq!(document.iscsi.portals, [portal("198.18.0.1", "3260").unwrap()]);
+    assert_eq!(document.iscsi.portals, [portal("198.18.0.1", "3260").unwrap().into()]);
     assert_eq!((document.iscsi.target.as_str(), document.iscsi.lun), ("iqn.2026-01.a:i", 1));
     assert_eq!(document.iscsi.auth.unwrap().secret.expose(), b"pass");
     assert_eq!((document.luks.name.as_str(), document.luks.uuid.as_deref()), ("lr", Some(UUID)));

@@ -66,6 +66,67 @@ pub fn find(name: &str) -> Result<Option<Existing>> {
     }))
 }
 
+/// The names of all maps the kernel has.
+///
+/// # Errors
+/// The kernel has no device-mapper.
+pub fn names() -> Result<Vec<String>> {
+    let object = || "maps".to_owned();
+    let dm = DM::new().context(Code::Kernel, object())?;
+    let maps = dm.list_devices().context(Code::Kernel, object())?;
+    Ok(maps.into_iter().map(|(name, ..)| name.to_string()).collect())
+}
+
+/// The active table of the map `name`, as the kernel prints it.
+///
+/// # Errors
+/// There is no such map.
+pub fn table(name: &str) -> Result<Vec<Target>> {
+    read(name, DmFlags::DM_STATUS_TABLE)
+}
+
+/// The state of the map `name`: a line for each target, whose `params` are its state. Does not wait for I/O of the map.
+///
+/// # Errors
+/// There is no such map.
+pub fn status(name: &str) -> Result<Vec<Target>> {
+    read(name, DmFlags::DM_NOFLUSH)
+}
+
+fn read(name: &str, flags: DmFlags) -> Result<Vec<Target>> {
+    let object = || format!("map {name}");
+    let dm = DM::new().context(Code::Kernel, object())?;
+    let id = DevId::Name(DmName::new(name).context(Code::Kernel, object())?);
+    let options = DmOptions::default().set_flags(flags);
+    let (_, lines) = dm.table_status(&id, options).context(Code::Kernel, object())?;
+    let target = |(start, length, kind, params)| Target { start, length, kind, params };
+    Ok(lines.into_iter().map(target).collect())
+}
+
+/// Sends `text` to the first target of the map `name`: `reinstate_path 8:16`, `fail_if_no_path`.
+///
+/// # Errors
+/// There is no such map, or its target refuses.
+pub fn message(name: &str, text: &str) -> Result<()> {
+    let object = || format!("map {name}: {text}");
+    let dm = DM::new().context(Code::Kernel, object())?;
+    let id = DevId::Name(DmName::new(name).context(Code::Kernel, object())?);
+    dm.target_msg(&id, None, text).context(Code::Kernel, object())?;
+    Ok(())
+}
+
+/// Removes the map `name`, which nobody has open. udev, which may be gone by then, is not waited for.
+///
+/// # Errors
+/// It is in use, or there is no such map.
+pub fn remove(name: &str) -> Result<()> {
+    let object = || format!("map {name}");
+    let dm = DM::new().context(Code::Kernel, object())?;
+    let id = DevId::Name(DmName::new(name).context(Code::Kernel, object())?);
+    dm.device_remove(&id, DmOptions::default()).context(Code::Kernel, object())?;
+    Ok(())
+}
+
 /// Creates `map`, read-only, and waits until udev has seen to it, for at most `limit`. A map of this name and
 /// UUID that an interrupted run left without a table is completed.
 ///

@@ -68,9 +68,8 @@ fn iscsi(iscsi: &Iscsi) -> Result<()> {
             );
         }
     }
-    if iscsi.portals.len() != 1 {
-        let cause = "must be one portal; several are not supported yet";
-        return broken(Code::PlanPortals, "iscsi.portals", cause);
+    if iscsi.portals.is_empty() {
+        return broken(Code::PlanPortals, "iscsi.portals", "at least one");
     }
     if let Some(auth) = &iscsi.auth {
         chap("iscsi.auth", auth)?;
@@ -201,6 +200,7 @@ fn handover(handover: &Handover) -> Result<()> {
 
 /// Both end up in lines `key "value"` of multipath.conf, which has no way to quote a quote.
 fn multipath(multipath: &Multipath) -> Result<()> {
+    let Multipath::Map(multipath) = multipath else { return Ok(()) };
     let plain = |text: &str| {
         !text.is_empty()
             && text.len() <= 1000

@@ -1,6 +1,11 @@
 //! Where the disk is.
 
-use serde::Deserialize;
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::input::portal::Portal;
 use crate::input::secret::Secret;
@@ -15,9 +20,14 @@ pub struct Iscsi {
     pub initiator: Option<String>,
     /// The target's name.
     pub target: String,
-    /// Where it is. One, so far.
-    #[cfg_attr(test, schemars(with = "Vec<String>"))]
-    pub portals: Vec<Portal>,
+    /// Where it is: each of them is a path to the disk.
+    pub portals: Vec<TargetPortal>,
+    /// So many paths must be there before the boot goes on.
+    #[serde(default = "one")]
+    pub min_paths: u32,
+    /// Seconds that the other paths are waited for once `min_paths` are there.
+    #[serde(default = "grace")]
+    pub grace: u32,
     /// The LUN.
     #[serde(default)]
     pub lun: u64,
@@ -29,6 +39,76 @@ pub struct Iscsi {
     #[serde(default)]
     #[cfg_attr(test, schemars(schema_with = "super::schema::settings"))]
     pub settings: Settings,
+}
+
+/// A portal, and what is its own of the way to the disk. In a plan: `"HOST:PORT"`, or an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(with = "super::schema::TargetPortal"))]
+pub struct TargetPortal {
+    /// Where it is.
+    pub portal: Portal,
+    /// The target's name there; none: the plan's `iscsi.target`.
+    pub target: Option<String>,
+    /// The network interface that the connection goes out of; none: by the routes.
+    pub interface: Option<String>,
+    /// The address that it comes from; none: by the routes.
+    pub source: Option<IpAddr>,
+}
+
+/// The object.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct Written {
+    #[cfg_attr(test, schemars(with = "String"))]
+    portal: Portal,
+    target: Option<String>,
+    interface: Option<String>,
+    source: Option<IpAddr>,
+}
+
+impl From<Portal> for TargetPortal {
+    fn from(portal: Portal) -> TargetPortal {
+        TargetPortal { portal, target: None, interface: None, source: None }
+    }
+}
+
+impl fmt::Display for TargetPortal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.portal.fmt(f)
+    }
+}
+
+impl<'de> Deserialize<'de> for TargetPortal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<TargetPortal, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = TargetPortal;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("HOST:PORT, or an object with `portal`")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<TargetPortal, E> {
+                Portal::deserialize(StrDeserializer::new(text)).map(TargetPortal::from)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TargetPortal, A::Error> {
+                let Written { portal, target, interface, source } =
+                    Written::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(TargetPortal { portal, target, interface, source })
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl Iscsi {
+    /// The name of the target at `portal`.
+    pub fn target_at<'a>(&'a self, portal: &'a TargetPortal) -> &'a str {
+        portal.target.as_deref().unwrap_or(&self.target)
+    }
 }
 
 /// A CHAP account.
@@ -91,6 +171,14 @@ impl Algorithm {
             _ => None,
         }
     }
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn grace() -> u32 {
+    10
 }
 
 fn md5() -> Vec<Algorithm> {

@@ -9,10 +9,12 @@ mod overlay;
 
 pub use check::{is_hostname, is_iscsi_name};
 pub use handover::{File, Handover, Mode};
-pub use iscsi::{Algorithm, Chap, Discovery, Iscsi, Mutual};
+pub use iscsi::{Algorithm, Chap, Discovery, Iscsi, Mutual, TargetPortal};
 pub use luks::{Header, KeySource, LONGEST_KEY, Luks};
-pub use multipath::Multipath;
+pub use multipath::{Identify, Map, Multipath};
 pub use overlay::{FileSystem, LEAST_XFS, Mount, Overlay};
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
@@ -32,7 +34,7 @@ pub struct Document {
     pub hostname: Option<String>,
     /// Where the disk is.
     pub iscsi: Iscsi,
-    /// How the image's own multipathd is to be set up; none: the image keeps its own ways.
+    /// How the paths to the disk become one map; none: as the preset has it where there are several portals, else not.
     pub multipath: Option<Multipath>,
     /// How the disk is opened.
     pub luks: Luks,
@@ -57,6 +59,17 @@ pub struct Report {
 }
 
 impl Document {
+    /// How the map of the paths is made; none: there is to be no map.
+    pub fn map(&self) -> Option<&Map> {
+        static PRESET: Map = Map { identify: Identify::Wwid, defaults: BTreeMap::new(), blacklist: None };
+        match &self.multipath {
+            Some(Multipath::Map(map)) => Some(map),
+            Some(Multipath::Off) => None,
+            None if self.iscsi.portals.len() > 1 => Some(&PRESET),
+            None => None,
+        }
+    }
+
     /// Parses and checks a boot plan.
     ///
     /// # Errors

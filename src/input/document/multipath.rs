@@ -1,16 +1,70 @@
-//! How the image's own multipathd is to be set up.
+//! How the paths to the disk become one map, and how the image's own multipathd is to keep it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 
-/// What goes into multipath.conf of the new root, in its words. An empty object is the original's file.
+/// `"off"`, or an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(with = "super::schema::Multipath"))]
+pub enum Multipath {
+    /// No map: the disk of the first portal that has it is taken as it is.
+    Off,
+    /// A map, of one path too: others may come later. An empty object is the original's way.
+    Map(Map),
+}
+
+/// How the map is made, and multipath.conf of the new root, in its words.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
-pub struct Multipath {
+pub struct Map {
+    /// What tells that two LUNs are paths to one disk.
+    pub identify: Identify,
     /// The section `defaults`: replaces or adds to the preset's lines.
     pub defaults: BTreeMap<String, String>,
     /// The `devnode` lines of the section `blacklist`; none: the preset's.
     pub blacklist: Option<Vec<String>>,
+}
+
+/// What tells that two LUNs are paths to one disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Identify {
+    /// The WWID that they tell (VPD page 0x83).
+    #[default]
+    Wwid,
+    /// The UUID in their LUKS header, where the servers of one image tell different WWIDs.
+    LuksUuid,
+}
+
+impl<'de> Deserialize<'de> for Multipath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Multipath, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Multipath;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"off\", or an object")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Multipath, E> {
+                if text == "off" {
+                    Ok(Multipath::Off)
+                } else {
+                    Err(E::invalid_value(Unexpected::Str(text), &self))
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Multipath, A::Error> {
+                Map::deserialize(MapAccessDeserializer::new(map)).map(Multipath::Map)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
 }

@@ -30,6 +30,32 @@ pub fn settings(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "additionalProperties": false, "properties": properties })
 }
 
+/// `iscsi.portals[]`: the text, or the object.
+#[derive(schemars::JsonSchema)]
+#[schemars(untagged)]
+#[allow(dead_code, reason = "only its schema is of use")]
+pub enum TargetPortal {
+    Text(String),
+    Object(super::iscsi::Written),
+}
+
+/// `multipath`: the word, or the object.
+#[derive(schemars::JsonSchema)]
+#[schemars(untagged)]
+#[allow(dead_code, reason = "only its schema is of use")]
+pub enum Multipath {
+    Word(MultipathWord),
+    Object(super::Map),
+}
+
+/// `"off"`
+#[derive(schemars::JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+#[allow(dead_code, reason = "only its schema is of use")]
+pub enum MultipathWord {
+    Off,
+}
+
 #[test]
 fn the_schema_is_that_of_the_types() {
     let generator = schemars::generate::SchemaSettings::draft2020_12().for_deserialize().into_generator();

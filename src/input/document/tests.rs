@@ -27,7 +27,10 @@ fn a_plan_and_its_defaults() {
     let document = parse(&good()).unwrap();
     assert_eq!(document.luks.name, "luks_root");
     assert_eq!(document.overlay.size, Size::OfMemory(50));
-    assert_eq!(document.iscsi.portals, [crate::input::portal::Portal::parse("198.18.0.1:3260").unwrap()]);
+    assert_eq!(
+        document.iscsi.portals,
+        [crate::input::portal::Portal::parse("198.18.0.1:3260").unwrap().into()]
+    );
     assert_eq!(document.iscsi.auth.unwrap().secret.expose(), b"0123456789abcdef");
 }
 

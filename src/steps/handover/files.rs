@@ -55,7 +55,7 @@ pub fn files(document: &Document, initiator: &str) -> Result<Vec<File>> {
         let settings = vec![(READ_ONLY_VOLUMES, Some(Secret::new(groups.into())))];
         ours.push(("/etc/lvm/lvmlocal.conf", 0o644, Content::Settings(settings)));
     }
-    if let Some(multipath) = &document.multipath {
+    if let Some(multipath) = document.map() {
         ours.push(("/etc/multipath.conf", 0o644, whole(&multipath_settings::file(multipath)?)));
     }
     let of_plan = &document.handover.files;

@@ -66,7 +66,7 @@ pub enum State {
 /// iscsid's socket is none of them: where iscsid is one that its socket starts (open-iscsi's own unit, and EL's), the
 /// unit names the socket with `Also=`. Debian's does not, for its iscsid listens for itself.
 pub fn wanted(document: &Document) -> Vec<Wanted> {
-    let multipathd = document.multipath.as_ref().map(|_| "multipathd.service");
+    let multipathd = document.map().map(|_| "multipathd.service");
     let of_plan: Vec<String> = document.handover.services.iter().map(|name| full_name(name)).collect();
     let ours = ["iscsid.service"].into_iter().chain(multipathd);
     let ours = ours.filter(|name| !of_plan.iter().any(|of_plan| of_plan == name)).map(str::to_owned);

@@ -10,7 +10,7 @@ use crate::sys::module;
 
 pub fn apply(step: &Step<'_>, host: &Host, action: Action) -> Result<()> {
     match action {
-        Action::Login { .. } => session::log_in(host, step.iscsi, &step.initiator, step.portals).map(|_| ()),
+        Action::Login { .. } => session::log_in(host, step.iscsi, &step.initiator, &step.portals).map(|_| ()),
         Action::Drop { sid } => session::discard(host, sid),
         Action::Scan { sid, host: number, lun } => {
             // It makes disks of SCSI devices.

@@ -168,14 +168,14 @@ fn the_login_goes_where_the_discovery_says() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let turns = anonymous(vec![listed(FINAL, format!("TargetName={TARGET}\0TargetAddress={closed},1\0"))]);
     let mut iscsi = iscsi();
-    iscsi.portals = vec![Portal { host: "store.example".into(), port: address.port() }];
+    iscsi.portals = vec![Portal { host: "store.example".into(), port: address.port() }.into()];
     iscsi.discovery = Some(Discovery::default());
     let root = tempfile::tempdir().unwrap();
     std::fs::create_dir(root.path().join("etc")).unwrap();
     std::fs::write(root.path().join("etc/hosts"), "127.0.0.1 store.example\n").unwrap();
     let error = std::thread::scope(|scope| {
         scope.spawn(|| play(listener.accept().unwrap().0, &turns));
-        log_in(&Host::fake(root.path()), &iscsi, INITIATOR, &iscsi.portals).unwrap_err()
+        log_in(&Host::fake(root.path()), &iscsi, INITIATOR, &super::super::portals(&iscsi)).unwrap_err()
     });
     assert_eq!(error.code(), Code::IscsiConnect);
     assert!(error.to_string().starts_with(&format!("portal {closed}: ")), "{error}");

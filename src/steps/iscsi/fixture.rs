@@ -75,7 +75,9 @@ pub fn iscsi() -> Iscsi {
     Iscsi {
         initiator: None,
         target: "iqn.2026-01.example:image".into(),
-        portals: vec![Portal::parse("198.18.0.1:3260").unwrap()],
+        portals: vec![Portal::parse("198.18.0.1:3260").unwrap().into()],
+        min_paths: 1,
+        grace: 10,
         lun: 1,
         auth: Some(Chap {
             username: "node".into(),

@@ -39,7 +39,7 @@ use crate::input::portal::Portal;
 pub struct Step<'a> {
     iscsi: &'a Iscsi,
     initiator: String,
-    portals: &'a [Portal],
+    portals: Vec<Portal>,
     scanned: Cell<Option<Scanned>>,
 }
 
@@ -53,7 +53,8 @@ struct Scanned {
 impl<'a> Step<'a> {
     /// The step for this part of a checked plan, for a node that is called `initiator`.
     pub fn new(iscsi: &'a Iscsi, initiator: impl Into<String>) -> Step<'a> {
-        Step { iscsi, initiator: initiator.into(), portals: &iscsi.portals, scanned: Cell::new(None) }
+        let portals = portals(iscsi);
+        Step { iscsi, initiator: initiator.into(), portals, scanned: Cell::new(None) }
     }
 
     /// `iqn... at 198.18.0.1:3260`.
@@ -66,6 +67,11 @@ impl<'a> Step<'a> {
     fn lun(&self) -> String {
         format!("LUN {} of {}", self.iscsi.lun, self.target())
     }
+}
+
+/// The plan's portals without what is their own.
+fn portals(iscsi: &Iscsi) -> Vec<Portal> {
+    iscsi.portals.iter().map(|target_portal| target_portal.portal.clone()).collect()
 }
 
 impl Converge for Step<'_> {

@@ -71,7 +71,7 @@ impl Session {
 /// # Errors
 /// [`Code::Io`]: sysfs cannot be read.
 pub fn disk(host: &Host, iscsi: &Iscsi, initiator: &str) -> Result<Option<Disk>> {
-    Ok(sessions(host, iscsi, initiator, &iscsi.portals)?
+    Ok(sessions(host, iscsi, initiator, &super::portals(iscsi))?
         .0
         .filter(Session::logged_in)
         .and_then(|session| session.device)
@@ -81,7 +81,7 @@ pub fn disk(host: &Host, iscsi: &Iscsi, initiator: &str) -> Result<Option<Disk>>
 }
 
 pub fn observe(step: &Step<'_>, host: &Host) -> Result<Seen> {
-    let (session, half_made) = sessions(host, step.iscsi, &step.initiator, step.portals)?;
+    let (session, half_made) = sessions(host, step.iscsi, &step.initiator, &step.portals)?;
     let sid = session.as_ref().map(|session| session.sid);
     let scan_due = step.scanned.get().is_none_or(|scanned| {
         Some(scanned.sid) != sid || host.now().saturating_sub(scanned.at) >= RESCAN_AFTER

@@ -46,7 +46,11 @@ fn foreign_sessions_do_not_count() {
         let machine = Machine::new();
         machine.session(7, "LOGGED_IN");
         machine.write(&format!("/sys/class/{file}"), text);
-        assert_eq!(sessions(&machine.host(), &iscsi, INITIATOR, &iscsi.portals).unwrap().0, None, "{file}");
+        assert_eq!(
+            sessions(&machine.host(), &iscsi, INITIATOR, &super::super::portals(&iscsi)).unwrap().0,
+            None,
+            "{file}"
+        );
     }
 }
 
@@ -57,7 +61,7 @@ fn a_session_that_is_logged_in_wins() {
         let machine = Machine::new();
         machine.session(1, states[0]);
         machine.session(2, states[1]);
-        let session = sessions(&machine.host(), &iscsi, INITIATOR, &iscsi.portals).unwrap().0;
+        let session = sessions(&machine.host(), &iscsi, INITIATOR, &super::super::portals(&iscsi)).unwrap().0;
         assert!(session.unwrap().logged_in());
     }
 }
@@ -98,7 +102,7 @@ fn an_iscsid_that_runs_supervises_its_sessions() {
     let machine = Machine::new();
     machine.session(7, "FAILED");
     let supervised = || {
-        let session = sessions(&machine.host(), &iscsi, INITIATOR, &iscsi.portals).unwrap().0;
+        let session = sessions(&machine.host(), &iscsi, INITIATOR, &super::super::portals(&iscsi)).unwrap().0;
         session.unwrap().supervised
     };
     assert!(!supervised());
@@ -115,7 +119,8 @@ fn what_is_on_top_of_a_disk_holds_it() {
     machine.disk(7, 1, "sda");
     machine.write("/sys/block/sda/holders/dm-0/dev", "253:0");
     let iscsi = iscsi();
-    let session = sessions(&machine.host(), &iscsi, INITIATOR, &iscsi.portals).unwrap().0.unwrap();
+    let session =
+        sessions(&machine.host(), &iscsi, INITIATOR, &super::super::portals(&iscsi)).unwrap().0.unwrap();
     assert!(session.device.unwrap().held);
 }
 
@@ -140,11 +145,12 @@ fn a_portal_by_name_is_known_again_without_the_name_server() {
     let machine = Machine::new();
     machine.session(7, "LOGGED_IN");
     let mut iscsi = iscsi();
-    let found =
-        |iscsi: &Iscsi| sessions(&machine.host(), iscsi, INITIATOR, &iscsi.portals).unwrap().0.is_some();
-    iscsi.portals = vec![Portal::parse("store.example:3260").unwrap()];
+    let found = |iscsi: &Iscsi| {
+        sessions(&machine.host(), iscsi, INITIATOR, &super::super::portals(&iscsi)).unwrap().0.is_some()
+    };
+    iscsi.portals = vec![Portal::parse("store.example:3260").unwrap().into()];
     assert!(found(&iscsi));
-    iscsi.portals = vec![Portal::parse("store.example:3261").unwrap()];
+    iscsi.portals = vec![Portal::parse("store.example:3261").unwrap().into()];
     assert!(!found(&iscsi));
     iscsi.discovery = Some(Default::default());
     assert!(found(&iscsi));
@@ -159,8 +165,8 @@ fn a_link_local_portal_is_known_by_its_interface() {
     machine.write("/sys/class/iscsi_connection/connection7:0/persistent_address", "fe80::1%eth0");
     let mut iscsi = iscsi();
     for (portal, known) in [("[fe80:0::1%eth0]", true), ("[fe80::1%eth1]", false), ("[fe80::1]", false)] {
-        iscsi.portals = vec![Portal::parse(portal).unwrap()];
-        let seen = sessions(&machine.host(), &iscsi, INITIATOR, &iscsi.portals).unwrap();
+        iscsi.portals = vec![Portal::parse(portal).unwrap().into()];
+        let seen = sessions(&machine.host(), &iscsi, INITIATOR, &super::super::portals(&iscsi)).unwrap();
         assert_eq!(seen.0.is_some(), known, "{portal}");
     }
 }
