@@ -146,7 +146,7 @@ fn a_portal_by_name_is_known_again_without_the_name_server() {
     machine.session(7, "LOGGED_IN");
     let mut iscsi = iscsi();
     let found = |iscsi: &Iscsi| {
-        sessions(&machine.host(), iscsi, INITIATOR, &super::super::portals(&iscsi)).unwrap().0.is_some()
+        sessions(&machine.host(), iscsi, INITIATOR, &super::super::portals(iscsi)).unwrap().0.is_some()
     };
     iscsi.portals = vec![Portal::parse("store.example:3260").unwrap().into()];
     assert!(found(&iscsi));
