@@ -89,6 +89,14 @@ codes! {
         "correct the name in the plan";
     PlanPortals "plan-portals" Config, "the boot plan has portals that cannot be used",
         "correct iscsi.portals in the plan";
+    PlanPaths "plan-paths" Config, "the boot plan waits for paths that it cannot have",
+        "correct iscsi.min_paths or iscsi.grace in the plan";
+    PlanInterface "plan-interface" Config, "the boot plan has a portal behind an interface that cannot be",
+        "correct the portal's interface in the plan";
+    PlanSource "plan-source" Config, "the boot plan has a portal that cannot be reached from the address it names",
+        "correct the portal's source in the plan";
+    PlanIdentify "plan-identify" Config, "the boot plan tells paths by what is not on the disk",
+        "correct multipath.identify in the plan, or have the LUKS header on the disk";
     PlanChap "plan-chap" Config, "the boot plan has a CHAP account that cannot be used",
         "correct the account in the plan";
     PlanMapName "plan-map-name" Config, "the boot plan has a name that no map can have",

@@ -7,7 +7,7 @@ use super::cmdline::{Cmdline, normal};
 use super::document::is_iscsi_name;
 use super::facts::mac;
 use super::url::{self, is_url};
-use super::words::{BOOTIF, INITIATOR, NETROOT, PARAMETERS, PLAN, REPORT, SHARED, TIMEOUT};
+use super::words::{BOOTIF, INITIATOR, MULTIPATH, NETROOT, PARAMETERS, PLAN, REPORT, SHARED, TIMEOUT};
 use crate::error::{Code, Error, Result};
 
 /// More servers than this are a mistake.
@@ -45,6 +45,8 @@ pub struct Config {
     pub shared_initiator: bool,
     /// The hardware address of the interface that the node booted from, lower case with colons.
     pub boot_mac: Option<String>,
+    /// Whether a map of the paths is made, if the plan wants one.
+    pub multipath: bool,
     /// Where events are posted to, unless the plan says otherwise.
     pub report: Option<String>,
     /// How long a step waits for what is outside of the node.
@@ -89,6 +91,7 @@ impl Config {
             initiator: initiator.map(str::to_owned),
             shared_initiator: flag(SHARED, cmdline.last(SHARED))?,
             boot_mac: cmdline.last(BOOTIF).and_then(boot_mac),
+            multipath: multipath(cmdline)?,
             report: report.map(str::to_owned),
             timeout: timeout(cmdline.last(TIMEOUT).unwrap_or("180"))?,
         })
@@ -120,6 +123,15 @@ fn flag(name: &str, value: Option<&str>) -> Result<bool> {
         None | Some("0" | "no") => Ok(false),
         Some("" | "1" | "yes") => Ok(true),
         Some(_) => Err(unusable(name, "neither 0 nor 1")),
+    }
+}
+
+/// Whether the command line lets a map be made; as dracut's own module for multipath reads the word.
+pub(super) fn multipath(cmdline: &Cmdline) -> Result<bool> {
+    match cmdline.last(MULTIPATH) {
+        None | Some("" | "1" | "yes" | "on" | "default") => Ok(true),
+        Some("0" | "no" | "off") => Ok(false),
+        Some(_) => Err(unusable(MULTIPATH, "neither 0 nor 1")),
     }
 }
 
@@ -176,7 +188,8 @@ mod tests {
         assert_eq!(config.boot_mac.as_deref(), Some("52:54:00:ab:cd:01"));
         assert_eq!(config.initiator.as_deref(), Some("iqn.2026-01.a:b"));
         assert_eq!(config.report.as_deref(), Some("https://r/x"));
-        assert!(config.shared_initiator);
+        assert!(config.shared_initiator && config.multipath);
+        assert!(!read("rd.diskless.plan=/p rd.multipath=0").unwrap().multipath);
         assert_eq!(boot_mac("52:54:00:ab:cd:01").as_deref(), Some("52:54:00:ab:cd:01"));
         assert_eq!(boot_mac("01:54:00:ab:cd:01").as_deref(), Some("01:54:00:ab:cd:01"));
         assert_eq!(boot_mac("eth0"), None);

@@ -7,9 +7,12 @@ use super::portal::{DEFAULT_PORT, Portal};
 use super::secret::Secret;
 
 /// A disk that `netroot=` names.
+#[derive(Clone)]
 pub struct Netroot {
     /// Where the target is.
     pub portal: Portal,
+    /// The network interface that the connection goes out of; none: by the routes.
+    pub interface: Option<String>,
     /// The LUN.
     pub lun: u64,
     /// The target.
@@ -42,8 +45,9 @@ impl Netroot {
         let (fields, target) = at
             .and_then(|at| rest.split_at_checked(at))
             .ok_or("ends in no target's name: iqn.…, eui.… or naa.…")?;
-        let (protocol, port, lun) = match fields.split(':').collect::<Vec<_>>().as_slice() {
-            [protocol, port, lun] | [protocol, port, _, _, lun] => (*protocol, *port, *lun),
+        let (protocol, port, interface, lun) = match fields.split(':').collect::<Vec<_>>().as_slice() {
+            [protocol, port, lun] => (*protocol, *port, "", *lun),
+            [protocol, port, _, interface, lun] => (*protocol, *port, *interface, *lun),
             _ => return Err("has not the fields SERVER:[PROTOCOL]:[PORT]:[IFACE:NETDEV:][LUN]:TARGET"),
         };
         if !matches!(protocol, "" | "6") {
@@ -51,6 +55,7 @@ impl Netroot {
         }
         Ok(Netroot {
             portal: portal(&host, port)?,
+            interface: Some(interface.to_owned()).filter(|interface| !interface.is_empty()),
             lun: lun_number(lun)?,
             target: target.trim_start_matches(':').to_owned(),
             auth: accounts(account)?,
@@ -102,10 +107,11 @@ fn accounts(text: &str) -> Result<Option<Chap>, &'static str> {
 mod tests {
     use super::*;
 
-    /// `portal lun target user secret user_in secret_in`, as far as there are such.
+    /// `portal lun target interface user secret user_in secret_in`, as far as there are such.
     fn shown(text: &str) -> Result<String, &'static str> {
-        let Netroot { portal, lun, target, auth } = Netroot::parse(text)?;
+        let Netroot { portal, interface, lun, target, auth } = Netroot::parse(text)?;
         let mut words = vec![portal.to_string(), lun.to_string(), target];
+        words.extend(interface.map(|interface| format!("by {interface}")));
         let text = |secret: &Secret| String::from_utf8_lossy(secret.expose()).into_owned();
         if let Some(auth) = auth {
             words.extend([auth.username, text(&auth.secret)]);
@@ -123,7 +129,7 @@ mod tests {
             ("u:p:ui:pi@server.example:6:3261:16383:eui.01", "server.example:3261 16383 eui.01 u p ui pi"),
             ("@10.0.0.1::3260::iqn.a:di@sk", "10.0.0.1:3260 0 iqn.a:di@sk"),
             ("10.0.0.1::3260::iqn.a:di@sk", "10.0.0.1:3260 0 iqn.a:di@sk"),
-            ("10.0.0.1:::default:eth0:2:naa.5", "10.0.0.1:3260 2 naa.5"),
+            ("10.0.0.1:::default:eth0:2:naa.5", "10.0.0.1:3260 2 naa.5 by eth0"),
             ("10.0.0.1::::iqn.a:iqn.b", "10.0.0.1:3260 0 iqn.a:iqn.b"),
         ];
         for (text, expected) in cases {

@@ -3,10 +3,10 @@
 //! What stands on the command line may be secret: no message quotes a value.
 
 use super::cmdline::Cmdline;
-use super::config::unusable;
+use super::config::{self, unusable};
 use super::document::{
-    Algorithm, Chap, Document, FileSystem, Header, Iscsi, KeySource, Luks, Mount, Mutual, Overlay, Report,
-    TargetPortal, check,
+    Algorithm, Chap, Document, FileSystem, Header, Iscsi, KeySource, Luks, Mount, Multipath, Mutual, Overlay,
+    Report, TargetPortal, check,
 };
 use super::facts::is_uuid;
 use super::netroot::{Netroot, lun_number, portal};
@@ -15,9 +15,9 @@ use super::settings::{SETTINGS, Settings};
 use super::size::Size;
 use super::url::{has_account, is_url};
 use super::words::{
-    HOSTNAME, ISCSI_PARAM, LUKS_KEY, LUKS_NAME, LUKS_OPTIONS, LUKS_UUID, LUN, MOUNT, NETROOT, OVERLAY,
-    PARAMETERS, PASSWORD, PASSWORD_IN, PLAN, REPORT, ROOT, ROOT_FS, TARGET_IP, TARGET_NAME, TARGET_PORT,
-    USERNAME, USERNAME_IN,
+    GRACE, HOSTNAME, ISCSI_PARAM, LUKS_KEY, LUKS_NAME, LUKS_OPTIONS, LUKS_UUID, LUN, MIN_PATHS, MOUNT,
+    NETROOT, OVERLAY, PARAMETERS, PASSWORD, PASSWORD_IN, PLAN, REPORT, ROOT, ROOT_FS, TARGET_IP, TARGET_NAME,
+    TARGET_PORT, USERNAME, USERNAME_IN,
 };
 use crate::error::{Code, Error, Result};
 use crate::input::cmdline::normal;
@@ -45,11 +45,12 @@ pub fn document(cmdline: &Cmdline) -> Result<Document> {
             return Err(unusable(key, "diskless has nothing that does this"));
         }
     }
+    let multipath = config::multipath(cmdline)?;
     let document = Document {
         version: "1.0".into(),
         hostname: cmdline.last(HOSTNAME).map(str::to_owned),
         iscsi: iscsi(cmdline)?,
-        multipath: None,
+        multipath: if multipath { None } else { Some(Multipath::Off) },
         luks: luks(cmdline)?,
         overlay: overlay(cmdline)?,
         handover: Default::default(),
@@ -94,21 +95,30 @@ fn iscsi(cmdline: &Cmdline) -> Result<Iscsi> {
         disks.push(Netroot {
             portal: portal.map_err(|why| unusable(TARGET_IP, why))?,
             lun: lun_number(cmdline.last(LUN).unwrap_or_default()).map_err(|why| unusable(LUN, why))?,
+            interface: None,
             target: required(cmdline, TARGET_NAME)?.to_owned(),
             auth: None,
         });
     }
-    let mut disks = disks.into_iter();
     // There is one: it was pushed above, if not before.
-    let first = disks.next().ok_or_else(|| unusable(NETROOT, "names no disk"))?;
-    let mut portals = vec![first.portal];
-    for other in disks {
-        if (&other.target, other.lun) != (&first.target, first.lun) {
-            return Err(unusable(NETROOT, "names two disks; the root is on one"));
+    let Some(Netroot { target, lun, auth, .. }) = disks.first().cloned() else {
+        return Err(unusable(NETROOT, "names no disk"));
+    };
+    for other in &disks {
+        if other.lun != lun {
+            return Err(unusable(NETROOT, "names two LUNs; a path has the same one as the others"));
         }
-        portals.push(other.portal);
+        if other.auth.as_ref().is_some_and(|other| auth.as_ref().is_none_or(|auth| !same(auth, other))) {
+            return Err(unusable(NETROOT, "has another account than the first; all paths have one"));
+        }
     }
-    let mut auth = match first.auth {
+    let portals = disks.into_iter().map(|disk| TargetPortal {
+        target: Some(disk.target).filter(|other| *other != target),
+        interface: disk.interface,
+        ..disk.portal.into()
+    });
+    let portals: Vec<TargetPortal> = portals.collect();
+    let mut auth = match auth {
         Some(auth) => Some(auth),
         None => account(cmdline)?,
     };
@@ -126,15 +136,37 @@ fn iscsi(cmdline: &Cmdline) -> Result<Iscsi> {
     Ok(Iscsi {
         // The command line's name has its own place: it is also the name of a plan without one.
         initiator: None,
-        target: first.target,
-        portals: portals.into_iter().map(TargetPortal::from).collect(),
-        min_paths: 1,
-        grace: 10,
-        lun: first.lun,
+        target,
+        portals,
+        min_paths: number(cmdline, MIN_PATHS)?.unwrap_or(1),
+        grace: number(cmdline, GRACE)?.unwrap_or(10),
+        lun,
         auth,
         discovery: None,
         settings,
     })
+}
+
+/// Whether two accounts are one.
+fn same(one: &Chap, other: &Chap) -> bool {
+    let mutual = match (&one.mutual, &other.mutual) {
+        (Some(one), Some(other)) => {
+            one.username == other.username && one.secret.expose() == other.secret.expose()
+        }
+        (None, None) => true,
+        _ => false,
+    };
+    mutual && one.username == other.username && one.secret.expose() == other.secret.expose()
+}
+
+fn number(cmdline: &Cmdline, name: &str) -> Result<Option<u32>> {
+    let number = |text: &str| {
+        text.parse()
+            .ok()
+            .filter(|_| text.bytes().all(|b| b.is_ascii_digit()))
+            .ok_or_else(|| unusable(name, "not a number"))
+    };
+    cmdline.last(name).map(number).transpose()
 }
 
 /// Why a setting was refused; not in the table's own words, which quote the value.

@@ -24,6 +24,42 @@ fn the_line_that_stock_dracut_takes() {
 }
 
 #[test]
+fn several_disks_are_several_paths() {
+    let line = "netroot=iscsi:u:p@198.18.0.1::3260:1:iqn.a:i netroot=iscsi:198.18.1.1:::default:eth1:1:iqn.b:i \
+                netroot=iscsi:u:p@[2001:db8::1]::3261:1:iqn.a:i rd.diskless.min-paths=2 rd.diskless.grace=0 \
+                rd.luks.key=/k root=/dev/mapper/luks_root1";
+    let several = read(line).unwrap();
+    let Iscsi { portals, min_paths, grace, target, .. } = &several.iscsi;
+    let shown: Vec<_> = portals
+        .iter()
+        .map(|path| (path.to_string(), several.iscsi.target_at(path), path.interface.as_deref()))
+        .collect();
+    let expected = [
+        ("198.18.0.1:3260".to_owned(), "iqn.a:i", None),
+        ("198.18.1.1:3260".to_owned(), "iqn.b:i", Some("eth1")),
+        ("[2001:db8::1]:3261".to_owned(), "iqn.a:i", None),
+    ];
+    assert_eq!(
+        (shown.as_slice(), target.as_str(), *min_paths, *grace),
+        (expected.as_slice(), "iqn.a:i", 2, 0)
+    );
+    let recovery =
+        |document: &Document| document.iscsi.settings.number("node.session.timeo.replacement_timeout");
+    assert!(several.map().is_some());
+    assert_eq!(recovery(&several), 15);
+    for off in ["0", "no", "off"] {
+        let document =
+            read(&format!("{} rd.multipath={off}", line.replace("rd.diskless.min-paths=2", ""))).unwrap();
+        assert!(document.map().is_none());
+        assert_eq!(recovery(&document), 600);
+    }
+    let document = several.without_map();
+    assert!(document.map().is_none());
+    assert_eq!((recovery(&document), document.iscsi.min_paths), (600, 1));
+    assert!(read(&format!("{line} rd.multipath=1")).unwrap().map().is_some());
+}
+
+#[test]
 fn every_word_lands_where_it_belongs() {
     let document = read(
         "netroot=iscsi rd.iscsi.target.name=iqn.a:b rd.iscsi.target.ip=2001:db8::1 rd.iscsi.target.port=3261 \
@@ -72,7 +108,20 @@ fn faults_are_refused_by_name_and_no_secret_is_quoted() {
         ("", REST, "rd.iscsi.target.ip=:"),
         ("netroot=iscsi rd.iscsi.target.ip=10.0.0.1", REST, "rd.iscsi.target.name="),
         ("netroot=iscsi:u:hunter2@10.0.0.1::::target", REST, "netroot="),
-        (DISK, "netroot=iscsi:10.0.0.2::::iqn.a:c rd.luks.key=/k root=/dev/mapper/r", "two disks"),
+        (DISK, &format!("netroot=iscsi:10.0.0.2:::1:iqn.a:b {REST}"), "two LUNs"),
+        (DISK, &format!("netroot=iscsi:u:hunter3@10.0.0.2::::iqn.a:b {REST}"), "another account"),
+        (DISK, &format!("netroot=iscsi:u:hunter2:v:hunter4@10.0.0.2::::iqn.a:b {REST}"), "another account"),
+        ("netroot=iscsi:10.0.0.2::::iqn.a:b", &format!("{DISK} {REST}"), "another account"),
+        (DISK, &format!("{DISK} {REST}"), "stands twice"),
+        (
+            DISK,
+            &format!("netroot=iscsi:10.0.0.2:::default:e/0::iqn.a:b {REST}"),
+            "iscsi.portals[1].interface",
+        ),
+        ("rd.diskless.min_paths=2", &format!("{DISK} {REST}"), "iscsi.min_paths"),
+        ("rd.diskless.min_paths=+1", &format!("{DISK} {REST}"), "rd.diskless.min_paths="),
+        ("rd.diskless.grace=hunter2", &format!("{DISK} {REST}"), "rd.diskless.grace="),
+        ("rd.multipath=hunter2", &format!("{DISK} {REST}"), "rd.multipath="),
         (DISK, "root=/dev/mapper/r", "rd.luks.key="),
         (DISK, "rd.luks.key=/k", "root="),
         (DISK, "rd.luks.key=/k root=/dev/sda1", "overlay.mounts[0]"),

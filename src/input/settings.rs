@@ -61,9 +61,10 @@ pub enum Lands {
 }
 
 /// Which of the original's files holds where the plan says nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Preset {
     /// One path: a lost connection is waited for.
+    #[default]
     SinglePath,
     /// Several paths: a lost one is given up soon.
     Multipath,
@@ -225,20 +226,28 @@ pub const SETTINGS: &[Setting] = &[
 /// The settings of a plan: those of a preset, and the plan's own in place of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// None: not said, and not followed from the number of paths yet.
+    /// None: it follows from the number of paths.
     preset: Option<Preset>,
+    /// What follows; until it is known, what is right for one path: it is merely slow for several, and the other way
+    /// round the root would fail.
+    follows: Preset,
     own: BTreeMap<&'static str, String>,
 }
 
 impl Settings {
     /// The preset with nothing of its own.
     pub fn preset(preset: Preset) -> Settings {
-        Settings { preset: Some(preset), own: BTreeMap::new() }
+        Settings { preset: Some(preset), ..Settings::default() }
     }
 
     /// Takes `preset` if the plan names none.
     pub fn or_preset(&mut self, preset: Preset) {
-        self.preset.get_or_insert(preset);
+        self.follows = preset;
+    }
+
+    /// The one that holds.
+    pub fn holds(&self) -> Preset {
+        self.preset.unwrap_or(self.follows)
     }
 
     /// Sets one.
@@ -259,10 +268,9 @@ impl Settings {
     /// What `key` is, in the plan or the preset.
     pub fn get(&self, key: &str) -> Option<&str> {
         let setting = SETTINGS.iter().find(|setting| setting.key == key)?;
-        let preset = match self.preset {
-            Some(Preset::Multipath) => setting.multipath,
-            // What is right for one path is merely slow for several; the other way round, the root would fail.
-            Some(Preset::SinglePath) | None => setting.single_path,
+        let preset = match self.holds() {
+            Preset::Multipath => setting.multipath,
+            Preset::SinglePath => setting.single_path,
         };
         self.own.get(key).map(String::as_str).or(preset)
     }

@@ -69,12 +69,17 @@ words! {
         "The LUN, for `netroot=iscsi` with `rd.iscsi.target.*`, which have no word for it.";
     MOUNT "rd.diskless.mount" Ours, "none",
         "A further overlay: `MOUNT_POINT:/dev/mapper/NAME[:FSTYPE]`. May be repeated.";
+    MIN_PATHS "rd.diskless.min_paths" Ours, "1",
+        "Without a plan: so many paths to the disk must be there before the boot goes on, from 1 to the number of portals.";
+    GRACE "rd.diskless.grace" Ours, "10",
+        "Without a plan: seconds that the other paths are waited for once those are there.";
     NETROOT "netroot" Dracut, "none: without it and `rd.diskless.plan=` the agent does nothing, and the initramfs boots \
          as if it were not there",
         "Boots from kernel parameters alone: \
          `iscsi:[USER:SECRET[:USER_IN:SECRET_IN]@]SERVER:[PROTOCOL]:[PORT]:[IFACE:NETDEV:][LUN]:TARGET`. IPv6 in \
-         brackets; the protocol can only be 6; IFACE and NETDEV are passed over, the routing decides. Repeated, it must \
-         be the same target at another portal. `netroot=iscsi` alone: see `rd.iscsi.target.name=`. \
+         brackets; the protocol can only be 6; NETDEV is the interface that the \
+         connection goes out of (without it, the routing decides), IFACE is passed over. Repeated, it is another path to \
+         the same LUN, at another portal or as another target, with the same account. `netroot=iscsi` alone: see `rd.iscsi.target.name=`. \
          Not looked at beside `rd.diskless.plan=`.";
     TARGET_NAME "rd.iscsi.target.name" Dracut, "none", "The target, for `netroot=iscsi`.";
     TARGET_IP "rd.iscsi.target.ip" Dracut, "none", "Its portal's address or name, for `netroot=iscsi`.";
@@ -91,6 +96,9 @@ words! {
     ISCSI_PARAM "rd.iscsi.param" Dracut, "none",
         "`KEY=VALUE`, a setting in the words of iscsid.conf, as in `iscsi.settings` of the plan; \
          `node.session.auth.chap_algs=SHA256,MD5` names the hash functions of CHAP. May be repeated.";
+    MULTIPATH "rd.multipath" Dracut, "1: a map where there are several portals, or the plan wants one",
+        "0: no map is made, with or without a plan; the disk of the first portal that answers is taken as it is, and the \
+         other portals stand in for it.";
     LUKS_UUID "rd.luks.uuid" Systemd, "none: any", "The UUID of the LUKS header, whole; `luks-` may stand before it.";
     LUKS_NAME "rd.luks.name" Systemd, "luks_root", "`UUID=NAME`: the same, and the name of the opened disk.";
     LUKS_KEY "rd.luks.key" Systemd, "none",

@@ -1,5 +1,7 @@
 //! What the types alone cannot say. Each rule has its own code.
 
+mod paths;
+
 use super::{
     Chap, Document, FileSystem, Handover, Header, Iscsi, KeySource, LEAST_XFS, LONGEST_KEY, Luks, Multipath,
     Overlay, Report,
@@ -11,6 +13,8 @@ use crate::input::url::{self, is_url};
 
 /// Of a LUKS2 header; LUKS1 has 8 (LUKS2 On-Disk Format Specification, section 3.2).
 const KEYSLOTS: u32 = 32;
+/// What an iSCSI name that is none should be.
+const ISCSI_NAME: &str = "not an iSCSI name: iqn.YYYY-MM.DOMAIN[:ID], eui.… or naa.…";
 /// PATH_MAX without the NUL (linux/limits.h).
 const LONGEST_PATH: usize = 4095;
 
@@ -30,6 +34,8 @@ pub fn check(document: &Document) -> Result<()> {
     overlay(&document.overlay)?;
     handover(&document.handover)?;
     document.multipath.as_ref().map_or(Ok(()), multipath)?;
+    paths::map(document)?;
+    paths::quorum(document)?;
     document.report.as_ref().map_or(Ok(()), report)
 }
 
@@ -55,22 +61,10 @@ fn iscsi(iscsi: &Iscsi) -> Result<()> {
     let names = [("iscsi.initiator", iscsi.initiator.as_ref()), ("iscsi.target", Some(&iscsi.target))];
     for (place, name) in names {
         if name.is_some_and(|name| !is_iscsi_name(name)) {
-            let cause = "not an iSCSI name: iqn.YYYY-MM.DOMAIN[:ID], eui.… or naa.…";
-            return broken(Code::PlanIscsiName, place, cause);
+            return broken(Code::PlanIscsiName, place, ISCSI_NAME);
         }
     }
-    for (i, portal) in iscsi.portals.iter().enumerate() {
-        if iscsi.portals.iter().take(i).any(|other| other == portal) {
-            return broken(
-                Code::PlanPortals,
-                format!("iscsi.portals[{i}]"),
-                format!("{portal} stands twice"),
-            );
-        }
-    }
-    if iscsi.portals.is_empty() {
-        return broken(Code::PlanPortals, "iscsi.portals", "at least one");
-    }
+    paths::portals(iscsi)?;
     if let Some(auth) = &iscsi.auth {
         chap("iscsi.auth", auth)?;
     }

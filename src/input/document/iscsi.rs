@@ -104,6 +104,14 @@ impl<'de> Deserialize<'de> for TargetPortal {
     }
 }
 
+impl TargetPortal {
+    /// The interface that the connection goes out of: the member's, or that of the address (`fe80::1%eth0`).
+    pub fn leaves_by(&self) -> Option<&str> {
+        let of_address = || self.portal.host.split_once('%').map(|(_, interface)| interface);
+        self.interface.as_deref().or_else(of_address)
+    }
+}
+
 impl Iscsi {
     /// The name of the target at `portal`.
     pub fn target_at<'a>(&'a self, portal: &'a TargetPortal) -> &'a str {

@@ -71,6 +71,13 @@ impl Document {
         }
     }
 
+    /// The same boot from a plain disk: the other portals stand in for the first that has it.
+    pub fn without_map(mut self) -> Document {
+        self.multipath = Some(Multipath::Off);
+        self.iscsi.min_paths = 1;
+        self.with_timers()
+    }
+
     /// The timers follow the paths where the plan does not say which it wants: a disk of several paths gives a lost one
     /// up soon, a disk of one waits for it.
     pub(super) fn with_timers(mut self) -> Document {

@@ -47,6 +47,8 @@ fn the_timers_follow_the_paths_unless_the_plan_has_a_preset() {
     assert_eq!(recovery(&plan), 600);
     plan["multipath"] = Value::Null;
     assert_eq!(recovery(&plan), 15);
+    let plain = parse(&plan).unwrap().without_map();
+    assert_eq!(plain.iscsi.settings.number("node.session.timeo.replacement_timeout"), 600);
     plan["iscsi"]["settings"] = json!({ "preset": "single-path" });
     assert_eq!(recovery(&plan), 600);
     plan["iscsi"]["settings"] = json!({ "node.session.timeo.replacement_timeout": 7 });
@@ -70,6 +72,29 @@ fn how_the_map_waits_for_paths() {
     assert_eq!(map(json!({ "path_selector": "round-robin 0" })).path_selector(), "round-robin 0");
 }
 
+#[test]
+fn portals_of_all_kinds() {
+    let mut plan = good();
+    plan["iscsi"]["portals"] = json!([
+        "198.18.0.1",
+        { "portal": "198.18.0.1", "target": "iqn.2026-01.org.example:other" },
+        { "portal": "198.18.0.1", "interface": "bond0.100" },
+        { "portal": "server.example:3261", "source": "2001:db8::2" },
+        "[fe80::1%eth0]",
+        { "portal": "[fe80::1]", "interface": "eth1", "source": "fe80::2" },
+        { "portal": "[fe80::1%eth2]", "interface": "eth2", "target": "eui.02004567A425678D" }
+    ]);
+    plan["iscsi"]["min_paths"] = json!(7);
+    plan["multipath"] = json!({ "identify": "luks-uuid", "defaults": { "path_selector": "historical-service-time 2 973 2" } });
+    let Document { iscsi, .. } = parse(&plan).unwrap();
+    let targets: Vec<&str> = iscsi.portals.iter().map(|path| iscsi.target_at(path)).collect();
+    assert_eq!(targets[..2], ["iqn.2026-01.org.example:image", "iqn.2026-01.org.example:other"]);
+    assert_eq!(targets[6], "eui.02004567A425678D");
+    let interfaces: Vec<_> = iscsi.portals.iter().map(TargetPortal::leaves_by).collect();
+    let expected = [None, None, Some("bond0.100"), None, Some("eth0"), Some("eth1"), Some("eth2")];
+    assert_eq!(interfaces, expected);
+}
+
 /// Codes of what is wrong on the way to a plan; all other `plan-*` are of what is wrong in one.
 const ON_THE_WAY: &[Code] = &[Code::PlanMissing, Code::PlanFetch, Code::PlanRefused];
 
@@ -77,6 +102,8 @@ const ON_THE_WAY: &[Code] = &[Code::PlanMissing, Code::PlanFetch, Code::PlanRefu
 fn faults() -> Vec<(&'static str, Value, Code, &'static str)> {
     let mount = |at: &str, lower: &str| json!([{ "at": at, "lower": lower }]);
     let file = |path: &str, mode: &str| json!([{ "path": path, "mode": mode, "content": "x" }]);
+    let portal = |portal: &str, interface: &str, source: &str| json!([{ "portal": portal, "interface": interface, "source": source }]);
+    let defaults = |key: &str, value: &str| json!({ "defaults": { key: value } });
     let chap = |username: &str, secret: &str| json!({ "username": "a", "secret": "s", "mutual": { "username": username, "secret": secret } });
     vec![
         ("/version", json!("2.0"), Code::PlanVersion, "2.0"),
@@ -89,6 +116,41 @@ fn faults() -> Vec<(&'static str, Value, Code, &'static str)> {
         ("/iscsi/target", json!("iqn.2026-01.a b"), Code::PlanIscsiName, "iscsi.target"),
         ("/iscsi/portals", json!([]), Code::PlanPortals, "iscsi.portals"),
         ("/iscsi/portals", json!(["10.0.0.1", "10.0.0.1:3260"]), Code::PlanPortals, "iscsi.portals[1]"),
+        (
+            "/iscsi/portals",
+            json!(["[2001:db8::1]", { "portal": "[2001:DB8:0::1]", "target": "iqn.2026-01.org.example:image" }]),
+            Code::PlanPortals,
+            "stands twice",
+        ),
+        (
+            "/iscsi/portals",
+            json!([{ "portal": "a", "interface": "eth0" }, { "portal": "A", "interface": "eth0", "source": "10.0.0.1" }]),
+            Code::PlanPortals,
+            "iscsi.portals[1]",
+        ),
+        ("/iscsi/portals", json!(vec!["a"; 33]), Code::PlanPortals, "1 to 32"),
+        ("/iscsi/portals", json!([{ "portal": "a", "iface": "b" }]), Code::PlanInvalid, "iscsi.portals[0]"),
+        (
+            "/iscsi/portals",
+            json!([{ "portal": "a", "target": "b" }]),
+            Code::PlanIscsiName,
+            "portals[0].target",
+        ),
+        ("/iscsi/portals", portal("a", "e/0", "::1"), Code::PlanInterface, "iscsi.portals[0].interface"),
+        ("/iscsi/portals", portal("a", "sixteen-letters-", "::1"), Code::PlanInterface, "15 bytes"),
+        ("/iscsi/portals", portal("[fe80::1%eth1]", "eth0", "::1"), Code::PlanInterface, "the address names"),
+        ("/iscsi/portals", json!(["[fe80::1]"]), Code::PlanInterface, "link-local"),
+        (
+            "/iscsi/portals",
+            json!([{ "portal": "a", "source": "febf::1" }]),
+            Code::PlanInterface,
+            "link-local",
+        ),
+        ("/iscsi/portals", portal("10.0.0.1", "eth0", "::1"), Code::PlanSource, "iscsi.portals[0].source"),
+        ("/iscsi/portals", portal("a", "eth0", "0.0.0.0"), Code::PlanSource, "node can have"),
+        ("/iscsi/min_paths", json!(0), Code::PlanPaths, "1 to 1"),
+        ("/iscsi/min_paths", json!(2), Code::PlanPaths, "iscsi.min_paths"),
+        ("/iscsi/grace", json!(3601), Code::PlanPaths, "iscsi.grace"),
         ("/iscsi/portals", json!(["no de"]), Code::PlanInvalid, "iscsi.portals[0]"),
         ("/iscsi/lun", json!(-1), Code::PlanInvalid, "iscsi.lun"),
         ("/iscsi/auth/usrname", json!("a"), Code::PlanInvalid, "iscsi.auth.usrname: "),
@@ -143,6 +205,19 @@ fn faults() -> Vec<(&'static str, Value, Code, &'static str)> {
         ("/multipath", json!({ "defaults": { "a b": "c" } }), Code::PlanMultipath, "multipath.defaults"),
         ("/multipath", json!({ "defaults": { "a": "b\"c" } }), Code::PlanMultipath, "multipath.defaults.a"),
         ("/multipath", json!({ "blacklist": ["a\nb"] }), Code::PlanMultipath, "multipath.blacklist[0]"),
+        ("/multipath", json!("of"), Code::PlanInvalid, "multipath"),
+        ("/multipath", defaults("uid_attribute", "ID_FS_UUID"), Code::PlanMultipath, "multipath.identify"),
+        ("/multipath", defaults("no_path_retry", "-1"), Code::PlanMultipath, "defaults.no_path_retry"),
+        ("/multipath", defaults("polling_interval", "0"), Code::PlanMultipath, "defaults.polling_interval"),
+        ("/multipath", defaults("path_selector", "fastest 0"), Code::PlanMultipath, "defaults.path_selector"),
+        ("/multipath", defaults("path_selector", "round-robin 1 7"), Code::PlanMultipath, "path_selector"),
+        ("/multipath", defaults("path_selector", "service-time"), Code::PlanMultipath, "path_selector"),
+        (
+            "/multipath",
+            defaults("path_selector", "historical-service-time 1 1024"),
+            Code::PlanMultipath,
+            "path_selector",
+        ),
         ("/report", json!({ "url": "r.example" }), Code::PlanReport, "report.url"),
         (
             "/report",
@@ -169,6 +244,16 @@ fn each_fault_is_refused_with_its_place() {
         assert!(error.to_string().contains(says), "{pointer} {value}: {error}");
     }
     let mut plan = good();
+    put(&mut plan, "/luks/header", &json!({ "file": "/h" }));
+    put(&mut plan, "/multipath", &json!({ "identify": "luks-uuid" }));
+    assert_eq!(parse(&plan).err().unwrap().code(), Code::PlanIdentify);
+    let mut plan = good();
+    put(&mut plan, "/iscsi/portals", &json!(["a", "b"]));
+    put(&mut plan, "/iscsi/min_paths", &json!(2));
+    parse(&plan).unwrap();
+    put(&mut plan, "/multipath", &json!("off"));
+    assert_eq!(parse(&plan).err().unwrap().code(), Code::PlanPaths);
+    let mut plan = good();
     let files = json!([{ "path": "/a", "content": "1" }, { "path": "/a", "content": "2" }]);
     put(&mut plan, "/handover", &json!({ "files": files }));
     assert_eq!(parse(&plan).err().unwrap().code(), Code::PlanFiles);
@@ -180,7 +265,9 @@ fn each_fault_is_refused_with_its_place() {
 
 #[test]
 fn every_code_of_a_plan_has_an_example() {
-    let codes: Vec<Code> = faults().into_iter().map(|(_, _, code, _)| code).collect();
+    let mut codes: Vec<Code> = faults().into_iter().map(|(_, _, code, _)| code).collect();
+    // It takes two members: in the test above.
+    codes.push(Code::PlanIdentify);
     for code in Code::ALL.iter().filter(|code| code.as_str().starts_with("plan-")) {
         assert!(codes.contains(code) != ON_THE_WAY.contains(code), "{}", code.as_str());
     }

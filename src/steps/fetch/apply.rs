@@ -5,7 +5,6 @@ use std::io::Read;
 
 use zeroize::Zeroizing;
 
-use super::Slot;
 use super::plan::shown;
 use super::turns::{Turns, Why};
 use crate::engine::host::Host;
@@ -28,15 +27,12 @@ impl fmt::Display for Fetch {
     }
 }
 
-pub fn apply(host: &Host, Fetch(source): Fetch, slot: &Slot, turns: &mut Turns) -> Result<()> {
-    let document = match &source {
-        Source::File(path) => Document::parse(&read(host, path, LONGEST_PLAN, Code::PlanMissing)?)?,
-        Source::Urls(_) => round(host, turns)?,
-        Source::Parameters => return Err(Error::new(Code::NoPlan, "kernel command line")),
-    };
-    // It was empty, or the step would be done.
-    let _ = slot.set(document);
-    Ok(())
+pub fn apply(host: &Host, Fetch(source): Fetch, turns: &mut Turns) -> Result<Document> {
+    match &source {
+        Source::File(path) => Document::parse(&read(host, path, LONGEST_PLAN, Code::PlanMissing)?),
+        Source::Urls(_) => round(host, turns),
+        Source::Parameters => Err(Error::new(Code::NoPlan, "kernel command line")),
+    }
 }
 
 /// Asks each URL whose turn it is, until one has a plan.
@@ -82,8 +78,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let host = Host::fake(root.path());
         let source = |path: &str| Source::File(path.into());
-        let error =
-            apply(&host, Fetch(source("/plan.json")), &Slot::default(), &mut Turns::default()).unwrap_err();
+        let error = apply(&host, Fetch(source("/plan.json")), &mut Turns::default()).err().unwrap();
         assert_eq!(error.code(), Code::PlanMissing);
         std::fs::write(root.path().join("plan.json"), b"{}").unwrap();
         assert_eq!(read(&host, "/plan.json", 2, Code::PlanMissing).unwrap().as_slice(), b"{}");

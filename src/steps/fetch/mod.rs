@@ -23,18 +23,19 @@ pub type Slot = Rc<OnceCell<Document>>;
 /// Fetches the boot plan.
 pub struct Step {
     source: Source,
+    multipath: bool,
     slot: Slot,
     turns: RefCell<Turns>,
 }
 
 impl Step {
-    /// Fetches the plan from `source` into `slot`.
-    pub fn new(source: Source, slot: Slot) -> Step {
+    /// Fetches the plan from `source` into `slot`; without `multipath`, as one that makes no map.
+    pub fn new(source: Source, multipath: bool, slot: Slot) -> Step {
         let turns = match &source {
             Source::Urls(urls) => Turns::of(urls),
             Source::File(_) | Source::Parameters => Turns::default(),
         };
-        Step { source, slot, turns: RefCell::new(turns) }
+        Step { source, multipath, slot, turns: RefCell::new(turns) }
     }
 }
 
@@ -51,7 +52,11 @@ impl Converge for Step {
     }
 
     fn apply(&self, host: &Host, action: apply::Fetch) -> Result<()> {
-        apply::apply(host, action, &self.slot, &mut self.turns.borrow_mut())
+        let document = apply::apply(host, action, &mut self.turns.borrow_mut())?;
+        let document = if self.multipath { document } else { document.without_map() };
+        // It was empty, or the step would be done.
+        let _ = self.slot.set(document);
+        Ok(())
     }
 }
 
