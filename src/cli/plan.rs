@@ -1,5 +1,7 @@
 //! `diskless plan`: the boot of a node, on any machine, with nothing touched.
 
+mod paths;
+
 use std::cell::OnceCell;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -24,11 +26,12 @@ use crate::input::facts::Facts;
 use crate::input::{identity, parameters};
 use crate::plan;
 use crate::steps::fetch;
+use paths::Paths;
 
 const HELP: &str = "\
 usage: diskless plan --cmdline TEXT|@FILE [--plan FILE] [--facts FILE] [--json]
 
-Shows what the agent would do on a node: its steps, the node's initiator name and host name. Nothing is fetched or
+Shows what the agent would do on a node: its steps, its paths to the disk, the node's initiator name and host name. Nothing is fetched or
 changed, and any user may run it.
 
   --cmdline TEXT|@FILE  the node's kernel command line, or a file with it
@@ -73,6 +76,8 @@ struct Boot {
     initiator_from: Option<String>,
     /// None: the name that the node has by then.
     hostname: Option<String>,
+    /// None without a plan.
+    paths: Option<Paths>,
     warnings: Vec<String>,
     steps: Vec<Line>,
 }
@@ -122,15 +127,18 @@ impl Boot {
             initiator: None,
             initiator_from: None,
             hostname: None,
+            paths: None,
             warnings: parameters::warning(&cmdline).map(str::to_owned).into_iter().collect(),
             steps: until.iter().map(Line::of).collect(),
         };
         if let Some(document) = document {
+            let document = if config.multipath { document } else { document.without_map() };
             // What this machine keeps in /etc is nothing to the node.
             let initiator = identity::initiator(&document, &config, &facts, None)?;
             let steps = plan::from_document(&config, &document, &initiator.name)?;
             boot.steps.extend(steps.iter().map(Line::of));
             boot.initiator_from = Some(initiator.origin.to_string());
+            boot.paths = Some(Paths::of(&document));
             boot.hostname = document.hostname.clone();
             boot.initiator = Some(initiator.name.clone());
         }
@@ -146,6 +154,7 @@ impl Boot {
             let hostname = self.hostname.as_deref().unwrap_or("as the node has it by then");
             let _ = writeln!(text, "hostname   {hostname}");
         }
+        text.extend(self.paths.as_ref().map(Paths::describe));
         for warning in &self.warnings {
             let _ = writeln!(text, "WARNING    {warning}");
         }
@@ -231,6 +240,9 @@ mod tests {
 plan       /p
 initiator  iqn.2026-01.node.diskless:52-54-00-00-00-01, from the address of eth0
 hostname   node1
+path 1     198.18.0.1:3260, iqn.2026-01.org.example:image
+map        none
+timers     single-path: a login may take 15 s; a connection is not pinged; reads wait 600 s for a lost one
  1 plan        60 s  read the boot plan from /p
  2 network     60 s  wait until a portal answers: 198.18.0.1:3260
  3 iscsi       60 s  LUN 1 of iqn.2026-01.org.example:image at 198.18.0.1:3260 for \
@@ -245,6 +257,42 @@ iqn.2026-01.node.diskless:52-54-00-00-00-01, with CHAP as node
         let text = boot(DISK, None, None).unwrap().describe();
         assert!(text.contains("\nWARNING    there is a secret on the kernel command line"), "{text}");
         assert!(text.contains("\ninitiator  iqn.c:d, from rd.iscsi.initiator=\n"), "{text}");
+    }
+
+    #[test]
+    fn paths_for_people() {
+        let shown = |words: &str| {
+            let plan = PLAN
+                .replace(
+                    "[\"198.18.0.1\"]",
+                    "[{\"portal\": \"198.18.0.1\", \"interface\": \"eth0\", \"source\": \"198.18.0.9\"}, \
+                      {\"portal\": \"[fe80::1%eth1]:3261\", \"target\": \"iqn.2026-01.org.other:image\"}]",
+                )
+                .replace(
+                    "\"luks\": {",
+                    "\"multipath\": {\"identify\": \"luks-uuid\", \"defaults\": {\"no_path_retry\": \"6\"}}, \"luks\": {",
+                );
+            let boot =
+                boot(&format!("rd.diskless.plan=http://a/p {words}"), Some(&plan), Some(FACTS)).unwrap();
+            let text = boot.describe();
+            let lines: Vec<&str> = text.lines().skip(3).take(4).collect();
+            (lines.join("\n"), serde_json::to_value(&boot).unwrap())
+        };
+        let (text, json) = shown("");
+        let expected = "\
+path 1     198.18.0.1:3260, iqn.2026-01.org.example:image, by eth0, from 198.18.0.9
+path 2     [fe80::1%eth1]:3261, iqn.2026-01.org.other:image, by eth1
+map        of disks with one LUKS UUID, service-time 0; reads without a path wait 60 s; 1 of 2 paths are waited for, and \
+the others for 10 s then
+timers     multipath: a login may take 15 s; a connection is pinged every 5 s and lost after 5 s without an answer; reads \
+wait 15 s for a lost one";
+        assert_eq!(text, expected);
+        assert_eq!(json["paths"]["map"]["identify"], "luks-uuid");
+        assert_eq!(json["paths"]["portals"][1]["interface"], "eth1");
+        let (text, json) = shown("rd.multipath=0");
+        assert!(text.contains("\nmap        none: the disk of the first portal"), "{text}");
+        assert!(text.contains("\ntimers     single-path: "), "{text}");
+        assert_eq!(json["paths"]["map"], serde_json::Value::Null);
     }
 
     #[test]
