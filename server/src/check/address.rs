@@ -48,8 +48,10 @@ pub const RULES: &[Rule] = &[
     Rule {
         code: "portal-unreachable",
         level: Error,
-        doc: "Each portal in a node's plan is on one of its networks, or one of them has a gateway.",
-        advice: "give the node an interface on the portal's network, or its network a gateway, or name another server",
+        doc: "Each portal in a node's plan is on one of its networks, or one of them has a gateway; where the portal names \
+              an interface of the node, on one of that interface's.",
+        advice: "give the node an interface on the portal's network, or its network a gateway, or name another server or \
+                 interface",
         run: Run::Site(portal),
     },
 ];
@@ -134,17 +136,28 @@ fn unusable(view: &View<'_>, found: &mut Found) {
 
 fn portal(view: &View<'_>, found: &mut Found) {
     for plan in &view.plans {
-        let names = plan.node.interfaces.values().flat_map(|interface| interface.networks.keys());
-        let networks: Vec<_> = names.filter_map(|name| view.networks.get(name.as_str())).collect();
-        // Without networks nothing is known of the node, and a router may lead anywhere.
-        if networks.is_empty() || networks.iter().any(|network| network.gateway.is_some()) {
-            continue;
-        }
-        for portal in plan.portals() {
-            let Ok(address) = portal.host.parse::<IpAddr>() else { continue };
+        for path in plan.portals() {
+            let Ok(address) = path.portal.host.parse::<IpAddr>() else { continue };
+            let interfaces = &plan.node.interfaces;
+            // One that is not listed is made of others (a bond, a VLAN), and any network may be on it.
+            let named = path.leaves_by().filter(|name| interfaces.contains_key(*name));
+            let interfaces = interfaces.iter().filter(|(name, _)| named.is_none_or(|named| named == *name));
+            let names = interfaces.flat_map(|(_, interface)| interface.networks.keys());
+            let networks: Vec<_> = names.filter_map(|name| view.networks.get(name.as_str())).collect();
+            // Without networks nothing is known of the node, and a router may lead anywhere.
+            if networks.is_empty() || networks.iter().any(|network| network.gateway.is_some()) {
+                continue;
+            }
             if !networks.iter().any(|network| network.net.is_some_and(|net| net.contains(&address))) {
-                let message = "none of the node's networks leads to the portal, and none has a gateway";
-                found.node_with(&plan.node.name, "iscsi.portals", message, portal.to_string());
+                let message = match named {
+                    Some(name) => {
+                        format!("none of the networks of {name} leads to the portal, and none has a gateway")
+                    }
+                    None => {
+                        "none of the node's networks leads to the portal, and none has a gateway".to_owned()
+                    }
+                };
+                found.node_with(&plan.node.name, "iscsi.portals", message, path.to_string());
             }
         }
     }

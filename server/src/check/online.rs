@@ -46,7 +46,9 @@ fn portals(view: &View<'_>, found: &mut Found) {
     let listed = view.site.file.servers.values().flat_map(|server| &server.portals);
     let mut portals: BTreeSet<String> =
         listed.filter_map(|text| Portal::parse(text)).map(|portal| portal.to_string()).collect();
-    portals.extend(view.plans.iter().flat_map(|plan| plan.portals()).map(|portal| portal.to_string()));
+    let planned = view.plans.iter().flat_map(|plan| plan.portals()).map(|path| path.portal);
+    // An address of a node's own link says nothing here.
+    portals.extend(planned.filter(|portal| !portal.host.contains('%')).map(|portal| portal.to_string()));
     let portals: Vec<String> = portals.into_iter().collect();
     for (portal, answer) in ask_all(&portals, |portal| {
         let portal = Portal::parse(portal).ok_or("is no portal")?;

@@ -1,10 +1,11 @@
 //! Boot plans, as the agent sees them, and boot scripts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diskless::error::Code;
 use diskless::input::document::is_hostname;
 use diskless::input::url::{has_account, is_url};
+use toml::{Table, Value};
 
 use super::Level::{Error, Warning};
 use super::found::Found;
@@ -12,8 +13,9 @@ use super::image::has_key;
 use super::rule::{Rule, Run};
 use super::secret::secret_words;
 use super::view::{Plan, View};
-use crate::site::aside::SECRET_FILE;
-use crate::site::file::Action;
+use crate::site::aside::{SECRET, SECRET_FILE};
+use crate::site::file::{Action, Storage};
+use crate::site::plan::below;
 
 pub const RULES: &[Rule] = &[
     Rule {
@@ -34,11 +36,21 @@ pub const RULES: &[Rule] = &[
         run: Run::Site(script_refused),
     },
     Rule {
-        code: "server-prefix",
+        code: "server-copies",
+        level: Warning,
+        doc: "Where the servers of a node begin targets differently, its plan says what tells that their LUNs are one disk: \
+              copies of an image have a WWID each, unless somebody gave them the same.",
+        advice: "add `multipath.identify`: \"luks-uuid\", or \"wwid\" if the targets are set up with one; or \
+                 `multipath = \"off\"`: the second server then stands in for the first",
+        run: Run::Site(copies),
+    },
+    Rule {
+        code: "server-contradiction",
         level: Error,
-        doc: "The servers of a node have one `target_prefix`: a boot plan has one target.",
-        advice: "give the servers of an image the same target_prefix, or give the node only servers that share one",
-        run: Run::Site(prefixes),
+        doc: "The servers of a node do not differ in their `plan` tables, unless its profile, groups or `[[nodes]]` say it \
+              for all: a boot plan has one account, one LUN and one of everything for all of its portals.",
+        advice: "say it in the profile once, give the servers the same account, or give the node only servers that agree",
+        run: Run::Site(contradiction),
     },
     Rule {
         code: "node-image",
@@ -91,17 +103,62 @@ fn script_refused(view: &View<'_>, found: &mut Found) {
     }
 }
 
-fn prefixes(view: &View<'_>, found: &mut Found) {
+/// The servers of a node that there are, with their names.
+fn servers<'a>(view: &View<'a>, plan: &Plan<'a>) -> impl Iterator<Item = (&'a String, &'a Storage)> {
+    let servers = &view.site.file.servers;
+    plan.node.servers.iter().filter_map(|name| servers.get_key_value(name))
+}
+
+fn copies(view: &View<'_>, found: &mut Found) {
     for plan in &view.plans {
-        let servers = plan.node.servers.iter().filter_map(|name| view.site.file.servers.get(name));
-        let prefixes: BTreeSet<&str> = servers.map(|server| server.target_prefix.as_str()).collect();
-        if prefixes.len() > 1 {
+        let prefixes: BTreeSet<&str> =
+            servers(view, plan).map(|(_, server)| server.target_prefix.as_str()).collect();
+        let said = plan.text("/multipath").is_some() || plan.text("/multipath/identify").is_some();
+        if prefixes.len() > 1 && !said {
             let prefixes: Vec<&str> = prefixes.into_iter().collect();
             found.node(
                 &plan.node.name,
                 "servers",
-                format!("they begin targets with {}", prefixes.join(" and ")),
+                format!(
+                    "they begin targets with {}, and nothing says what tells their disks",
+                    prefixes.join(" and ")
+                ),
             );
+        }
+    }
+}
+
+fn contradiction(view: &View<'_>, found: &mut Found) {
+    for plan in &view.plans {
+        let mut said: BTreeMap<String, (&String, &Value)> = BTreeMap::new();
+        for (name, server) in servers(view, plan) {
+            let mut leaves = Vec::new();
+            collect(&server.plan, "", &mut leaves);
+            // What another layer says for all of them counts.
+            leaves.retain(|(pointer, _)| {
+                plan.origins.get(pointer).is_some_and(|origin| origin.starts_with("server "))
+            });
+            for (pointer, value) in leaves {
+                let (first, other) = *said.entry(pointer.clone()).or_insert((name, value));
+                // `${server}` is another word for each.
+                let own = first != name && value.as_str().is_some_and(|text| text.contains("${server}"));
+                if own || other != value {
+                    let place = pointer.trim_start_matches('/').replace('/', ".");
+                    let message = format!("servers {first} and {name} do not say the same");
+                    found.node(&plan.node.name, &place, message);
+                }
+            }
+        }
+    }
+}
+
+/// The members of a table that are no tables, by their JSON pointers in the plan.
+fn collect<'a>(table: &'a Table, pointer: &str, found: &mut Vec<(String, &'a Value)>) {
+    for (key, value) in table {
+        let pointer = below(pointer, if key == SECRET_FILE { SECRET } else { key });
+        match value {
+            Value::Table(members) => collect(members, &pointer, found),
+            value => found.push((pointer, value)),
         }
     }
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use diskless::input::document::{Document, VERSIONS};
+use diskless::input::document::{Document, TargetPortal, VERSIONS};
 use diskless::input::portal::Portal;
 use ipnet::IpNet;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::ipxe::{Answer, Asked, Who, answer};
-use crate::site::plan::render;
+use crate::site::plan::{Rendered, render};
 use crate::site::{Node, Site, file};
 
 /// What the rules look at.
@@ -70,6 +71,8 @@ pub struct Plan<'a> {
     pub image: &'a str,
     /// The document, which may hold secrets.
     pub document: Value,
+    /// What each of its values comes from, by JSON pointer.
+    pub origins: BTreeMap<String, String>,
     /// Why the agent would refuse it.
     pub refused: Option<diskless::error::Error>,
     /// What the node's iPXE gets.
@@ -90,9 +93,9 @@ impl Plan<'_> {
     }
 
     /// The portals, as far as they are some.
-    pub fn portals(&self) -> impl Iterator<Item = Portal> {
+    pub fn portals(&self) -> impl Iterator<Item = TargetPortal> {
         let listed = self.document.pointer("/iscsi/portals").and_then(Value::as_array);
-        listed.into_iter().flatten().filter_map(Value::as_str).filter_map(Portal::parse)
+        listed.into_iter().flatten().filter_map(|portal| TargetPortal::deserialize(portal).ok())
     }
 }
 
@@ -185,8 +188,8 @@ fn parse(file: &file::Network) -> Network<'_> {
 fn plan<'a>(site: &'a Site, node: &'a Node) -> Option<Plan<'a>> {
     let (image, _) = site.file.images.get_key_value(node.image.as_deref()?)?;
     let newest = VERSIONS.first()?;
-    let document = render(site, node, newest).ok()?.document;
+    let Rendered { document, origins } = render(site, node, newest).ok()?;
     let refused = Document::parse(document.to_string().as_bytes()).err();
     let script = answer(site, &Asked::default(), &Who::Node(node.name.clone()), None);
-    Some(Plan { node, image, document, refused, script })
+    Some(Plan { node, image, document, origins, refused, script })
 }

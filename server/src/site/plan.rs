@@ -124,14 +124,21 @@ fn built_in(file: &File, node: &Node, version: &str) -> Tree {
         leaf(&["report", "phone_home"], format!("{url}{}", file.server.paths.up).into(), &Origin::BuiltIn);
     }
     let mut portals = Vec::new();
+    let mut target: Option<String> = None;
     let servers = node.servers.iter().filter_map(|name| file.servers.get_key_value(name));
-    for (at, (name, server)) in servers.enumerate() {
+    for (name, server) in servers {
         let origin = Origin::Server(name.clone());
-        // A plan has one target so far: that of the first server.
-        if let Some(image) = node.image.as_ref().filter(|_| at == 0) {
-            leaf(&["iscsi", "target"], format!("{}{image}", server.target_prefix).into(), &origin);
+        let own = node.image.as_ref().map(|image| format!("{}{image}", server.target_prefix));
+        if let (None, Some(own)) = (&target, &own) {
+            leaf(&["iscsi", "target"], own.as_str().into(), &origin);
+            target = Some(own.clone());
         }
-        portals.extend(server.portals.iter().map(|portal| Value::from(portal.as_str())));
+        // The plan's target is that of the first server; portals of one that has the image under another name say so.
+        let other = own.filter(|own| Some(own) != target.as_ref());
+        portals.extend(server.portals.iter().map(|portal| match &other {
+            Some(target) => serde_json::json!({ "portal": portal, "target": target }),
+            None => portal.as_str().into(),
+        }));
         leaf(&["iscsi", "portals"], portals.clone().into(), &origin);
     }
     tree
@@ -214,7 +221,7 @@ impl Tree {
 }
 
 /// The JSON pointer of a member (RFC 6901, section 3).
-fn below(pointer: &str, key: &str) -> String {
+pub fn below(pointer: &str, key: &str) -> String {
     format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 

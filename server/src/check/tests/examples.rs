@@ -269,6 +269,17 @@ pub const EXAMPLES: &[Example] = &[
         "node[1-4] iscsi.portals",
         &[("gateway = \"198.18.0.254\"\n", ""), ("portals = [\"198.18.1.1\"]", "portals = [\"198.18.3.1\"]")],
     ),
+    edited(
+        "portal-unreachable",
+        "node[1-4] iscsi.portals",
+        &[
+            ("gateway = \"198.18.0.254\"\n", ""),
+            (
+                "plan.iscsi.initiator",
+                "plan.iscsi.portals = [{ portal = \"198.18.3.1\", interface = \"eth0\" }]\nplan.iscsi.initiator",
+            ),
+        ],
+    ),
     // identity.rs
     edited(
         "node-name",
@@ -320,7 +331,7 @@ pub const EXAMPLES: &[Example] = &[
         &[("kernel = \"vmlinuz\"", "kernel = \"tftp://198.18.0.1/k\"")],
     ),
     edited(
-        "server-prefix",
+        "server-copies",
         "node[1-4] servers",
         &[
             ("servers = [\"disk1\"]", "servers = [\"disk1\", \"disk2\"]"),
@@ -329,9 +340,19 @@ pub const EXAMPLES: &[Example] = &[
                 "[servers.disk2]\nportals = [\"198.18.1.2\"]\ntarget_prefix = \"iqn.2026-01.org.example.two:\"\n[defaults]\n",
             ),
         ],
-    )
-    // So far the agent takes one portal.
-    .also(&["plan-refused"]),
+    ),
+    edited(
+        "server-contradiction",
+        "node[1-4] iscsi.auth.secret",
+        &[
+            ("servers = [\"disk1\"]", "servers = [\"disk1\", \"disk2\"]"),
+            (
+                "[defaults]\n",
+                "[servers.disk2]\nportals = [\"198.18.1.2\"]\ntarget_prefix = \"iqn.2026-01.org.example:\"\n\
+                 plan.iscsi.auth = { username = \"node\", secret = \"fedcba9876543210\" }\n[defaults]\n",
+            ),
+        ],
+    ),
     edited("node-image", "node[1-4]", &[("image = \"el9\"\n", "")]),
     // storage.rs
     edited("overlay-small", "node[1-4] overlay.size", &[(SIZE, "plan.overlay.size = \"32M\"")]),

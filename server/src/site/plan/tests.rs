@@ -163,8 +163,33 @@ fn several_servers_are_several_portals() {
     let text = SITE.replace("servers = [\"a\"]", "servers = [\"a\", \"b\", \"none\"]")
         + "\n[servers.b]\nportals = [\"10.2.0.2\", \"10.2.0.3\"]\ntarget_prefix = \"iqn.2026-01.org.other:\"\n";
     let plan = rendered(&text, "n1");
-    assert_eq!(plan.document["iscsi"]["portals"], json!(["10.1.0.2", "10.2.0.2", "10.2.0.3"]));
+    let other = |portal: &str| json!({ "portal": portal, "target": "iqn.2026-01.org.other:el9" });
+    assert_eq!(plan.document["iscsi"]["portals"], json!(["10.1.0.2", other("10.2.0.2"), other("10.2.0.3")]));
     assert_eq!(plan.document["iscsi"]["target"], "iqn.2026-01.org.example:el9");
+    assert_eq!(plan.origins["/iscsi/target"], "server a");
+    let document =
+        Document::parse(plan.document.to_string().as_bytes()).map(|document| document.map().is_some());
+    assert!(document.unwrap());
+    let plan = rendered(&text.replace("org.other:", "org.example:"), "n1");
+    assert_eq!(plan.document["iscsi"]["portals"], json!(["10.1.0.2", "10.2.0.2", "10.2.0.3"]));
+    assert_eq!(plan.origins["/iscsi/target"], "server a");
+}
+
+#[test]
+fn how_paths_are_taken_together_is_said_by_layers() {
+    let text = SITE
+        .replace("servers = [\"a\"]", "servers = [\"a\", \"b\"]\nplan.multipath.identify = \"luks-uuid\"")
+        .replace("[groups.xfs]\n", "[groups.xfs]\nplan.multipath = \"off\"\n")
+        .replace("[profiles.compute]\n", "[profiles.compute]\nplan.iscsi = { min_paths = 2, grace = 30 }\n")
+        + "plan.iscsi.min_paths = 1\n\n[servers.b]\nportals = [\"10.2.0.2\"]\ntarget_prefix = \"iqn.2026-01.org.other:\"\n";
+    let n1 = rendered(&text.replace("plan.iscsi.min_paths = 1\n", ""), "n1").document;
+    assert_eq!(n1["multipath"], json!({ "identify": "luks-uuid" }));
+    assert_eq!((&n1["iscsi"]["min_paths"], &n1["iscsi"]["grace"]), (&json!(2), &json!(30)));
+    let n2 = rendered(&text, "n2").document;
+    assert_eq!((&n2["multipath"], &n2["iscsi"]["min_paths"]), (&json!("off"), &json!(1)));
+    for plan in [n1, n2] {
+        Document::parse(plan.to_string().as_bytes()).map(drop).unwrap();
+    }
 }
 
 #[test]
