@@ -57,7 +57,7 @@ pub fn run(scenario: &Scenario, ready: &Ready, cache: &Cache, show: &mut Show) -
 
 /// The scenario's own files go behind dracut's archive.
 fn pack(scenario: &Scenario, ready: &Ready, more: &[(&str, &str)], at: &Path) -> Result<()> {
-    fs::copy(ready.initramfs(scenario.document.initramfs)?, at).at("write", at)?;
+    fs::copy(ready.initramfs(&scenario.document)?, at).at("write", at)?;
     let mut file = File::options().append(true).open(at).at("open", at)?;
     let length = file.metadata().at("look at", at)?.len();
     file.set_len(length.next_multiple_of(4)).at("extend", at)?;
@@ -83,7 +83,11 @@ fn boot(
     pack(scenario, ready, &more, &initramfs)?;
     lab.serve()?;
     let command_line = command_line(&document.kernel.cmdline, scenario.plan.is_some());
-    let boot = Boot { kernel: &ready.kernel, initramfs: &initramfs, command_line: &command_line };
+    let boot = Boot {
+        kernel: ready.kernel(document.release())?,
+        initramfs: &initramfs,
+        command_line: &command_line,
+    };
     let mut machine = Machine::start(&tools, folder, ready, &document.machine, lab.interface(), &boot)?;
 
     let start = Instant::now();

@@ -92,7 +92,8 @@ impl<'a> Lab<'a> {
     pub fn serve(&mut self) -> Result<()> {
         let Some(wanted) = &self.scenario.document.disklessd else { return Ok(()) };
         let site = self.scenario.folder.join(&wanted.site);
-        let disklessd = Disklessd::place(self.tools, self.folder, self.ready, &site)?;
+        let disklessd =
+            Disklessd::place(self.tools, self.folder, self.ready, self.scenario.document.release(), &site)?;
         if self.scenario.document.network.dhcp {
             self.dhcp = Some(Dhcp::start(self.tools, self.folder, &disklessd.dhcp()?)?);
         }

@@ -15,7 +15,7 @@ use serde_json::Value;
 pub use check::{Check, has};
 pub use disklessd::Disklessd;
 pub use fault::{Action, Fault, Faults};
-pub use target::{Chap, Encryption, Image, Layout, Software, Target};
+pub use target::{Chap, Encryption, Image, Layout, Release, Software, Target};
 pub use words::{command_line, substitute};
 
 use crate::error::{At, Error, Result};
@@ -198,6 +198,13 @@ pub struct Scenario {
     pub document: Document,
     /// `plan.json`, served at `/plan.json`.
     pub plan: Option<String>,
+}
+
+impl Document {
+    /// The release whose kernel and dracut the node is to have: that of what the targets show.
+    pub fn release(&self) -> Release {
+        self.targets.iter().map(|target| target.image.software.release()).max().unwrap_or_default()
+    }
 }
 
 impl Scenario {
