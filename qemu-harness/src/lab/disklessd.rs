@@ -8,7 +8,7 @@ use std::process::Command;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::network::UEFI_LOADER;
+use super::dhcp::UEFI_LOADER;
 use super::service::Service;
 use super::{DISKLESSD, NODE};
 use crate::chroot::Root;

@@ -41,6 +41,8 @@ const LAB_PACKAGES: &[&str] = &[
     "dnsmasq-base",
     "iproute2",
     "tgt",
+    // Of a target that is a machine.
+    "busybox-static",
 ];
 
 const BUILDER_PACKAGES: &[&str] = &[

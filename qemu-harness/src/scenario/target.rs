@@ -13,12 +13,24 @@ pub struct Target {
     /// The TCP port; each port is a server of its own.
     #[serde(default = "default_port")]
     pub port: u16,
+    /// The subnet in which it listens, at the lab's address there.
+    #[serde(default)]
+    pub subnet: u8,
+    /// Whether its portal runs from the start; a portal runs if all of its targets do.
+    #[serde(default = "yes")]
+    pub start: bool,
     /// The logical unit that has the image.
     #[serde(default = "default_lun")]
     pub lun: u32,
     /// What the logical unit holds.
     #[serde(default)]
     pub image: Image,
+    /// Whether the last octet of the image is another one here.
+    #[serde(default)]
+    pub altered: bool,
+    /// What the logical unit says that it is (VPD page 0x83); without it tgtd's own words, by the numbers of target and
+    /// unit: the first targets of two portals say the same.
+    pub scsi_id: Option<String>,
     /// Who may log in; without it anybody.
     pub chap: Option<Chap>,
     /// The only initiator that may log in; without it any.
@@ -28,7 +40,11 @@ pub struct Target {
     pub params: BTreeMap<String, String>,
 }
 
-fn default_port() -> u16 {
+fn yes() -> bool {
+    true
+}
+
+pub(super) fn default_port() -> u16 {
     3260
 }
 
