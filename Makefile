@@ -9,8 +9,8 @@ test: ## everything: lints, unit and integration tests, the virtual machines of 
 	@tests/run
 vm: ## boot scenarios: make vm S="first-boot wrong-luks-key", S=all, or folders
 	@.ci/deps && $(harness) run $(S)
-bench: ## measure diskless beside its peers, in one run: a table, and target/bench.json
-	@.ci/deps && $(harness) bench
+bench: ## measure diskless beside its peers, in one run: a table, and target/bench.json; P="luks paths" for parts
+	@.ci/deps && $(harness) bench $(P)
 fuzz: ## random bytes for the parsers: make fuzz T="gpt dns" SECONDS=60
 	@.ci/deps && fuzz/run -max_total_time=$(or $(SECONDS),60) $(T)
 dist: ## the static agent and its server, as target/dist/diskless and target/dist/disklessd

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use lexopt::Arg::{Long, Short, Value};
 use lexopt::ValueExt;
 
-use crate::bench;
+use crate::bench::{self, Part};
 use crate::cache::Cache;
 use crate::error::{At, Error, Result};
 use crate::raise::{self, Request, Work};
@@ -23,7 +23,8 @@ usage: qemu-harness VERB
       --list FILE             those named in FILE, one a line
   demo [NAME]                 boot one (ipxe-boot) and show what the agent says
   selfcheck [NAME]            boot one (wrong-chap-secret) and look for traces on the host
-  bench                       measure beside peers: a table, and target/bench.json
+  bench [PART ...]            measure beside peers: a table, and target/bench.json; parts are luks, server, boot,
+                              paths, chain and recovery; without one all
   clean                       remove the cache
 
   --agent FILE                use this binary instead of building the agent
@@ -58,7 +59,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> Result<u8> {
         (Some("demo"), [name]) => start(Work::Demo, vec![find(name)?], words.programs),
         (Some("selfcheck"), []) => start(Work::SelfCheck, vec![find(QUICK)?], words.programs),
         (Some("selfcheck"), [name]) => start(Work::SelfCheck, vec![find(name)?], words.programs),
-        (Some("bench"), []) => measure(words.programs),
+        (Some("bench"), names) => measure(names, words.programs),
         (Some("clean"), []) => clean(),
         (Some(raise::RAISED), [request]) => raise::raised(&raise::decode(request)?, Stdio::inherit()),
         (Some(raise::INSIDE), [request]) => raise::inside(&raise::decode(request)?),
@@ -135,6 +136,10 @@ fn find(name: &str) -> Result<PathBuf> {
 }
 
 fn start(work: Work, scenarios: Vec<PathBuf>, programs: Programs) -> Result<u8> {
+    start_parts(work, scenarios, Vec::new(), programs)
+}
+
+fn start_parts(work: Work, scenarios: Vec<PathBuf>, parts: Vec<Part>, programs: Programs) -> Result<u8> {
     if !Path::new("/dev/net/tun").exists() {
         return Err(Error::Host(
             "no /dev/net/tun: load the module tun, or give the container the device".into(),
@@ -152,7 +157,7 @@ fn start(work: Work, scenarios: Vec<PathBuf>, programs: Programs) -> Result<u8> 
     let agent = program(programs.agent, AGENT)?;
     let with_server = |folder: &PathBuf| Ok(Scenario::load(folder)?.document.disklessd.is_some());
     let served: Vec<bool> = scenarios.iter().map(with_server).collect::<Result<_>>()?;
-    let disklessd = match served.contains(&true) || work == Work::Bench {
+    let disklessd = match served.contains(&true) || parts.contains(&Part::Server) {
         true => Some(program(programs.disklessd, DISKLESSD)?),
         false => None,
     };
@@ -168,16 +173,27 @@ fn start(work: Work, scenarios: Vec<PathBuf>, programs: Programs) -> Result<u8> 
         scenarios,
         environment,
         work,
+        parts,
     })
 }
 
-fn measure(programs: Programs) -> Result<u8> {
-    let scenarios = bench::SCENARIOS.iter().map(|name| package().join(name)).collect();
+fn measure(names: &[&str], programs: Programs) -> Result<u8> {
+    let part = |name: &&str| {
+        Part::parse(name)
+            .ok_or_else(|| Error::Usage(format!("{name}: not luks, server, boot, paths, chain or recovery")))
+    };
+    let parts: Vec<Part> = match names {
+        [] => Part::ALL.to_vec(),
+        names => names.iter().map(part).collect::<Result<_>>()?,
+    };
+    let names = parts.iter().flat_map(|part| part.scenarios());
+    let scenarios = names.map(|name| package().join("bench").join(name)).collect();
     // Before the work: it ends the pid namespace that this process has for its children, and with that all further ones.
     let file = target_folder()?.join(bench::FILE);
-    let code = start(Work::Bench, scenarios, programs)?;
-    if code == 0 {
-        let made = Cache::open(&Cache::default_folder()?)?.run_folder(bench::FILE);
+    let code = start_parts(Work::Bench, scenarios, parts, programs)?;
+    let made = Cache::open(&Cache::default_folder()?)?.run_folder(bench::FILE);
+    // Also what was measured before something failed.
+    if made.exists() {
         fs::copy(&made, &file).at("write", &file)?;
     }
     Ok(code)
@@ -190,8 +206,8 @@ fn clean() -> Result<u8> {
         return Ok(0);
     }
     let (repository, agent, disklessd, cargo, scenarios, environment) = Default::default();
-    let work = Work::Clean;
-    raise::raise(&Request { cache, repository, agent, disklessd, cargo, scenarios, environment, work })
+    let (work, parts) = (Work::Clean, Vec::new());
+    raise::raise(&Request { cache, repository, agent, disklessd, cargo, scenarios, environment, work, parts })
 }
 
 /// Cargo runs as the caller, never as root through sudo. One package at a time: of two it would give the libraries of

@@ -8,7 +8,7 @@ use std::thread;
 use nix::sched::{CloneFlags, unshare};
 use serde::{Deserialize, Serialize};
 
-use crate::bench;
+use crate::bench::{self, Part};
 use crate::cache::Cache;
 use crate::error::{At, Error, Result};
 use crate::namespace;
@@ -43,6 +43,8 @@ pub struct Request {
     pub environment: Vec<(String, String)>,
     /// What is to be done.
     pub work: Work,
+    /// What is to be measured.
+    pub parts: Vec<Part>,
 }
 
 /// Variables that matter to the part inside: where packages come from.
@@ -123,13 +125,14 @@ pub fn inside(request: &Request) -> Result<u8> {
         request.scenarios.iter().map(|folder| Scenario::load(folder)).collect::<Result<_>>()?;
     let mut supplies =
         Supplies::plan(&request.repository, &request.agent, request.disklessd.as_deref(), &scenarios)?;
-    if request.work == Work::Bench {
+    if request.parts.contains(&Part::Server) {
         supplies = supplies.with_peers()?;
     }
     supplies.announce(&cache);
     let ready = supplies.prepare(&cache)?;
     if request.work == Work::Bench {
-        return bench::run(&scenarios, &request.agent, &ready, &cache).map(|()| 0);
+        let all = bench::run(&request.parts, &scenarios, &request.agent, &ready, &cache)?;
+        return Ok(u8::from(!all));
     }
     let (mut passed, mut failed) = (0, 0);
     for scenario in &scenarios {

@@ -17,17 +17,9 @@ const USERSPACE: Measure =
 const SIZE: Measure =
     Measure { id: "boot.initramfs_size", unit: "MiB", peer: PEER, goal: Some(0.5), higher_is_better: false };
 
-/// The folders of the two scenarios, ours first.
-pub const SCENARIOS: [&str; 2] = ["bench/diskless", "bench/stock"];
-
 /// Boots both `rounds` times.
-pub fn rows(
-    ours: &Scenario,
-    stock: &Scenario,
-    ready: &Ready,
-    cache: &Cache,
-    rounds: u32,
-) -> Result<Vec<Row>> {
+pub fn rows(scenarios: &[Scenario], ready: &Ready, cache: &Cache, rounds: u32) -> Result<Vec<Row>> {
+    let [ours, stock] = scenarios else { return Err(Error::Host("two scenarios are compared".into())) };
     let (mut of_ours, mut of_stock) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
         for (scenario, times) in [(ours, &mut of_ours), (stock, &mut of_stock)] {

@@ -3,14 +3,15 @@
 
 mod boot;
 mod luks;
+mod paths;
 mod row;
 mod server;
 
 use std::fs;
 use std::path::Path;
 
-pub use boot::SCENARIOS;
 use nix::sched::CloneFlags;
+use serde::{Deserialize, Serialize};
 
 use crate::cache::Cache;
 use crate::chroot::Root;
@@ -29,26 +30,111 @@ const BOOTS: u32 = 3;
 const KEYSLOTS: u32 = 5;
 const LOADS: u32 = 3;
 
-/// Measures everything. `agent` is the agent's binary.
-pub fn run(scenarios: &[Scenario], agent: &Path, ready: &Ready, cache: &Cache) -> Result<()> {
-    let [ours, stock] = scenarios else {
-        return Err(Error::Usage("the benchmark takes no scenarios of others".into()));
-    };
+/// What can be measured by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// How long keyslots take.
+    Luks,
+    /// How much disklessd takes.
+    Server,
+    /// How long a boot takes.
+    Boot,
+    /// How long many paths take.
+    Paths,
+    /// How long the stock programs take for the same.
+    Chain,
+    /// How soon a lost path is back.
+    Recovery,
+}
+
+impl Part {
+    /// All, in the order in which they are measured.
+    pub const ALL: [Part; 6] =
+        [Part::Luks, Part::Server, Part::Boot, Part::Paths, Part::Chain, Part::Recovery];
+
+    fn name(self) -> &'static str {
+        match self {
+            Part::Luks => "luks",
+            Part::Server => "server",
+            Part::Boot => "boot",
+            Part::Paths => "paths",
+            Part::Chain => "chain",
+            Part::Recovery => "recovery",
+        }
+    }
+
+    /// By its name.
+    pub fn parse(name: &str) -> Option<Part> {
+        Part::ALL.into_iter().find(|part| part.name() == name)
+    }
+
+    /// The folders of its scenarios, below `bench`; of two that are compared, ours first.
+    pub fn scenarios(self) -> &'static [&'static str] {
+        match self {
+            Part::Luks | Part::Server => &[],
+            Part::Boot => &["diskless", "stock"],
+            Part::Paths => &["paths"],
+            Part::Chain => &["chain-diskless", "chain-stock"],
+            Part::Recovery => &["recovery-keeper", "recovery-image"],
+        }
+    }
+}
+
+/// Measures `parts`, whose scenarios are `scenarios`, one part after the other; whether all could be. `agent` is the
+/// agent's binary. A part that fails takes nothing from the others.
+pub fn run(
+    parts: &[Part],
+    scenarios: &[Scenario],
+    agent: &Path,
+    ready: &Ready,
+    cache: &Cache,
+) -> Result<bool> {
     let folder = cache.run_folder("bench");
     fs::create_dir_all(&folder).at("create", &folder)?;
-    let copy = folder.join("diskless");
-    fs::copy(agent, &copy).at("write", &copy)?;
-    let mut rows = namespace::apart(CloneFlags::CLONE_NEWNS, || {
-        let tools = Root::enter(&ready.builder, cache.folder())?;
-        luks::rows(&tools, &tools.inside(&copy)?, &folder, KEYSLOTS)
-    })?;
-    rows.extend(servers(ready, cache, &folder)?);
-    rows.extend(boot::rows(ours, stock, ready, cache, BOOTS)?);
-    let text = serde_json::to_string_pretty(&rows).at("write", FILE)?;
     let file = cache.run_folder(FILE);
+    if file.exists() {
+        // Not that of another run.
+        fs::remove_file(&file).at("remove", &file)?;
+    }
+    let (mut rows, mut failed, mut left) = (Vec::new(), Vec::new(), scenarios);
+    for part in parts {
+        let (own, others) = left
+            .split_at_checked(part.scenarios().len())
+            .ok_or_else(|| Error::Host("the benchmark takes its own scenarios alone".into()))?;
+        left = others;
+        let measured = match part {
+            Part::Luks => keyslots(ready, cache, agent, &folder),
+            Part::Server => servers(ready, cache, &folder),
+            Part::Boot => boot::rows(own, ready, cache, BOOTS),
+            Part::Paths => paths::maps(own, ready, cache, BOOTS),
+            Part::Chain => paths::chain(own, ready, cache, BOOTS),
+            Part::Recovery => paths::recovery(own, ready, cache, BOOTS),
+        };
+        match measured {
+            Ok(measured) => rows.extend(measured),
+            Err(why) => {
+                println!("  {} failed: {why}", part.name());
+                failed.push(part.name());
+            }
+        }
+    }
+    let text = serde_json::to_string_pretty(&rows).at("write", FILE)?;
     fs::write(&file, text + "\n").at("write", &file)?;
     println!("\n{}", row::table(&rows));
-    Ok(())
+    if !failed.is_empty() {
+        println!("not measured: {}", failed.join(", "));
+    }
+    Ok(failed.is_empty())
+}
+
+fn keyslots(ready: &Ready, cache: &Cache, agent: &Path, folder: &Path) -> Result<Vec<Row>> {
+    let copy = folder.join("diskless");
+    fs::copy(agent, &copy).at("write", &copy)?;
+    namespace::apart(CloneFlags::CLONE_NEWNS, || {
+        let tools = Root::enter(&ready.builder, cache.folder())?;
+        luks::rows(&tools, &tools.inside(&copy)?, folder, KEYSLOTS)
+    })
 }
 
 /// In a network of their own.
@@ -61,4 +147,21 @@ fn servers(ready: &Ready, cache: &Cache, folder: &Path) -> Result<Vec<Row>> {
         command::run(tools.command("ip").args(["link", "set", "lo", "up"]), &log)?;
         server::rows(&tools, &server, folder, LOADS)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_has_a_name_and_its_scenarios_are_there() {
+        for part in Part::ALL {
+            assert_eq!(Part::parse(part.name()), Some(part));
+            for name in part.scenarios() {
+                let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench").join(name);
+                assert!(Scenario::load(&folder).unwrap().document.timeout > 0, "{name}");
+            }
+        }
+        assert_eq!(Part::parse("path"), None);
+    }
 }

@@ -27,9 +27,19 @@ const STOCK: &[&str] = &[
     "--add",
     "iscsi crypt network-legacy",
     "--omit",
-    "systemd-networkd network-manager",
+    "systemd-networkd network-manager multipath",
     "--install",
     "/lib/open-iscsi/startup-checks.sh",
+];
+/// The programs come with what they load at run time.
+const CHAIN: &[&str] = &[
+    "--modules",
+    "diskless systemd-networkd base udev-rules fs-lib",
+    "--install",
+    "iscsistart multipath cryptsetup grep sleep mkdir mount umount udevadm modprobe",
+    "--include",
+    "/lib/multipath",
+    "/lib/multipath",
 ];
 /// Without a name of its own the machine that builds gets no iscsi module; nodes bring their own.
 const BUILDER_NAME: (&str, &str) =
@@ -49,6 +59,7 @@ fn modules(options: Initramfs) -> &'static [&'static str] {
         Modules::All => ALL,
         Modules::Few => FEW,
         Modules::Stock => STOCK,
+        Modules::Chain => CHAIN,
     }
 }
 

@@ -66,8 +66,9 @@ const BUILDER_PACKAGES: &[&str] = &[
     "xfsprogs",
 ];
 
-/// What dracut's own modules for iSCSI and the network want: its network-legacy takes ISC's client and arping.
-const STOCK_PACKAGES: &[&str] = &["isc-dhcp-client", "iputils-arping", "open-iscsi"];
+/// What dracut's own modules for iSCSI and the network want (its network-legacy takes ISC's client and arping), and what a
+/// script of stock programs does.
+const STOCK_PACKAGES: &[&str] = &["isc-dhcp-client", "iputils-arping", "open-iscsi", "multipath-tools"];
 
 /// What disklessd is compared with, and what makes the load.
 const PEER_PACKAGES: &[&str] = &["iproute2", "nginx-light", "python3-flask", "wrk"];

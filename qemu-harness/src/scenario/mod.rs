@@ -128,6 +128,15 @@ pub enum Modules {
     Few,
     /// Not diskless: dracut's own for iSCSI and LUKS. It needs no agent; the benchmarks compare with it.
     Stock,
+    /// As `Few`, and the stock programs for iSCSI, multipath and LUKS without anything that calls them.
+    Chain,
+}
+
+impl Modules {
+    /// Whether programs are in it that the builder does not have.
+    pub fn of_stock(self) -> bool {
+        matches!(self, Modules::Stock | Modules::Chain)
+    }
 }
 
 /// `[kernel]`
