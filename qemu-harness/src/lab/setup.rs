@@ -111,8 +111,7 @@ impl<'a> Lab<'a> {
         let Some(wanted) = &self.scenario.document.disklessd else { return Ok(()) };
         let site = self.scenario.folder.join(&wanted.site);
         let document = &self.scenario.document;
-        let disklessd =
-            Disklessd::place(self.tools, self.folder, self.ready, document.release(), &site)?;
+        let disklessd = Disklessd::place(self.tools, self.folder, self.ready, document.release(), &site)?;
         let network = &document.network;
         if network.dhcp {
             self.dhcp = Some(Dhcp::start(self.tools, self.folder, network, &disklessd.dhcp()?)?);
