@@ -4,6 +4,7 @@
 //! person who reads it should do. `docs/errors.md` is held to this table by a test.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -168,6 +169,15 @@ codes! {
     IscsiNoDisk "iscsi-no-disk" Retry, "the target shows no such LUN",
         "check the LUN in the plan, and that the target maps it for this initiator";
 
+    // multipath
+    PathMismatch "path-mismatch" Config, "two paths do not lead to the same disk",
+        "let all servers show the same image; if it is the same under different WWIDs: multipath.identify luks-uuid in the \
+         plan";
+    PathSilent "path-silent" Retry, "a path does not tell which disk it leads to",
+        "look at the target behind the portal, and at the network on the way to it; see `dmesg`";
+    PathMap "path-map" Retry, "the map of the paths could not be made",
+        "see the cause and `dmesg`; the kernel modules dm_multipath and its path selectors must be in the initramfs";
+
     // luks
     LuksHeader "luks-header" Config, "there is no LUKS header that can be used",
         "check that the LUN is the encrypted image: `cryptsetup luksDump`";
@@ -230,11 +240,11 @@ codes! {
 /// What went wrong: a [`Code`], the object, and the cause with all of its own causes.
 ///
 /// Its text is one line: `object: meaning: cause: cause of the cause`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Error {
     code: Code,
     object: String,
-    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
@@ -246,7 +256,7 @@ impl Error {
     /// Adds the cause: another error, or a sentence.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-        self.cause = Some(cause.into());
+        self.cause = Some(Arc::from(cause.into()));
         self
     }
 

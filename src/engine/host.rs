@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::sys::{clock, events::KernelEvents, random};
+use crate::sys::{clock, events::KernelEvents, flag::Flag, random};
 
 /// The node a step works on.
 ///
@@ -13,6 +13,8 @@ pub struct Host {
     root: PathBuf,
     time: Time,
     derivation_us: AtomicU64,
+    /// Raised by threads that have something to tell.
+    news: Flag,
 }
 
 enum Time {
@@ -30,13 +32,34 @@ impl Host {
             root: PathBuf::from("/"),
             time: Time::Real(KernelEvents::open().ok()),
             derivation_us: AtomicU64::new(0),
+            news: Flag::default(),
         }
     }
 
     /// A machine whose files are below `root`, and where time goes by only in waits.
     #[cfg(test)]
     pub fn fake(root: impl Into<PathBuf>) -> Host {
-        Host { root: root.into(), time: Time::Fake(AtomicU64::new(0)), derivation_us: AtomicU64::new(0) }
+        Host {
+            root: root.into(),
+            time: Time::Fake(AtomicU64::new(0)),
+            derivation_us: AtomicU64::new(0),
+            news: Flag::default(),
+        }
+    }
+
+    /// The same node for another thread, whose waits see no events of the kernel.
+    pub fn alike(&self) -> Host {
+        let time = match &self.time {
+            Time::Real(_) => Time::Real(None),
+            #[cfg(test)]
+            Time::Fake(us) => Time::Fake(AtomicU64::new(us.load(Ordering::Relaxed))),
+        };
+        Host { root: self.root.clone(), time, derivation_us: AtomicU64::new(0), news: self.news.clone() }
+    }
+
+    /// Ends the wait for a change of whoever this is alike: a thread has something to tell.
+    pub fn tell_news(&self) {
+        self.news.raise();
     }
 
     /// `absolute` on this host: `/sys/block` below the host's root.
@@ -72,6 +95,7 @@ impl Host {
 
     /// Forgets the changes the kernel has told of so far: what follows looks at the state they made.
     pub fn changes_seen(&self) {
+        self.news.lower();
         match &self.time {
             Time::Real(Some(events)) => events.drain(),
             Time::Real(None) => (),
@@ -80,11 +104,12 @@ impl Host {
         }
     }
 
-    /// Sleeps until a link, an address, a route or a device changes, for at most `at_most`.
+    /// Sleeps until a link, an address, a route or a device changes, or a thread has news ([`Host::tell_news`]), for at
+    /// most `at_most`.
     pub fn wait_for_change(&self, at_most: Duration) {
         match &self.time {
-            Time::Real(Some(events)) => events.wait(at_most),
-            Time::Real(None) => std::thread::sleep(at_most),
+            Time::Real(Some(events)) => events.wait(&self.news, at_most),
+            Time::Real(None) => self.news.sleep(at_most),
             #[cfg(test)]
             Time::Fake(us) => {
                 us.fetch_add(at_most.as_micros() as u64, Ordering::Relaxed);
