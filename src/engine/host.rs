@@ -1,6 +1,7 @@
 //! The node as steps see it: where its files are, what time it is, and what wakes a wait up.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ pub struct Host {
 }
 
 enum Time {
-    Real(Option<KernelEvents>),
+    /// The sockets, from the first look or wait on: whoever does neither has none that nobody reads.
+    Real(OnceLock<Option<KernelEvents>>),
     #[cfg(test)]
     Fake(AtomicU64),
 }
@@ -28,7 +30,7 @@ impl Host {
     pub fn this() -> Host {
         Host {
             root: PathBuf::from("/"),
-            time: Time::Real(KernelEvents::open().ok()),
+            time: Time::Real(OnceLock::new()),
             derivation_us: AtomicU64::new(0),
         }
     }
@@ -73,8 +75,11 @@ impl Host {
     /// Forgets the changes the kernel has told of so far: what follows looks at the state they made.
     pub fn changes_seen(&self) {
         match &self.time {
-            Time::Real(Some(events)) => events.drain(),
-            Time::Real(None) => (),
+            Time::Real(events) => {
+                if let Some(events) = events.get_or_init(|| KernelEvents::open().ok()) {
+                    events.drain();
+                }
+            }
             #[cfg(test)]
             Time::Fake(_) => (),
         }
@@ -83,8 +88,10 @@ impl Host {
     /// Sleeps until a link, an address, a route or a device changes, for at most `at_most`.
     pub fn wait_for_change(&self, at_most: Duration) {
         match &self.time {
-            Time::Real(Some(events)) => events.wait(at_most),
-            Time::Real(None) => std::thread::sleep(at_most),
+            Time::Real(events) => match events.get_or_init(|| KernelEvents::open().ok()) {
+                Some(events) => events.wait(at_most),
+                None => std::thread::sleep(at_most),
+            },
             #[cfg(test)]
             Time::Fake(us) => {
                 us.fetch_add(at_most.as_micros() as u64, Ordering::Relaxed);
