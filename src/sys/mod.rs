@@ -17,6 +17,7 @@ pub mod namespace;
 pub mod program;
 pub mod random;
 pub mod resolve;
+pub mod signal;
 pub mod tls;
 pub mod wake;
 pub mod whole_file;
