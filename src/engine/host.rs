@@ -28,11 +28,7 @@ impl Host {
     ///
     /// Without the kernel's event sockets (not root, or a kernel without them) waits still end, only later.
     pub fn this() -> Host {
-        Host {
-            root: PathBuf::from("/"),
-            time: Time::Real(OnceLock::new()),
-            derivation_us: AtomicU64::new(0),
-        }
+        Host { root: PathBuf::from("/"), time: Time::Real(OnceLock::new()), derivation_us: AtomicU64::new(0) }
     }
 
     /// A machine whose files are below `root`, and where time goes by only in waits.

@@ -138,7 +138,8 @@ mod tests {
         std::fs::create_dir_all(folder.join("ns")).unwrap();
         std::fs::create_dir_all(folder.join("fd")).unwrap();
         std::fs::write(folder.join("comm"), format!("{comm}\n")).unwrap();
-        let stat = format!("{pid} ({comm} ) x) {state} 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 0 0 1 0 {} 0 0", pid * 100);
+        let stat =
+            format!("{pid} ({comm} ) x) {state} 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 0 0 1 0 {} 0 0", pid * 100);
         std::fs::write(folder.join("stat"), stat).unwrap();
         let _ = std::os::unix::fs::symlink(network, folder.join("ns/net"));
     }

@@ -104,9 +104,9 @@ pub struct Event {
     pub what: String,
 }
 
-impl Journal {
+impl Default for Journal {
     /// That of a keeper that was not told anything yet.
-    pub fn new() -> Journal {
+    fn default() -> Journal {
         Journal {
             version: 1,
             pid: std::process::id(),
@@ -118,7 +118,9 @@ impl Journal {
             events: Vec::new(),
         }
     }
+}
 
+impl Journal {
     /// Adds an event; the oldest makes room.
     pub fn note(&mut self, now: Duration, what: impl Into<String>) {
         if self.events.len() >= MOST_EVENTS {
@@ -161,7 +163,9 @@ impl Journal {
 impl Memory {
     /// Of this process; zeros where the kernel does not tell (before 4.14).
     pub fn now(host: &Host) -> Memory {
-        std::fs::read_to_string(host.path("/proc/self/smaps_rollup")).map(|text| Memory::of(&text)).unwrap_or_default()
+        std::fs::read_to_string(host.path("/proc/self/smaps_rollup"))
+            .map(|text| Memory::of(&text))
+            .unwrap_or_default()
     }
 
     fn of(rollup: &str) -> Memory {
@@ -200,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_last_events_are_kept() {
-        let mut journal = Journal::new();
+        let mut journal = Journal::default();
         for second in 0..150 {
             journal.note(Duration::from_secs(second), second.to_string());
         }

@@ -1,11 +1,11 @@
 //! One pass over what is the keeper's: look, decide and act, as the boot's steps do, until nothing is left to do.
 
+use super::look::Look;
+use super::wire::Plan;
 use crate::engine::converge::{Converge, Next};
 use crate::engine::host::Host;
 use crate::error::{Class, Error};
 use crate::input::document::Iscsi;
-
-use super::look::Look;
 
 /// So many actions in one pass; what is left is done in the next one.
 const MOST_ACTIONS: u32 = 50;
@@ -29,7 +29,12 @@ impl Outcome {
 }
 
 /// Does what there is to do of `step`, and does not wait. `may_act` is asked before each action.
-pub fn pass<C: Converge>(step: &C, host: &Host, may_act: &mut dyn FnMut() -> bool, acted: &mut dyn FnMut(String)) -> Outcome {
+pub fn pass<C: Converge>(
+    step: &C,
+    host: &Host,
+    may_act: &mut dyn FnMut() -> bool,
+    acted: &mut dyn FnMut(String),
+) -> Outcome {
     let ailing = |error: Error| {
         // Of a boot this would be the end. Here there is nobody else: it is tried again, at the longest pace.
         let advice = if error.class() == Class::Retry { "" } else { error.advice() };
@@ -53,9 +58,17 @@ pub fn pass<C: Converge>(step: &C, host: &Host, may_act: &mut dyn FnMut() -> boo
     Outcome::Ailing(format!("{MOST_ACTIONS} actions in a row"))
 }
 
-/// `iscsi` with those portals alone that are the keeper's; none: no portal is.
-pub fn ours(iscsi: &Iscsi, look: &Look) -> Option<Iscsi> {
-    let mut ours = iscsi.clone();
+/// What of the plan's iSCSI part is the keeper's; none: nothing.
+pub fn ours(plan: &Plan, look: &Look) -> Option<Iscsi> {
+    let mut ours = plan.iscsi.clone();
+    // Where portals are alternatives there is one session for all of them, and where they were discovered, which of
+    // them there is one for may change: all is the keeper's or nothing.
+    if plan.map.is_none() || ours.discovery.is_some() {
+        let with_session = || look.portals.iter().filter(|portal| portal.session.is_some());
+        let all = look.portals.iter().all(|portal| portal.owner.is_keeper());
+        let those = with_session().all(|portal| portal.owner.is_keeper());
+        return (all || with_session().next().is_some() && those).then_some(ours);
+    }
     let mut owners = look.portals.iter().map(|portal| portal.owner.is_keeper());
     ours.portals.retain(|_| owners.next().unwrap_or(false));
     (!ours.portals.is_empty()).then_some(ours)
@@ -112,6 +125,40 @@ mod tests {
         let (outcome, _) = run(3, Some(Code::IscsiAuth), 100);
         assert!(outcome.text().contains("compare iscsi.auth"), "{outcome:?}");
         assert!(matches!(run(1000, None, 1000), (Outcome::Ailing(_), 50)));
+    }
+
+    #[test]
+    fn only_what_is_the_keepers_is_left_of_the_plan() {
+        use crate::keeper::look::Portal;
+        use crate::keeper::owner::Owner;
+        let portal = |session: bool, owner| Portal {
+            name: String::new(),
+            session: session.then(|| (1, "LOGGED_IN".to_owned())),
+            disk: None,
+            owner,
+        };
+        let watched = Owner::Watched(None);
+        for (map, portals, expected) in [
+            (true, [portal(true, Owner::Keeper), portal(true, Owner::Keeper)], 2),
+            (true, [portal(true, Owner::Daemon), portal(true, Owner::TakenBack)], 1),
+            (true, [portal(true, Owner::Daemon), portal(false, watched)], 0),
+            // One session for both.
+            (false, [portal(true, Owner::Daemon), portal(false, Owner::TakenBack)], 0),
+            (false, [portal(true, Owner::TakenBack), portal(false, watched)], 2),
+            (false, [portal(false, Owner::TakenBack), portal(false, watched)], 0),
+            (false, [portal(false, Owner::Keeper), portal(false, Owner::Keeper)], 2),
+        ] {
+            let map = if map { "{}" } else { "null" };
+            let plan = format!(
+                r#"{{"keep":{{"iscsi":{{"target":"iqn.a:b","portals":["10.0.0.1","10.0.0.2"]}},"map":{map},"initiator":"iqn.a:n"}}}}"#
+            );
+            let Ok(crate::keeper::wire::Request::Keep(plan)) = crate::keeper::wire::request(plan.as_bytes())
+            else {
+                panic!("{plan}");
+            };
+            let look = Look { portals: portals.into(), map: Owner::Keeper, iscsid: None, multipathd: None };
+            assert_eq!(ours(&plan, &look).map_or(0, |ours| ours.portals.len()), expected, "{look:?}");
+        }
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub struct Look {
 /// What there is of a portal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Portal {
+    /// Where it is: `198.18.0.1:3260`.
+    pub name: String,
     /// Its session: number and state in sysfs.
     pub session: Option<(u32, String)>,
     /// The session's disk.
@@ -95,8 +97,11 @@ impl Watch {
         let multipathd = daemons::find(host, "multipathd");
         let sockets = iscsid.as_ref().map(|daemon| sockets(host, daemon)).unwrap_or_default();
         let mut portals = Vec::new();
-        for at in 0..plan.iscsi.portals.len() {
-            let session = paths.iter().find(|path| path.portal == at).map(|path| &path.session);
+        // A discovery may have found more than the plan has.
+        let found = paths.iter().map(|path| path.portal + 1).max().unwrap_or(0);
+        for at in 0..plan.iscsi.portals.len().max(found) {
+            let path = paths.iter().find(|path| path.portal == at);
+            let session = path.map(|path| &path.session);
             let memory = self.portals.entry(at).or_default();
             let address = session.and_then(|session| address(host, session.sid));
             let up = session.is_some_and(iscsi::Session::logged_in);
@@ -109,13 +114,16 @@ impl Watch {
             };
             let holder = address.filter(|_| up).and_then(|address| sockets.get(&address).copied());
             let disk = session.and_then(|session| session.device.as_ref()?.disk.as_ref());
+            let of_plan = plan.iscsi.portals.get(at).map(ToString::to_string);
             portals.push(Portal {
+                name: of_plan.or(path.map(|path| path.address.clone())).unwrap_or_default(),
                 session: session.map(|session| (session.sid, session.state.clone())),
                 disk: disk.map(|disk| disk.name.clone()),
                 owner: memory.owner(iscsid.as_ref(), holder, state, now),
             });
         }
-        let disks: Vec<String> = portals.iter().filter_map(|portal| Some(format!("/dev/{}", portal.disk.as_ref()?))).collect();
+        let disks: Vec<String> =
+            portals.iter().filter_map(|portal| Some(format!("/dev/{}", portal.disk.as_ref()?))).collect();
         let holder = multipathd.as_ref().and_then(|daemon| holder_of(host, daemon, &disks));
         let state = if portals.iter().any(Portal::is_up) { State::Up } else { State::Lost(None) };
         let map = self.map.owner(multipathd.as_ref(), holder, state, now);
@@ -128,7 +136,8 @@ fn sockets(host: &Host, daemon: &Daemon) -> BTreeMap<SocketAddr, u32> {
     let mut inodes = BTreeMap::new();
     for pid in &daemon.pids {
         for file in daemons::open_files(host, *pid) {
-            let inode = file.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']')?.parse::<u64>().ok());
+            let inode =
+                file.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']')?.parse::<u64>().ok());
             inodes.extend(inode.map(|inode| (inode, *pid)));
         }
     }
@@ -138,9 +147,29 @@ fn sockets(host: &Host, daemon: &Daemon) -> BTreeMap<SocketAddr, u32> {
 
 /// The process of `daemon` that has one of `disks` open.
 fn holder_of(host: &Host, daemon: &Daemon, disks: &[String]) -> Option<u32> {
-    daemon.pids.iter().copied().find(|pid| {
-        daemons::open_files(host, *pid).iter().any(|file| disks.contains(file))
-    })
+    daemon
+        .pids
+        .iter()
+        .copied()
+        .find(|pid| daemons::open_files(host, *pid).iter().any(|file| disks.contains(file)))
+}
+
+/// The names of multipath's maps on top of the portals' disks.
+pub fn maps(host: &Host, portals: &[Portal]) -> Vec<String> {
+    let mut names = Vec::new();
+    for disk in portals.iter().filter_map(|portal| portal.disk.as_ref()) {
+        let holders = std::fs::read_dir(host.path(format!("/sys/block/{disk}/holders")));
+        for holder in holders.into_iter().flatten().flatten() {
+            let folder = host.path("/sys/block").join(holder.file_name()).join("dm");
+            let text = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+            if text("uuid").starts_with("mpath-") {
+                names.push(text("name").trim().to_owned());
+            }
+        }
+    }
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// Where the session's connection goes, or went.
@@ -169,11 +198,13 @@ impl Look {
     /// Writes what there is into the journal, and what has changed as events.
     pub fn tell(&self, plan: &Plan, journal: &mut Journal, now: Duration) {
         let before = std::mem::take(&mut journal.portals);
-        for (at, (portal, of_plan)) in self.portals.iter().zip(&plan.iscsi.portals).enumerate() {
-            let old = before.get(at);
-            let name = of_plan.to_string();
+        for portal in &self.portals {
+            let name = portal.name.clone();
+            let old = before.iter().find(|old| old.portal == name);
             let owner = journal::word(portal.owner, "iscsid");
-            if let Some(what) = changed(&name, old.map(|old| old.owner.as_str()), &owner, "iscsid", &self.iscsid) {
+            if let Some(what) =
+                changed(&name, old.map(|old| old.owner.as_str()), &owner, "iscsid", &self.iscsid)
+            {
                 journal.note(now, what);
             }
             let state = portal.session.as_ref().map(|(_, state)| state.clone());
@@ -181,7 +212,8 @@ impl Look {
                 let state = state.as_deref().unwrap_or("gone");
                 journal.note(now, format!("{name}: session is {state}"));
             }
-            let since_ms = old.filter(|old| old.owner == owner).map_or(journal::millis(now), |old| old.since_ms);
+            let since_ms =
+                old.filter(|old| old.owner == owner).map_or(journal::millis(now), |old| old.since_ms);
             journal.portals.push(journal::Portal {
                 portal: name,
                 sid: portal.session.as_ref().map(|(sid, _)| *sid),
@@ -197,7 +229,13 @@ impl Look {
         }
         let old = journal.map.take();
         let owner = journal::word(self.map, "multipathd");
-        let what = changed("map", old.as_ref().map(|old| old.owner.as_str()), &owner, "multipathd", &self.multipathd);
+        let what = changed(
+            "map",
+            old.as_ref().map(|old| old.owner.as_str()),
+            &owner,
+            "multipathd",
+            &self.multipathd,
+        );
         if let Some(what) = what {
             journal.note(now, what);
         }
@@ -208,11 +246,18 @@ impl Look {
 }
 
 /// What happened when something went from one owner to another.
-fn changed(what: &str, before: Option<&str>, after: &str, name: &str, daemon: &Option<Daemon>) -> Option<String> {
+fn changed(
+    what: &str,
+    before: Option<&str>,
+    after: &str,
+    name: &str,
+    daemon: &Option<Daemon>,
+) -> Option<String> {
     if before == Some(after) {
         return None;
     }
-    let pids = daemon.as_ref().map(|daemon| daemon.pids.iter().map(u32::to_string).collect::<Vec<_>>().join(", "));
+    let pids =
+        daemon.as_ref().map(|daemon| daemon.pids.iter().map(u32::to_string).collect::<Vec<_>>().join(", "));
     let pids = pids.unwrap_or_default();
     Some(match (before, after) {
         (None, "keeper") => format!("{what}: is the keeper's"),

@@ -7,8 +7,8 @@
 
 mod client;
 mod daemons;
-mod keep;
 mod journal;
+mod keep;
 mod look;
 mod owner;
 mod process;

@@ -43,7 +43,8 @@ pub fn main(host: &Host) -> Result<()> {
 
 /// The program is the copy that was made for it.
 fn runs_from_memory(program: &Path) -> bool {
-    std::fs::read_link(program).is_ok_and(|target| target.as_os_str().as_encoded_bytes().starts_with(b"/memfd:"))
+    std::fs::read_link(program)
+        .is_ok_and(|target| target.as_os_str().as_encoded_bytes().starts_with(b"/memfd:"))
 }
 
 /// Starts the program anew, from a copy in memory; returns only why that is impossible.

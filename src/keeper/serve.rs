@@ -12,17 +12,20 @@ use rustix::net::sockopt::socket_peercred;
 use super::SOCKET;
 use super::journal::{self, Doing, Journal, Memory};
 use super::keep::{self, Outcome};
-use super::look::{Look, Watch};
+use super::look::{self, Look, Watch};
 use super::owner::Owner;
 use super::wire::{self, Answer, LONGEST_REQUEST, Plan, Request};
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Error, Result};
+use crate::steps::multipath::queue::Phase;
 use crate::steps::{iscsi, multipath};
 use crate::sys::wake::{self, Events};
-use crate::sys::memory;
+use crate::sys::{dm, memory};
 
 /// Between two looks while all is well.
 const TICK: Duration = Duration::from_secs(60);
+/// Between two looks at nothing.
+const IDLE: Duration = Duration::from_secs(24 * 3600);
 /// Between two looks while a daemon has not adopted everything yet: what it holds open is no event.
 const WATCH: Duration = Duration::from_secs(5);
 /// Between two looks while something is wrong: the shortest time, which doubles, and the longest.
@@ -51,7 +54,8 @@ pub fn listen(host: &Host) -> Result<UnixListener> {
         std::fs::create_dir_all(folder).context(Code::Keeper, object())?;
     }
     let listener = UnixListener::bind(&path).context(Code::Keeper, object())?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).context(Code::Keeper, object())?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
+        .context(Code::Keeper, object())?;
     listener.set_nonblocking(true).context(Code::Keeper, object())?;
     Ok(listener)
 }
@@ -67,7 +71,7 @@ pub fn serve(host: &Host, listener: UnixListener) -> Result<()> {
         devices: Events::devices().context(Code::Keeper, "events of devices")?,
         iscsi: None,
         daemons: Vec::new(),
-        journal: Journal::new(),
+        journal: Journal::default(),
         ending: None,
         unanswered: None,
         order: None,
@@ -114,7 +118,7 @@ impl Keeper<'_> {
     fn idle(&mut self) -> Order {
         loop {
             // Nothing else concerns it: no event wakes it up, and each is too old by the time it has something to keep.
-            wake::wait(&[self.listener.as_fd()], Duration::MAX);
+            wake::wait(&[self.listener.as_fd()], IDLE);
             self.listen();
             if let Some(order) = self.order.take() {
                 return order;
@@ -133,10 +137,12 @@ impl Keeper<'_> {
         loop {
             // What is another's is not part of the steps; when that changes, all that they have begun is called off.
             let gate = look.as_ref().map(Gate::of).unwrap_or_default();
-            let ours = look.as_ref().and_then(|look| keep::ours(&plan.iscsi, look));
-            let sessions = ours.as_ref().map(|ours| iscsi::Step::keeping(ours, plan.initiator.as_str()));
+            let ours = look.as_ref().and_then(|look| keep::ours(plan, look));
+            let kind = if plan.map.is_some() { iscsi::Portals::Paths } else { iscsi::Portals::Alternatives };
+            let sessions =
+                ours.as_ref().map(|ours| iscsi::Step::keeping(ours, plan.initiator.as_str(), kind));
             let map = plan.map.as_ref().filter(|_| gate.map);
-            let map = map.map(|map| multipath::Step::new(&plan.iscsi, map, plan.initiator.as_str()));
+            let map = map.map(|map| multipath::Step::keeping(&plan.iscsi, map, plan.initiator.as_str()));
             let mut pause = SOON;
             loop {
                 let outcomes = self.pass(plan, &mut watch, &gate, sessions.as_ref(), map.as_ref());
@@ -151,7 +157,11 @@ impl Keeper<'_> {
                 }
                 let well = outcomes.iter().all(|outcome| matches!(outcome, Outcome::Well(_)));
                 let at_most = self.at_most(look.as_ref(), well, pause);
-                if self.wait(at_most) { pause = SOON } else { pause = pause.saturating_mul(2).min(LATE) }
+                if self.wait(at_most) {
+                    pause = SOON
+                } else {
+                    pause = pause.saturating_mul(2).min(LATE)
+                }
                 if let Some(order) = self.order.take() {
                     return order;
                 }
@@ -181,7 +191,8 @@ impl Keeper<'_> {
 
     /// Sees to it that the end of each daemon ends a wait.
     fn follow(&mut self, look: &Look) {
-        let pids = || look.iscsid.iter().chain(&look.multipathd).flat_map(|daemon| daemon.pids.iter().copied());
+        let pids =
+            || look.iscsid.iter().chain(&look.multipathd).flat_map(|daemon| daemon.pids.iter().copied());
         self.daemons.retain(|(pid, _)| pids().any(|other| other == *pid));
         for pid in pids() {
             if !self.daemons.iter().any(|(other, _)| *other == pid)
@@ -211,6 +222,7 @@ impl Keeper<'_> {
             outcomes.push(keep::pass(sessions, host, &mut may_act, &mut |what| done.push(what)));
         }
         if let Some(map) = map {
+            map.set_phase(self.phase());
             let outcome = keep::pass(map, host, &mut may_act, &mut |what| done.push(what));
             if let Some(journal) = &mut self.journal.map {
                 journal.found = Some(outcome.text().to_owned());
@@ -221,6 +233,16 @@ impl Keeper<'_> {
             self.journal.note(host.now(), what);
         }
         outcomes
+    }
+
+    /// Where in its life the node is.
+    fn phase(&self) -> Phase {
+        if self.ending.is_some() {
+            return Phase::Ending;
+        }
+        // The root of the first process, which is not this one's.
+        let initramfs = self.host.path("/proc/1/root/etc/initrd-release").exists();
+        if initramfs { Phase::Boot } else { Phase::Up }
     }
 
     /// Writes the journal, and answers whoever handed over: from here on the sessions are kept.
@@ -331,6 +353,14 @@ impl Keeper<'_> {
         };
         let host = self.host;
         let over = host.now().saturating_sub(since) >= END_GRACE;
+        if over && plan.map.is_some() && !look.portals.iter().any(look::Portal::is_up) {
+            // First, for after that the sessions' disks are gone. multipathd, if it runs, would not do it.
+            for map in look::maps(host, &look.portals) {
+                if let Err(error) = dm::message(&map, "fail_if_no_path") {
+                    self.note_once(error.to_string());
+                }
+            }
+        }
         for portal in &look.portals {
             let Some((sid, _)) = portal.session else {
                 continue;
@@ -338,18 +368,13 @@ impl Keeper<'_> {
             if !portal.is_up() && over {
                 // Only this ends reads and writes that wait already: a shorter limit is for the next loss.
                 self.journal.note(host.now(), format!("gives up iSCSI session {sid}"));
-                let _ = iscsi::log_out(host, sid, LOGOUT_LIMIT);
+                if let Err(error) = iscsi::log_out(host, sid, LOGOUT_LIMIT) {
+                    self.note_once(error.to_string());
+                }
             } else {
                 let limit = host.path(format!("/sys/class/iscsi_session/session{sid}/recovery_tmo"));
                 let _ = std::fs::write(limit, END_GRACE.as_secs().to_string());
             }
-        }
-        if plan.map.is_none() || !over || look.portals.iter().any(super::look::Portal::is_up) {
-            return;
-        }
-        // multipathd, if it still runs, would not.
-        if let Err(error) = multipath::fail_if_no_path(host, &plan.iscsi) {
-            self.note_once(error.to_string());
         }
     }
 
@@ -383,7 +408,8 @@ fn concerns(uevent: &[u8]) -> bool {
     let has = |word: &[u8]| uevent.windows(word.len()).any(|window| window == word);
     uevent.is_empty()
         || has(b"SUBSYSTEM=block\0")
-            && (has(b"DM_ACTION=PATH_") || has(b"/session") && (has(b"ACTION=add\0") || has(b"ACTION=remove\0")))
+            && (has(b"DM_ACTION=PATH_")
+                || has(b"/session") && (has(b"ACTION=add\0") || has(b"ACTION=remove\0")))
 }
 
 /// Reads what a process of root asks.

@@ -112,7 +112,9 @@ impl Converge for Step<'_> {
             _ if seen.failed.is_some() => Next::Done(without(seen.failed.as_deref().unwrap_or_default())),
             Some(journal) if seen.handed && journal.doing == Doing::Keeping => Next::Done(journal.describe()),
             Some(_) => Next::Do(Action::HandOver),
-            None if seen.started && seen.waited >= PATIENCE_OF_OWN => Next::Done(without("it does not start")),
+            None if seen.started && seen.waited >= PATIENCE_OF_OWN => {
+                Next::Done(without("it does not start"))
+            }
             None if !seen.started && seen.waited >= PATIENCE => Next::Do(Action::Start),
             None => Next::Wait("keeper".to_owned()),
         })
@@ -163,7 +165,10 @@ fn with_addresses(host: &Host, iscsi: &Iscsi, initiator: &str) -> Iscsi {
             continue;
         }
         match resolve::socket_addresses(&host.path("/"), &portal.host, portal.port, RESOLVE_LIMIT) {
-            Ok(addresses) => portal.host = addresses.first().map(SocketAddr::ip).map_or_else(String::new, |ip| ip.to_string()),
+            Ok(addresses) => {
+                portal.host =
+                    addresses.first().map(SocketAddr::ip).map_or_else(String::new, |ip| ip.to_string())
+            }
             Err(error) => log::warn!("{error}: the keeper cannot log in there"),
         }
     }

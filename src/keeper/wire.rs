@@ -58,7 +58,7 @@ pub enum Answer {
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Out<'a> {
-    Keep(PlanOut<'a>),
+    Keep(Box<PlanOut<'a>>),
     Status,
     Ending,
     End,
@@ -146,9 +146,9 @@ impl<'a> IscsiOut<'a> {
 impl<'a> ChapOut<'a> {
     fn of(chap: &'a Chap) -> Result<ChapOut<'a>> {
         let Chap { username, secret, mutual, algorithms } = chap;
-        let mutual = mutual.as_ref().map(|Mutual { username, secret }| {
-            text(secret).map(|secret| MutualOut { username, secret })
-        });
+        let mutual = mutual
+            .as_ref()
+            .map(|Mutual { username, secret }| text(secret).map(|secret| MutualOut { username, secret }));
         Ok(ChapOut {
             username,
             secret: text(secret)?,
@@ -186,7 +186,8 @@ fn algorithm_name(algorithm: Algorithm) -> &'static str {
 /// Secrets of plans and kernel parameters are text.
 fn text(secret: &Secret) -> Result<&str> {
     // The error would tell how many good bytes there are.
-    std::str::from_utf8(secret.expose()).map_err(|_| Error::new(Code::PlanInvalid, "a secret").because("it is not UTF-8"))
+    std::str::from_utf8(secret.expose())
+        .map_err(|_| Error::new(Code::PlanInvalid, "a secret").because("it is not UTF-8"))
 }
 
 /// A request to keep what is part of a plan.
@@ -194,7 +195,8 @@ fn text(secret: &Secret) -> Result<&str> {
 /// # Errors
 /// [`Code::PlanInvalid`]: it cannot be written down.
 pub fn keep(iscsi: &Iscsi, map: Option<&Map>, initiator: &str) -> Result<Zeroizing<Vec<u8>>> {
-    encode(&Out::Keep(PlanOut { iscsi: IscsiOut::of(iscsi)?, map: map.map(MapOut::of), initiator }))
+    let plan = PlanOut { iscsi: IscsiOut::of(iscsi)?, map: map.map(MapOut::of), initiator };
+    encode(&Out::Keep(Box::new(plan)))
 }
 
 /// A request without anything secret.
@@ -290,7 +292,7 @@ mod tests {
             assert_eq!(*bytes, format!("\"{text}\"").into_bytes());
             assert!(request(&bytes).is_ok());
         }
-        for of in [Answer::Journal(Box::new(Journal::new())), Answer::Refused("why".into())] {
+        for of in [Answer::Journal(Box::default()), Answer::Refused("why".into())] {
             assert_eq!(read_answer(&answer(&of)).unwrap(), of);
         }
         assert!(request(b"\"stop\"").is_err());
@@ -298,7 +300,9 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_request_is_told_without_its_text() {
-        let plan = String::from_utf8(plan()).unwrap().replace("\"secret\":\"0123456789abcdef\"", "\"secret\":12345678");
+        let plan = String::from_utf8(plan())
+            .unwrap()
+            .replace("\"secret\":\"0123456789abcdef\"", "\"secret\":12345678");
         let error = request(plan.as_bytes()).map(|_| ()).unwrap_err();
         assert!(!error.to_string().contains("12345678"), "{error}");
     }

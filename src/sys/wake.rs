@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvFlags, SocketFlags, SocketType, bind, netlink, recv, socket_with,
-};
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, netlink, recv, socket_with};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 /// ISCSI_NL_GRP_ISCSID, and the group of the kernel's own uevents.
@@ -75,7 +73,8 @@ pub fn process(pid: u32) -> io::Result<OwnedFd> {
 
 /// Sleeps until one of `fds` can be read, for at most `at_most`; says of each whether it can.
 pub fn wait(fds: &[BorrowedFd<'_>], at_most: Duration) -> Vec<bool> {
-    let mut polled: Vec<PollFd<'_>> = fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    let mut polled: Vec<PollFd<'_>> =
+        fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
     let timeout = Timespec {
         tv_sec: i64::try_from(at_most.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(at_most.subsec_nanos()),

@@ -5,6 +5,8 @@
 //! is, if the plan leaves that open).
 
 mod apply;
+mod stub;
+pub use stub::*;
 mod chap;
 mod discovery;
 #[cfg(fuzzing)]
