@@ -4,6 +4,7 @@
 //! person who reads it should do. `docs/errors.md` is held to this table by a test.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -241,11 +242,11 @@ codes! {
 /// What went wrong: a [`Code`], the object, and the cause with all of its own causes.
 ///
 /// Its text is one line: `object: meaning: cause: cause of the cause`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Error {
     code: Code,
     object: String,
-    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
@@ -257,7 +258,7 @@ impl Error {
     /// Adds the cause: another error, or a sentence.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-        self.cause = Some(cause.into());
+        self.cause = Some(Arc::from(cause.into()));
         self
     }
 

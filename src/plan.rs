@@ -76,7 +76,7 @@ pub fn from_document<'a>(
         name: "iscsi",
         about: about_iscsi(iscsi, initiator),
         limit: config.timeout,
-        work: Box::new(iscsi::Step::new(iscsi, initiator)),
+        work: Box::new(iscsi::Boot { iscsi, initiator, portals: iscsi::portals(document) }),
     });
     if let Some(map) = document.map() {
         steps.push(Step {

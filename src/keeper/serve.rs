@@ -118,7 +118,7 @@ impl Keeper<'_> {
     fn idle(&mut self) -> Order {
         loop {
             // Nothing else concerns it: no event wakes it up, and each is too old by the time it has something to keep.
-            wake::wait(&[self.listener.as_fd()], IDLE);
+            self.host.wait_for(&[self.listener.as_fd()], IDLE);
             self.listen();
             if let Some(order) = self.order.take() {
                 return order;
@@ -289,9 +289,11 @@ impl Keeper<'_> {
             fds.extend(self.iscsi.as_ref().map(AsFd::as_fd));
             fds.extend(self.daemons.iter().map(|(_, end)| end.as_fd()));
             let left = until.saturating_duration_since(Instant::now());
-            let ready = wake::wait(&fds, left);
+            // A thread of a step that has done its part has news.
+            self.host.wait_for(&fds, left);
+            let ready = wake::ready(&fds);
             self.journal.wakes += 1;
-            let mut happened = ready.iter().skip(2).any(|ready| *ready);
+            let mut happened = self.host.take_news() || ready.iter().skip(2).any(|ready| *ready);
             self.devices.drain(|message| happened |= concerns(message));
             if let Some(iscsi) = &self.iscsi {
                 iscsi.drain(|_| ());

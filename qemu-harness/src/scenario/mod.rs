@@ -3,6 +3,7 @@
 mod check;
 mod disklessd;
 mod fault;
+mod network;
 mod target;
 mod words;
 
@@ -15,7 +16,8 @@ use serde_json::Value;
 pub use check::{Check, has};
 pub use disklessd::Disklessd;
 pub use fault::{Action, Fault, Faults};
-pub use target::{Chap, Encryption, Image, Layout, Software, Target};
+pub use network::{Behaviour, Link, Network, Place, Tls, Trap};
+pub use target::{Chap, Encryption, Image, Layout, Release, Software, Target};
 pub use words::{command_line, substitute};
 
 use crate::error::{At, Error, Result};
@@ -103,34 +105,6 @@ pub enum Firmware {
     Uefi,
 }
 
-/// `[network]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Network {
-    /// Whether there is a DHCP server.
-    pub dhcp: bool,
-    /// Whether the targets are there from the start.
-    pub iscsi: bool,
-    /// Whether there is an HTTPS server too, and what the node knows of it.
-    pub tls: Option<Tls>,
-}
-
-impl Default for Network {
-    fn default() -> Network {
-        Network { dhcp: true, iscsi: true, tls: None }
-    }
-}
-
-/// The authority whose certificates the node trusts, as /etc/diskless/ca.pem in the initramfs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Tls {
-    /// The server's.
-    Trusted,
-    /// Another one.
-    Untrusted,
-}
-
 /// `[initramfs]`
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -200,6 +174,13 @@ pub struct Scenario {
     pub plan: Option<String>,
 }
 
+impl Document {
+    /// The release whose kernel and dracut the node is to have: that of what the targets show.
+    pub fn release(&self) -> Release {
+        self.targets.iter().map(|target| target.image.software.release()).max().unwrap_or_default()
+    }
+}
+
 impl Scenario {
     /// Reads the scenario in `folder`; all that can be wrong with it is found here.
     pub fn load(folder: &Path) -> Result<Scenario> {
@@ -233,7 +214,9 @@ impl Scenario {
 
 /// Parses `scenario.toml`.
 pub fn parse(text: &str) -> std::result::Result<Document, String> {
-    toml::from_str(&substitute(text)?).map_err(|cause| cause.to_string())
+    let document: Document = toml::from_str(&substitute(text)?).map_err(|cause| cause.to_string())?;
+    network::check(&document)?;
+    Ok(document)
 }
 
 fn read_plan(path: &Path) -> Result<String> {

@@ -105,8 +105,8 @@ fn log_in(turns: &[Turn], who: As) -> (Result<Negotiated, Error>, usize) {
     log_in_with(turns, who, &[Algorithm::Md5], &Settings::default())
 }
 
-fn socket(stream: TcpStream) -> Socket {
-    Socket { stream, deadline: Instant::now() + Duration::from_secs(20), max_recv: MOST_DATA }
+fn socket(stream: TcpStream, cancel: &Flag) -> Socket<'_> {
+    Socket { stream, deadline: Instant::now() + Duration::from_secs(20), max_recv: MOST_DATA, cancel }
 }
 
 fn parameters<'a>(account: Option<Account<'a>>, offer: &'a Offer) -> Parameters<'a> {
