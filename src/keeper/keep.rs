@@ -69,6 +69,8 @@ pub fn ours(plan: &Plan, look: &Look) -> Option<Iscsi> {
         let those = with_session().all(|portal| portal.owner.is_keeper());
         return (all || with_session().next().is_some() && those).then_some(ours);
     }
+    // Each is wanted, however few the boot would have been content with.
+    ours.min_paths = 1;
     let mut owners = look.portals.iter().map(|portal| portal.owner.is_keeper());
     ours.portals.retain(|_| owners.next().unwrap_or(false));
     (!ours.portals.is_empty()).then_some(ours)
