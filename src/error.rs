@@ -70,6 +70,8 @@ codes! {
     Locked "locked" Config, "another diskless is at work",
         "wait until it is done, or end it by its pid";
 
+    Keeper "keeper" Fatal, "the keeper cannot be reached, or cannot work",
+        "see the cause and `systemctl status diskless-keeper`; without it nobody reconnects a lost session until iscsid runs";
     NotRun "not-run" Config, "the agent has not run in this boot",
         "start it: `diskless boot`";
 
@@ -174,6 +176,8 @@ codes! {
         "see the status and the target's log";
     IscsiBusy "iscsi-busy" Retry, "the target is out of service or out of resources",
         "look at the target's load and session limit";
+    Mtu "mtu" Config, "small messages get through, large frames do not",
+        "give the interface the MTU that every switch and link on the way has, or repair the way";
     IscsiNoDisk "iscsi-no-disk" Retry, "the target shows no such LUN",
         "check the LUN in the plan, and that the target maps it for this initiator";
 
