@@ -3,6 +3,7 @@
 mod check;
 mod disklessd;
 mod fault;
+mod lio;
 mod network;
 mod target;
 mod words;
@@ -16,6 +17,7 @@ use serde_json::Value;
 pub use check::{Check, has};
 pub use disklessd::Disklessd;
 pub use fault::{Action, Fault, Faults};
+pub use lio::Lio;
 pub use network::{Behaviour, Link, Network, Place, Tls, Trap};
 pub use target::{Chap, Encryption, Image, Layout, Release, Software, Target};
 pub use words::{command_line, substitute};
@@ -43,6 +45,8 @@ pub struct Document {
     /// iSCSI targets.
     #[serde(default)]
     pub targets: Vec<Target>,
+    /// A machine whose kernel is a target; none: there is none.
+    pub lio: Option<Lio>,
     /// Who may ask a portal for its targets; without it anybody.
     pub discovery: Option<Chap>,
     /// The site's server; none: there is none.
@@ -175,9 +179,14 @@ pub struct Scenario {
 }
 
 impl Document {
-    /// The release whose kernel and dracut the node is to have: that of what the targets show.
+    /// The images that targets show.
+    pub fn images(&self) -> impl Iterator<Item = Image> {
+        self.targets.iter().map(|target| target.image).chain(self.lio.iter().map(|lio| lio.image))
+    }
+
+    /// The release whose kernel and dracut the node is to have: that of the images.
     pub fn release(&self) -> Release {
-        self.targets.iter().map(|target| target.image.software.release()).max().unwrap_or_default()
+        self.images().map(|image| image.software.release()).max().unwrap_or_default()
     }
 }
 
