@@ -164,6 +164,7 @@ fn initramfs_name(release: Release, options: Initramfs) -> String {
         (options.mkfs_xfs, "xfs"),
         (options.modules == Modules::Few, "few"),
         (options.modules == Modules::Stock, "stock"),
+        (options.modules == Modules::Chain, "chain"),
         (release == Release::Trixie, "trixie"),
     ];
     parts.iter().filter(|(there, _)| *there).map(|(_, part)| *part).collect()
@@ -245,11 +246,10 @@ impl Supplies {
         let mut initramfs = BTreeMap::new();
         for document in scenarios.iter().map(|scenario| &scenario.document) {
             let (release, options) = (document.release(), document.initramfs);
-            if options.modules == Modules::Stock && release != Release::default() {
-                return Err(Error::Host("`modules = \"stock\"` is for the first release alone".into()));
+            if options.modules.of_stock() && release != Release::default() {
+                return Err(Error::Host("`stock` and `chain` are modules of the first release alone".into()));
             }
-            let made_in =
-                if options.modules == Modules::Stock { &stock } else { key_of(builders.get(&release))? };
+            let made_in = if options.modules.of_stock() { &stock } else { key_of(builders.get(&release))? };
             let key = Ingredients::of("initramfs")
                 .key(made_in)
                 .text(&initramfs::recipe(options))
@@ -265,7 +265,7 @@ impl Supplies {
             bases,
             builders,
             roots,
-            stock: initramfs.keys().any(|(_, options)| options.modules == Modules::Stock).then(|| {
+            stock: initramfs.keys().any(|(_, options)| options.modules.of_stock()).then(|| {
                 item("stock", "the builder, with what dracut's own modules need", stock, 30, 5, 1000)
             }),
             peers: None,
@@ -384,7 +384,7 @@ impl Supplies {
         let mut initramfs = BTreeMap::new();
         for (&(release, options), item) in &self.initramfs {
             let root = match options.modules {
-                Modules::Stock => &stock,
+                Modules::Stock | Modules::Chain => &stock,
                 Modules::All | Modules::Few => made(builders.get(&release), "builder")?,
             };
             let version = version(release)?;
@@ -446,7 +446,7 @@ mod tests {
             }
         }
         for (hostonly, mkfs_xfs) in [(false, false), (false, true), (true, false), (true, true)] {
-            for modules in [Modules::All, Modules::Few, Modules::Stock] {
+            for modules in [Modules::All, Modules::Few, Modules::Stock, Modules::Chain] {
                 for release in [Release::Bookworm, Release::Trixie] {
                     names.push(initramfs_name(release, Initramfs { hostonly, mkfs_xfs, modules }));
                 }

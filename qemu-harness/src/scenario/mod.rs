@@ -132,6 +132,15 @@ pub enum Modules {
     Few,
     /// Not diskless: dracut's own for iSCSI and LUKS. It needs no agent; the benchmarks compare with it.
     Stock,
+    /// As `All`, with the field's own tools for the same, and a script that calls them; for the benchmarks.
+    Chain,
+}
+
+impl Modules {
+    /// Whether it is made where the tools of the field are.
+    pub fn of_stock(self) -> bool {
+        matches!(self, Modules::Stock | Modules::Chain)
+    }
 }
 
 /// `[kernel]`
