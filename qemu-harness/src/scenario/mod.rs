@@ -302,4 +302,27 @@ mod tests {
             Scenario::load(&folder).unwrap();
         }
     }
+
+    /// To bring the list up to date: `UPDATE_DOCS=1 cargo test -p qemu-harness every_scenario_is_listed`.
+    #[test]
+    fn every_scenario_is_listed() {
+        const BEGIN: &str = "<!-- generated from the scenarios -->\n";
+        const END: &str = "<!-- end of what is generated -->\n";
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut table = "\n| scenario | what it proves |\n| --- | --- |\n".to_owned();
+        for folder in Scenario::all(&repository.join("scenarios")).unwrap() {
+            let scenario = Scenario::load(&folder).unwrap();
+            table += &format!("| `{}` | {} |\n", scenario.name, scenario.document.summary);
+        }
+        table += "\n";
+        let path = repository.join("../docs/scenarios.md");
+        let text = fs::read_to_string(&path).unwrap();
+        let (before, rest) = text.split_once(BEGIN).unwrap();
+        let (written, after) = rest.split_once(END).unwrap();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
+        } else {
+            assert_eq!(written, table, "docs/scenarios.md is behind: UPDATE_DOCS=1 cargo test -p qemu-harness");
+        }
+    }
 }
