@@ -75,7 +75,7 @@ impl Part {
             Part::Luks | Part::Server => &[],
             Part::Boot => &["diskless", "stock"],
             Part::Paths => &["paths"],
-            Part::Chain => &["chain-diskless", "chain-stock"],
+            Part::Chain => &["chain-diskless", "chain"],
             Part::Recovery => &["recovery-keeper", "recovery-image"],
         }
     }

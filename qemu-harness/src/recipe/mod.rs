@@ -12,6 +12,7 @@
 
 mod disk;
 mod initramfs;
+mod lio;
 mod luks;
 mod mirror;
 mod roots;
@@ -52,6 +53,8 @@ pub struct Supplies {
     disks: BTreeMap<(Layout, Software), Item>,
     encrypted: BTreeMap<Image, Item>,
     initramfs: BTreeMap<(Release, Initramfs), Item>,
+    /// The initramfs of a target machine; only where there is one.
+    lio: Option<Item>,
     sources: Sources,
 }
 
@@ -75,6 +78,7 @@ pub struct Ready {
     peers: Option<PathBuf>,
     kernels: BTreeMap<Release, PathBuf>,
     initramfs: BTreeMap<(Release, Initramfs), PathBuf>,
+    lio: Option<PathBuf>,
     images: BTreeMap<Image, PathBuf>,
     disklessd: Option<PathBuf>,
 }
@@ -93,6 +97,11 @@ impl Ready {
     /// The initramfs that a scenario asked for.
     pub fn initramfs(&self, document: &Document) -> Result<&Path> {
         made(self.initramfs.get(&(document.release(), document.initramfs)), "initramfs")
+    }
+
+    /// The initramfs of a target machine.
+    pub fn lio(&self) -> Result<&Path> {
+        made(self.lio.as_ref(), "initramfs of a target machine")
     }
 
     /// A disk image that a scenario asked for.
@@ -201,8 +210,8 @@ impl Supplies {
             bases.insert(release, item(&name("base"), what, base, 45, 35, 240));
             builders.insert(release, item(&name("builder"), tools, builder, 45, 150, 950));
         }
-        let targets = scenarios.iter().flat_map(|scenario| &scenario.document.targets);
-        let images: BTreeSet<Image> = targets.map(|target| target.image).collect();
+        let images: BTreeSet<Image> =
+            scenarios.iter().flat_map(|scenario| scenario.document.images()).collect();
         let (mut roots, mut disks, mut encrypted) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for wanted in images {
             let (software, release) = (wanted.software, wanted.software.release());
@@ -230,11 +239,15 @@ impl Supplies {
             .key(key_of(builders.get(&Release::default()))?)
             .text(&roots::stock_recipe())
             .finish();
+        let lio = Ingredients::of("lio")
+            .key(key_of(builders.get(&Release::default()))?)
+            .text(&lio::recipe())
+            .finish();
         let mut initramfs = BTreeMap::new();
         for document in scenarios.iter().map(|scenario| &scenario.document) {
             let (release, options) = (document.release(), document.initramfs);
             if options.modules.of_stock() && release != Release::default() {
-                return Err(Error::Host("stock programs are there for the first release alone".into()));
+                return Err(Error::Host("`stock` and `chain` are modules of the first release alone".into()));
             }
             let made_in = if options.modules.of_stock() { &stock } else { key_of(builders.get(&release))? };
             let key = Ingredients::of("initramfs")
@@ -259,6 +272,10 @@ impl Supplies {
             disks,
             encrypted,
             initramfs,
+            lio: scenarios
+                .iter()
+                .any(|scenario| scenario.document.lio.is_some())
+                .then(|| item("lio", "an initramfs for a machine that is a target", lio, 3, 0, 5)),
             sources,
         })
     }
@@ -287,7 +304,7 @@ impl Supplies {
             .chain(self.roots.values())
             .chain(&self.stock)
             .chain(&self.peers);
-        roots.chain(images).chain(self.initramfs.values())
+        roots.chain(images).chain(self.initramfs.values()).chain(&self.lio)
     }
 
     /// Says what is still to be made and what that takes.
@@ -374,9 +391,16 @@ impl Supplies {
             let make_it = |at: &Path| initramfs::make(cache, root, &self.sources, version, options, at);
             initramfs.insert((release, options), make(cache, item, make_it)?);
         }
+        let lio = match &self.lio {
+            Some(item) => {
+                let version = version(Release::default())?;
+                Some(make(cache, item, |at| lio::make(cache, builder, version, at))?)
+            }
+            None => None,
+        };
         let builder = builder.to_path_buf();
         let disklessd = self.sources.disklessd.clone();
-        Ok(Ready { builder, peers, kernels, initramfs, images, disklessd })
+        Ok(Ready { builder, peers, kernels, initramfs, lio, images, disklessd })
     }
 }
 

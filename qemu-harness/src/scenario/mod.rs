@@ -3,6 +3,7 @@
 mod check;
 mod disklessd;
 mod fault;
+mod lio;
 mod network;
 mod target;
 mod words;
@@ -16,6 +17,7 @@ use serde_json::Value;
 pub use check::{Check, has};
 pub use disklessd::Disklessd;
 pub use fault::{Action, Fault, Faults};
+pub use lio::Lio;
 pub use network::{Behaviour, Link, Network, Place, Tls, Trap};
 pub use target::{Chap, Encryption, Image, Layout, Release, Software, Target};
 pub use words::{command_line, substitute};
@@ -43,6 +45,8 @@ pub struct Document {
     /// iSCSI targets.
     #[serde(default)]
     pub targets: Vec<Target>,
+    /// A machine whose kernel is a target; none: there is none.
+    pub lio: Option<Lio>,
     /// Who may ask a portal for its targets; without it anybody.
     pub discovery: Option<Chap>,
     /// The site's server; none: there is none.
@@ -128,12 +132,12 @@ pub enum Modules {
     Few,
     /// Not diskless: dracut's own for iSCSI and LUKS. It needs no agent; the benchmarks compare with it.
     Stock,
-    /// As `Few`, and the stock programs for iSCSI, multipath and LUKS without anything that calls them.
+    /// As `Few`, with the field's own tools for the same, and a script that calls them; for the benchmarks.
     Chain,
 }
 
 impl Modules {
-    /// Whether programs are in it that the builder does not have.
+    /// Whether it is made where the tools of the field are.
     pub fn of_stock(self) -> bool {
         matches!(self, Modules::Stock | Modules::Chain)
     }
@@ -184,9 +188,14 @@ pub struct Scenario {
 }
 
 impl Document {
-    /// The release whose kernel and dracut the node is to have: that of what the targets show.
+    /// The images that targets show.
+    pub fn images(&self) -> impl Iterator<Item = Image> {
+        self.targets.iter().map(|target| target.image).chain(self.lio.iter().map(|lio| lio.image))
+    }
+
+    /// The release whose kernel and dracut the node is to have: that of the images.
     pub fn release(&self) -> Release {
-        self.targets.iter().map(|target| target.image.software.release()).max().unwrap_or_default()
+        self.images().map(|image| image.software.release()).max().unwrap_or_default()
     }
 }
 
@@ -313,7 +322,10 @@ mod tests {
         if std::env::var_os("UPDATE_DOCS").is_some() {
             fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
         } else {
-            assert_eq!(written, table, "docs/scenarios.md is behind: UPDATE_DOCS=1 cargo test -p qemu-harness");
+            assert_eq!(
+                written, table,
+                "docs/scenarios.md is behind: UPDATE_DOCS=1 cargo test -p qemu-harness"
+            );
         }
     }
 }
