@@ -141,4 +141,25 @@ mod tests {
         assert_eq!(faults.due(), Some(at(24)));
         assert!(faults.missed().is_some());
     }
+
+    #[test]
+    fn what_can_happen_is_described() {
+        #[derive(Debug, Deserialize)]
+        struct One {
+            action: Action,
+        }
+        let text = include_str!("../../../docs/harness.md");
+        let (_, table) = text.split_once("What can happen:").unwrap();
+        let (table, _) = table.split_once("###").unwrap();
+        let names = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+        let names: Vec<&str> = names.flat_map(|(names, _)| names.split("`, `")).collect();
+        let actions: Vec<Action> = names
+            .iter()
+            .map(|name| toml::from_str::<One>(&format!("action = '{name}'")).unwrap().action)
+            .collect();
+        // What serde knows, it tells who asks for something else.
+        let known = toml::from_str::<One>("action = 'dance'").unwrap_err().to_string();
+        let known = known.split("expected one of").nth(1).unwrap().split('`').skip(1).step_by(2).count();
+        assert_eq!(actions.len(), known, "{names:?}");
+    }
 }
