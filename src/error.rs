@@ -70,6 +70,8 @@ codes! {
     Locked "locked" Config, "another diskless is at work",
         "wait until it is done, or end it by its pid";
 
+    Keeper "keeper" Fatal, "the keeper cannot be reached, or cannot work",
+        "see the cause and `systemctl status diskless-keeper`; without it nobody reconnects a lost session until iscsid runs";
     NotRun "not-run" Config, "the agent has not run in this boot",
         "start it: `diskless boot`";
 
@@ -170,6 +172,15 @@ codes! {
         "give the interface the MTU that every switch and link on the way has, or repair the way";
     IscsiNoDisk "iscsi-no-disk" Retry, "the target shows no such LUN",
         "check the LUN in the plan, and that the target maps it for this initiator";
+
+    // multipath
+    PathMismatch "path-mismatch" Config, "two paths do not lead to the same disk",
+        "let all servers show the same image; if it is the same under different WWIDs: multipath.identify luks-uuid in the \
+         plan";
+    PathSilent "path-silent" Retry, "a path does not tell which disk it leads to",
+        "look at the target behind the portal, and at the network on the way to it; see `dmesg`";
+    PathMap "path-map" Retry, "the map of the paths could not be made",
+        "see the cause and `dmesg`; the kernel modules dm_multipath and its path selectors must be in the initramfs";
 
     // luks
     LuksHeader "luks-header" Config, "there is no LUKS header that can be used",

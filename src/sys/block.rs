@@ -1,6 +1,9 @@
 //! Block devices as sysfs shows them.
 
 use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::sync::{Mutex, PoisonError};
@@ -87,6 +90,24 @@ pub fn is_ready_within(node: &Path, limit: Duration) -> bool {
         opening().remove(node);
     }
     told.recv_timeout(limit).unwrap_or(false)
+}
+
+/// Reads the first block of the device at `node`, of `block_size` bytes, from the device itself: what the kernel has in
+/// memory says nothing of it.
+///
+/// # Errors
+/// It cannot be opened or read, or `block_size` is none.
+pub fn read_past_cache(node: &Path, block_size: u64) -> io::Result<()> {
+    let size = usize::try_from(block_size)
+        .ok()
+        .filter(|size| (512..=65536).contains(size) && size.is_power_of_two())
+        .ok_or(io::ErrorKind::InvalidInput)?;
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_DIRECT).open(node)?;
+    // Such a read wants its memory to lie as blocks do.
+    let mut memory = vec![0; 2 * size];
+    let start = memory.as_ptr().align_offset(size);
+    let block = memory.get_mut(start..start.saturating_add(size)).ok_or(io::ErrorKind::OutOfMemory)?;
+    file.read_exact_at(block, 0)
 }
 
 #[cfg(test)]
