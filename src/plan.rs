@@ -35,9 +35,10 @@ pub fn until_document(config: &Config, slot: &fetch::Slot) -> Vec<Step<'static>>
         return steps;
     }
     if let Source::Urls(urls) = &config.plan {
-        let servers: Vec<(String, u16)> = urls.iter().filter_map(|url| http::server(url)).collect();
-        let names: Vec<String> =
-            servers.iter().map(|(server, port)| format!("{server} port {port}")).collect();
+        let servers = urls.iter().filter_map(|url| http::server(url));
+        let servers: Vec<network::Server> =
+            servers.map(|(host, port)| network::Server::new(host, port)).collect();
+        let names: Vec<String> = servers.iter().map(ToString::to_string).collect();
         steps.push(Step {
             name: "network",
             about: format!("wait until a plan server answers: {}", names.join(", ")),
@@ -63,7 +64,7 @@ pub fn from_document<'a>(
     let Document { iscsi, luks, overlay, .. } = document;
     let mut steps = Vec::new();
     if !matches!(config.plan, Source::Urls(_)) {
-        let portals = iscsi.portals.iter().map(|path| (path.portal.host.clone(), path.portal.port)).collect();
+        let portals = iscsi.portals.iter().map(network::Server::from).collect();
         let names: Vec<String> = iscsi.portals.iter().map(ToString::to_string).collect();
         steps.push(Step {
             name: "network",

@@ -13,13 +13,24 @@ use crate::sys::iscsi_netlink::Param;
 /// without it.
 const MOST_RECOVERY_SECONDS: u32 = 120;
 
-/// What makes the session known: the image's iscsid takes all of it over from sysfs.
-pub fn identity(
+/// What the kernel is to know before the login. Of a session that was there before it knows the timers, and multipathd or
+/// iscsid may have set them since.
+pub fn before_login(
     iscsi: &Iscsi,
     target: &str,
     name: &str,
     place: Place<'_>,
+    is_new: bool,
 ) -> Vec<(Param, Zeroizing<Vec<u8>>)> {
+    let mut params = identity(iscsi, target, name, place);
+    if is_new {
+        params.extend(timers(&iscsi.settings));
+    }
+    params
+}
+
+/// What makes the session known: the image's iscsid takes all of it over from sysfs.
+fn identity(iscsi: &Iscsi, target: &str, name: &str, place: Place<'_>) -> Vec<(Param, Zeroizing<Vec<u8>>)> {
     let bytes = |value: &[u8]| Zeroizing::new(value.to_vec());
     let mut params = vec![
         (Param::TargetName, bytes(target.as_bytes())),
@@ -42,7 +53,7 @@ pub fn identity(
 }
 
 /// How long the kernel waits for what, by the plan's settings.
-pub fn timers(settings: &Settings) -> Vec<(Param, Zeroizing<Vec<u8>>)> {
+fn timers(settings: &Settings) -> Vec<(Param, Zeroizing<Vec<u8>>)> {
     let recovery = settings.number("node.session.timeo.replacement_timeout").min(MOST_RECOVERY_SECONDS);
     [
         (Param::SessRecoveryTmo, recovery),

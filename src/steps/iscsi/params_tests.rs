@@ -63,3 +63,16 @@ fn the_kernel_gets_what_was_negotiated() {
     values.portal_group = Some(3);
     assert_eq!(shown(values), format!("{without_group}Tpgt=3 "));
 }
+
+#[test]
+fn timers_of_a_session_that_was_there_stay_as_they_are() {
+    let iscsi = iscsi();
+    let portal = Portal::parse("198.18.0.1").unwrap();
+    let own = "198.18.0.1:3260".parse().unwrap();
+    let place = Place { portal: &portal, own, address: own };
+    let shown = |is_new| show(&before_login(&iscsi, "iqn.b", INITIATOR, place, is_new));
+    let identity = show(&identity(&iscsi, "iqn.b", INITIATOR, place));
+    assert!(identity.starts_with("TargetName=iqn.b "));
+    assert_eq!(shown(false), identity);
+    assert_eq!(shown(true), identity + &show(&timers(&iscsi.settings)));
+}

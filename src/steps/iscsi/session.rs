@@ -7,11 +7,13 @@ use std::os::fd::AsFd;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+
 use super::chap::Account;
 use super::discovery;
 use super::login::{Login, Next, Parameters, Session, SessionType};
 use super::negotiation::Offer;
-use super::params::{identity, negotiated, timers};
+use super::params::{before_login, negotiated};
 use super::route::{self, Attempt, Place, Route};
 use super::text_pdu;
 use super::transport::{Kernel, Transport};
@@ -19,6 +21,7 @@ use crate::engine::host::Host;
 use crate::error::{Class, Code, Context, Error, Result};
 use crate::input::document::{Discovery, Iscsi, TargetPortal};
 use crate::input::portal::Portal;
+use crate::sys::address;
 use crate::sys::flag::Flag;
 use crate::sys::iscsi_netlink::{Connection, Initiator, Stop};
 use crate::sys::module;
@@ -240,13 +243,19 @@ fn connect(host: &Host, portal: &TargetPortal, cancel: &Flag, place: Place<'_>) 
     let object = || format!("portal {}", place.name());
     let from = tcp::From { interface: portal.interface.as_deref(), source: portal.source };
     tcp::connect(place.address, from, CONNECT_LIMIT, cancel).map_err(|error| {
-        let cause = tentative(host, &error, place.address).unwrap_or_else(|| error.to_string());
+        // An IPv6 address that is new is not used for a second or two, and there seems to be no way meanwhile.
+        let no_way = matches!(
+            Errno::from_io_error(&error),
+            Some(Errno::ADDRNOTAVAIL | Errno::NETUNREACH | Errno::HOSTUNREACH)
+        );
+        let tentative =
+            if no_way && place.address.is_ipv6() { address::tentative(&host.path("/")) } else { Vec::new() };
+        let cause = match tentative.as_slice() {
+            [] => error.to_string(),
+            waits => format!("{error}: {} waits for duplicate address detection", waits.join(", ")),
+        };
         Error::new(Code::IscsiConnect, object()).because(cause)
     })
-}
-
-fn tentative(_host: &Host, _error: &io::Error, _address: SocketAddr) -> Option<String> {
-    None
 }
 
 fn attempt(
@@ -273,12 +282,7 @@ fn attempt(
     }
     .context(Code::Kernel, object())?;
     let connection = draft.connection;
-    let mut params = identity(iscsi, target, name, place);
-    if again.is_none() {
-        // Of a session that was there before, multipathd or iscsid may have set them since.
-        params.extend(timers(settings));
-    }
-    for (param, value) in &params {
+    for (param, value) in &before_login(iscsi, target, name, place, again.is_none()) {
         draft.initiator.set_param(connection, *param, value).context(Code::Kernel, object())?;
     }
     let [_, high, middle, low] = connection.sid.to_be_bytes();

@@ -1,14 +1,17 @@
 //! Looks at the links, and whether a server answers.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
+use super::Server;
 use crate::engine::host::Host;
 use crate::sys::address;
+use crate::sys::flag::Flag;
 use crate::sys::resolve::socket_addresses;
+use crate::sys::tcp;
 
 /// One look: names and connections that take longer are tried again.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -37,7 +40,7 @@ pub struct Seen {
     pub answer: Result<(SocketAddr, IpAddr), String>,
 }
 
-pub fn observe(host: &Host, servers: &[(String, u16)]) -> Seen {
+pub fn observe(host: &Host, servers: &[Server]) -> Seen {
     let answer = first_answer(host.path("/"), servers);
     Seen { links: links(host, &address::by_interface()), answer }
 }
@@ -64,12 +67,12 @@ type Try = Result<(SocketAddr, IpAddr), String>;
 
 /// All servers at once, and the first that answers: one that is dead costs nothing. Who comes later is not waited for;
 /// those threads end by themselves within [`PATIENCE`].
-fn first_answer(root: PathBuf, servers: &[(String, u16)]) -> Try {
+fn first_answer(root: PathBuf, servers: &[Server]) -> Try {
     let (tell, told) = channel();
     let until = Instant::now() + PATIENCE;
-    for (server, port) in servers {
-        let (root, server, port, tell) = (root.clone(), server.clone(), *port, tell.clone());
-        spawn(tell, move |tell| try_server(&root, &server, port, until, tell));
+    for server in servers {
+        let (root, server, tell) = (root.clone(), server.clone(), tell.clone());
+        spawn(tell, move |tell| try_server(&root, &server, until, tell));
     }
     drop(tell);
     first(&told, until + GRACE)
@@ -102,13 +105,14 @@ fn spawn(tell: Sender<Try>, work: impl FnOnce(&Sender<Try>) + Send + 'static) {
 }
 
 /// Tells of each address of `server`.
-fn try_server(root: &Path, server: &str, port: u16, until: Instant, tell: &Sender<Try>) {
+fn try_server(root: &Path, server: &Server, until: Instant, tell: &Sender<Try>) {
     // Nobody may listen any more: there is an answer.
-    match socket_addresses(root, server, port, until.saturating_duration_since(Instant::now())) {
+    match socket_addresses(root, &server.host, server.port, until.saturating_duration_since(Instant::now())) {
         Ok(addresses) => {
             for address in addresses.into_iter().take(MOST_ADDRESSES) {
+                let server = server.clone();
                 spawn(tell.clone(), move |tell| {
-                    let _ = tell.send(connect(address, until));
+                    let _ = tell.send(connect(&server, address, until));
                 });
             }
         }
@@ -119,9 +123,10 @@ fn try_server(root: &Path, server: &str, port: u16, until: Instant, tell: &Sende
 }
 
 /// A connection that is closed at once: it proves route, server and port, whatever the protocol is.
-fn connect(address: SocketAddr, until: Instant) -> Try {
+fn connect(server: &Server, address: SocketAddr, until: Instant) -> Try {
     let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-    let ours = TcpStream::connect_timeout(&address, left).and_then(|stream| stream.local_addr());
+    let from = tcp::From { interface: server.interface.as_deref(), source: server.source };
+    let ours = tcp::connect(address, from, left, &Flag::default()).and_then(|stream| stream.local_addr());
     ours.map(|ours| (address, ours.ip())).map_err(|error| format!("{address}: {error}"))
 }
 
@@ -148,7 +153,7 @@ mod tests {
     }
 
     fn answer(servers: &[(&str, u16)]) -> Try {
-        let servers: Vec<_> = servers.iter().map(|(server, port)| ((*server).to_owned(), *port)).collect();
+        let servers: Vec<_> = servers.iter().map(|(server, port)| Server::new(*server, *port)).collect();
         observe(&Host::fake("/nonexistent"), &servers).answer
     }
 

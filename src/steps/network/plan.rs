@@ -1,11 +1,12 @@
 //! Decides whether the network will do.
 
+use super::Server;
 use super::apply::Nothing;
 use super::observe::{Link, Seen};
 use crate::engine::converge::Next;
 use crate::error::{Code, Error, Result};
 
-pub fn plan(role: &str, servers: &[(String, u16)], seen: &Seen) -> Result<Next<Nothing>> {
+pub fn plan(role: &str, servers: &[Server], seen: &Seen) -> Result<Next<Nothing>> {
     match &seen.answer {
         Ok((address, ours)) => {
             let over = seen.links.iter().find(|link| link.addresses.contains(ours));
@@ -13,8 +14,7 @@ pub fn plan(role: &str, servers: &[(String, u16)], seen: &Seen) -> Result<Next<N
             Ok(Next::Done(format!("{role} {address} answers to {ours}{over}")))
         }
         Err(why) => {
-            let names: Vec<String> =
-                servers.iter().map(|(server, port)| format!("{server} port {port}")).collect();
+            let names: Vec<String> = servers.iter().map(ToString::to_string).collect();
             let object = format!("{role} {}", names.join(" or "));
             Err(Error::new(Code::Network, object)
                 .because(format!("{why} (links: {})", describe(&seen.links))))
@@ -53,7 +53,8 @@ mod tests {
     #[test]
     fn done_when_the_server_answers() {
         let links = vec![link("eth0", "up", Some("10.0.0.9"))];
-        let next = plan("plan server", &[("boot".into(), 80)], &seen(links, Ok(("10.0.0.1:80", "10.0.0.9"))));
+        let next =
+            plan("plan server", &[Server::new("boot", 80)], &seen(links, Ok(("10.0.0.1:80", "10.0.0.9"))));
         let expected = Next::Done("plan server 10.0.0.1:80 answers to 10.0.0.9, over eth0".into());
         assert_eq!(next.unwrap(), expected);
     }
@@ -61,7 +62,7 @@ mod tests {
     #[test]
     fn else_it_says_what_the_links_look_like() {
         let links = vec![link("eth0", "up", None), link("eth1", "down", None)];
-        let portals = [("10.0.0.1".to_owned(), 3260), ("10.0.0.2".to_owned(), 3260)];
+        let portals = [Server::new("10.0.0.1", 3260), Server::new("10.0.0.2", 3260)];
         let error = plan("portal", &portals, &seen(links, Err("unreachable"))).unwrap_err();
         assert_eq!(error.code(), Code::Network);
         let text = error.to_string();
