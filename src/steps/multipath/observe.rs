@@ -29,6 +29,8 @@ pub struct Seen {
     pub paths: Vec<Found>,
     /// What a path must be like to be one; none: nobody knows yet.
     pub reference: Option<Identity>,
+    /// The DM UUID of a map that has the name which this one should have, and is another one.
+    pub foreign: Option<String>,
     /// What decides about queueing.
     pub situation: Situation,
     /// What the kernel is to choose a path by.
@@ -117,10 +119,16 @@ pub fn observe(step: &Step<'_>, host: &Host) -> Result<Seen> {
     step.checks.retain(is_there);
     step.reinstated.borrow_mut().retain(|key, _| is_there(*key));
     let situation = situation(step, host, map.as_ref());
+    let reference = step.reference.borrow().clone();
+    let foreign = match (&map, &reference) {
+        (None, Some(reference)) => dm::find(&reference.wwid)?.map(|map| map.uuid),
+        _ => None,
+    };
     Ok(Seen {
         map,
         paths: found,
-        reference: step.reference.borrow().clone(),
+        reference,
+        foreign,
         situation,
         selector: step.map.path_selector().to_owned(),
         keeping: step.keeping,
