@@ -166,6 +166,8 @@ codes! {
         "see the status and the target's log";
     IscsiBusy "iscsi-busy" Retry, "the target is out of service or out of resources",
         "look at the target's load and session limit";
+    Mtu "mtu" Config, "small messages get through, large frames do not",
+        "give the interface the MTU that every switch and link on the way has, or repair the way";
     IscsiNoDisk "iscsi-no-disk" Retry, "the target shows no such LUN",
         "check the LUN in the plan, and that the target maps it for this initiator";
 

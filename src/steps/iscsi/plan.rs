@@ -274,7 +274,7 @@ fn wait(step: &Step<'_>, seen: &Seen, judged: &[Judged<'_>], enough: bool) -> Re
     let Some(last) = errors.pop() else {
         return Ok(Next::Wait(all));
     };
-    if errors.is_empty() {
+    if seen.paths.len() < 2 && errors.is_empty() {
         return Err(last);
     }
     let up = judged.iter().filter(|judged| matches!(judged, Judged::Up(_))).count();

@@ -171,7 +171,7 @@ fn resolved(host: &Host, portal: &Portal, cancel: &Flag) -> Result<Vec<SocketAdd
 }
 
 /// The session's address as it was configured; none for a link-local one, whose interface has to be looked up.
-fn persistent(host: &Host, sid: u32) -> Option<SocketAddr> {
+pub fn persistent(host: &Host, sid: u32) -> Option<SocketAddr> {
     let folder = host.path("/sys/class/iscsi_connection").join(format!("connection{sid}:0"));
     let read = |name: &str| fs::read_to_string(folder.join(name)).ok();
     let address = read("persistent_address")?.trim().parse().ok()?;
