@@ -70,6 +70,8 @@ codes! {
     Locked "locked" Config, "another diskless is at work",
         "wait until it is done, or end it by its pid";
 
+    Keeper "keeper" Fatal, "the keeper cannot be reached, or cannot work",
+        "see the cause and `systemctl status diskless-keeper`; without it nobody reconnects a lost session until iscsid runs";
     NotRun "not-run" Config, "the agent has not run in this boot",
         "start it: `diskless boot`";
 

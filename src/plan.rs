@@ -6,6 +6,7 @@ use crate::engine::run::Step;
 use crate::error::Result;
 use crate::input::config::{Config, Source};
 use crate::input::document::{Document, Identify, Iscsi, KeySource, Luks, Map, Overlay};
+use crate::keeper;
 use crate::steps::{fetch, handover, iscsi, luks, multipath, network, overlay, volumes, zram};
 use crate::sys::http;
 
@@ -85,6 +86,12 @@ pub fn from_document<'a>(
             work: Box::new(multipath::Step::new(iscsi, map, initiator)),
         });
     }
+    steps.push(Step {
+        name: "keeper",
+        about: "hand the sessions to a process that outlives the initramfs".to_owned(),
+        limit: INSIDE,
+        work: Box::new(keeper::Step::new(iscsi, document.map(), initiator)),
+    });
     steps.push(Step {
         name: "luks",
         about: about_luks(luks),

@@ -61,6 +61,7 @@ install() {
     local file generator
     inst_simple "$diskless_bin" /usr/bin/diskless
     inst_simple "$diskless_units/diskless.service" "$systemdsystemunitdir/diskless.service"
+    inst_simple "$diskless_units/diskless-keeper.service" "$systemdsystemunitdir/diskless-keeper.service"
     # The generator adds the unit to the boot of those nodes whose command line asks for it.
     mkdir -p "$initdir/usr/lib/systemd/system-generators" "$initdir/etc/systemd/system-generators"
     ln -sfn /usr/bin/diskless "$initdir/usr/lib/systemd/system-generators/diskless-generator"

@@ -1,8 +1,12 @@
 //! The node as steps see it: where its files are, what time it is, and what wakes a wait up.
 
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use rustix::event::PollFlags;
 
 use crate::sys::{clock, events::KernelEvents, flag::Flag, random};
 
@@ -18,7 +22,8 @@ pub struct Host {
 }
 
 enum Time {
-    Real(Option<KernelEvents>),
+    /// The sockets, from the first look or wait on: whoever does neither has none that nobody reads.
+    Real(OnceLock<Option<KernelEvents>>),
     #[cfg(test)]
     Fake(AtomicU64),
 }
@@ -30,7 +35,7 @@ impl Host {
     pub fn this() -> Host {
         Host {
             root: PathBuf::from("/"),
-            time: Time::Real(KernelEvents::open().ok()),
+            time: Time::Real(OnceLock::new()),
             derivation_us: AtomicU64::new(0),
             news: Flag::default(),
         }
@@ -50,7 +55,7 @@ impl Host {
     /// The same node for another thread, whose waits see no events of the kernel.
     pub fn alike(&self) -> Host {
         let time = match &self.time {
-            Time::Real(_) => Time::Real(None),
+            Time::Real(_) => Time::Real(OnceLock::from(None)),
             #[cfg(test)]
             Time::Fake(us) => Time::Fake(AtomicU64::new(us.load(Ordering::Relaxed))),
         };
@@ -60,6 +65,20 @@ impl Host {
     /// Ends the wait for a change of whoever this is alike: a thread has something to tell.
     pub fn tell_news(&self) {
         self.news.raise();
+    }
+
+    /// Waits until one of `fds` can be read or a thread has news ([`Host::tell_news`]), for at most `at_most`; the kernel's
+    /// events of this host have no part in it.
+    pub fn wait_for(&self, fds: &[BorrowedFd<'_>], at_most: Duration) {
+        let fds: Vec<_> = fds.iter().map(|fd| (*fd, PollFlags::IN)).collect();
+        self.news.wait_with(&fds, at_most);
+    }
+
+    /// Whether a thread had news since this was asked last.
+    pub fn take_news(&self) -> bool {
+        let raised = self.news.is_raised();
+        self.news.lower();
+        raised
     }
 
     /// `absolute` on this host: `/sys/block` below the host's root.
@@ -97,8 +116,11 @@ impl Host {
     pub fn changes_seen(&self) {
         self.news.lower();
         match &self.time {
-            Time::Real(Some(events)) => events.drain(),
-            Time::Real(None) => (),
+            Time::Real(events) => {
+                if let Some(events) = events.get_or_init(|| KernelEvents::open().ok()) {
+                    events.drain();
+                }
+            }
             #[cfg(test)]
             Time::Fake(_) => (),
         }
@@ -108,8 +130,10 @@ impl Host {
     /// most `at_most`.
     pub fn wait_for_change(&self, at_most: Duration) {
         match &self.time {
-            Time::Real(Some(events)) => events.wait(&self.news, at_most),
-            Time::Real(None) => self.news.sleep(at_most),
+            Time::Real(events) => match events.get_or_init(|| KernelEvents::open().ok()) {
+                Some(events) => events.wait(&self.news, at_most),
+                None => self.news.sleep(at_most),
+            },
             #[cfg(test)]
             Time::Fake(us) => {
                 us.fetch_add(at_most.as_micros() as u64, Ordering::Relaxed);

@@ -43,8 +43,8 @@ struct Daemon<'a> {
     service: Service,
     /// By which tgtadm finds it.
     number: String,
-    /// How many targets it has.
-    targets: u32,
+    /// The numbers of its targets.
+    targets: Vec<u32>,
 }
 
 /// Where an image of a run is that is not like the others, for the target of this number.
@@ -195,7 +195,7 @@ impl<'a> Daemon<'a> {
         tgtd.args(["--foreground", "--control-port", &number]);
         tgtd.args(["--iscsi", &portals]);
         let service = Service::start("tgtd", &mut tgtd, &folder.join("tgtd.log"))?;
-        let mut daemon = Daemon { tools, folder: folder.to_path_buf(), service, number, targets: 0 };
+        let mut daemon = Daemon { tools, folder: folder.to_path_buf(), service, number, targets: Vec::new() };
         daemon.wait()?;
         Ok(daemon)
     }
@@ -213,8 +213,9 @@ impl<'a> Daemon<'a> {
     }
 
     fn add(&mut self, target: &Target, image: &Path) -> Result<()> {
-        self.targets += 1;
-        let tid = self.targets.to_string();
+        let tid = target.tid.unwrap_or_else(|| self.targets.iter().max().map_or(1, |last| last + 1));
+        self.targets.push(tid);
+        let tid = tid.to_string();
         let lun = target.lun.to_string();
         let image = self.tools.inside(image)?;
         let image = image.to_string_lossy();
@@ -224,10 +225,6 @@ impl<'a> Daemon<'a> {
         run(at("logicalunit", "new"), &["--lun", &lun, "--bstype", "rdwr", "--backing-store", &image])?;
         // All scenarios share the image.
         run(at("logicalunit", "update"), &["--lun", &lun, "--params", "readonly=1"])?;
-        if let Some(id) = &target.scsi_id {
-            let params = format!("scsi_id={id},scsi_sn={id}");
-            run(at("logicalunit", "update"), &["--lun", &lun, "--params", &params])?;
-        }
         for (name, value) in &target.params {
             run(at("target", "update"), &["--name", name, "--value", value])?;
         }
@@ -257,7 +254,7 @@ impl<'a> Daemon<'a> {
 
     fn show(&self) -> Result<String> {
         let mut text = self.ask(&["--mode", "target", "--op", "show"])?;
-        for tid in (1..=self.targets).map(|tid| tid.to_string()) {
+        for tid in self.targets.iter().map(u32::to_string) {
             text += &self.ask(&["--mode", "target", "--op", "show", "--tid", &tid])?;
             text += &self.ask(&["--mode", "conn", "--op", "show", "--tid", &tid])?;
         }

@@ -28,9 +28,9 @@ pub struct Target {
     /// Whether the last octet of the image is another one here.
     #[serde(default)]
     pub altered: bool,
-    /// What the logical unit says that it is (VPD page 0x83); without it tgtd's own words, by the numbers of target and
-    /// unit: the first targets of two portals say the same.
-    pub scsi_id: Option<String>,
+    /// Its number at its portal; without it the next. tgtd makes the WWID of it and the LUN: the same two at two portals
+    /// are, by what they say, one disk.
+    pub tid: Option<u32>,
     /// Who may log in; without it anybody.
     pub chap: Option<Chap>,
     /// The only initiator that may log in; without it any.
@@ -48,7 +48,7 @@ pub(super) fn default_port() -> u16 {
     3260
 }
 
-fn default_lun() -> u32 {
+pub(super) fn default_lun() -> u32 {
     1
 }
 
