@@ -151,10 +151,10 @@ impl Journal {
         }
     }
 
-    /// `keeps 2 sessions and a map, 0.4 MiB anonymous, 2.9 MiB resident`.
+    /// `keeps 2 sessions and the map, 0.4 MiB anonymous, 2.9 MiB resident`.
     pub fn describe(&self) -> String {
         let sessions = self.portals.iter().filter(|portal| portal.sid.is_some()).count();
-        let map = if self.map.is_some() { " and their map" } else { "" };
+        let map = if self.map.is_some() { " and the map" } else { "" };
         let s = if sessions == 1 { "" } else { "s" };
         format!("keeps {sessions} session{s}{map}, {}", self.memory.describe())
     }
