@@ -3,11 +3,16 @@
 use std::fmt::Write as _;
 
 use lexopt::{Arg, Parser};
+use serde::Serialize;
 
 use super::{Failed, print};
 use crate::engine::host::Host;
 use crate::engine::state::{self, State, Status};
 use crate::error::{Code, Context, Error};
+use crate::keeper::{self, Journal};
+
+/// So much of what happened to the keeper is shown.
+const LAST_EVENTS: usize = 10;
 
 /// Says what the last run did, and what it waits for.
 pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
@@ -22,11 +27,44 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
     let Some(state) = State::read(&file)? else {
         return Err(Error::new(Code::NotRun, file.display().to_string()).into());
     };
+    // A journal of the keeper's that cannot be read hides nothing of the boot's.
+    let keeper = Journal::read(&host.path(keeper::FILE)).unwrap_or_default();
     if json {
-        let text = serde_json::to_string_pretty(&state).context(Code::Io, state::FILE)?;
+        let all = All { state: &state, keeper: keeper.as_ref() };
+        let text = serde_json::to_string_pretty(&all).context(Code::Io, state::FILE)?;
         return print(&format!("{text}\n"));
     }
-    print(&describe(&state))
+    print(&(describe(&state) + &keeper.as_ref().map(describe_keeper).unwrap_or_default()))
+}
+
+/// Both journals: the boot's as it is, and in it that of the keeper.
+#[derive(Serialize)]
+struct All<'a> {
+    #[serde(flatten)]
+    state: &'a State,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keeper: Option<&'a Journal>,
+}
+
+/// The keeper's journal for people: what it keeps, who looks after it, and the last that happened.
+fn describe_keeper(journal: &Journal) -> String {
+    let mut text = format!("keeper, pid {}: {}\n", journal.pid, journal.describe());
+    for portal in &journal.portals {
+        let session = match (portal.sid, portal.state.as_deref()) {
+            (Some(sid), Some(state)) => format!("session {sid} {state}"),
+            _ => "no session".to_owned(),
+        };
+        let disk = portal.disk.as_deref().map_or_else(String::new, |disk| format!(", {disk}"));
+        let _ = writeln!(text, "  {:<24} {:<10} {session}{disk}", portal.portal, portal.owner);
+    }
+    if let Some(map) = &journal.map {
+        let line = format!("  {:<24} {:<10} {}", "map", map.owner, map.found.as_deref().unwrap_or_default());
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    for event in journal.events.iter().rev().take(LAST_EVENTS).rev() {
+        let _ = writeln!(text, "  {:>6}.{:03} s  {}", event.at_ms / 1000, event.at_ms % 1000, event.what);
+    }
+    text
 }
 
 /// The journal for people: a line a step.
@@ -81,5 +119,32 @@ mod tests {
   luks      pending
 ";
         assert_eq!(describe(&state), expected);
+    }
+
+    #[test]
+    fn the_status_says_what_the_keeper_keeps() {
+        let journal: Journal = serde_json::from_value(serde_json::json!({
+            "version": 1, "pid": 211, "doing": "keeping", "wakes": 3,
+            "portals": [
+                { "portal": "198.18.0.1:3260", "sid": 1, "state": "LOGGED_IN", "disk": "sda", "owner": "iscsid",
+                  "since_ms": 41000 },
+                { "portal": "198.18.1.1:3260", "owner": "watched", "since_ms": 40000 }
+            ],
+            "map": { "owner": "keeper", "since_ms": 12000, "found": "3600: 1 path" },
+            "memory": { "anonymous": 440_000, "resident": 3_060_000, "locked": 0 },
+            "events": [{ "at_ms": 41007, "what": "198.18.0.1:3260: adopted by iscsid (pid 312)" }]
+        }))
+        .unwrap();
+        let expected = "keeper, pid 211: keeps 1 session and the map, 0.4 MiB anonymous, 2.9 MiB resident
+  198.18.0.1:3260          iscsid     session 1 LOGGED_IN, sda
+  198.18.1.1:3260          watched    no session
+  map                      keeper     3600: 1 path
+      41.007 s  198.18.0.1:3260: adopted by iscsid (pid 312)
+";
+        assert_eq!(describe_keeper(&journal), expected);
+        let state =
+            State { version: 1, boot_id: "b".into(), run: 1, status: Status::Done, steps: Vec::new() };
+        let all = serde_json::to_value(All { state: &state, keeper: Some(&journal) }).unwrap();
+        assert_eq!((&all["run"], &all["keeper"]["pid"]), (&1.into(), &211.into()));
     }
 }
