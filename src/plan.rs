@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::engine::run::Step;
 use crate::error::Result;
+use crate::exit;
 use crate::input::config::{Config, Source};
 use crate::input::document::{Document, Iscsi, KeySource, Luks, Overlay};
 use crate::steps::{fetch, handover, iscsi, luks, network, overlay, volumes, zram};
@@ -99,6 +100,12 @@ pub fn from_document<'a>(
         about: about_handover(document),
         limit: INSIDE,
         work: Box::new(handover::Step::new(document, initiator)?),
+    });
+    steps.push(Step {
+        name: "exit",
+        about: "leave in memory what takes the node apart at its end".to_owned(),
+        limit: INSIDE,
+        work: Box::new(exit::Step),
     });
     Ok(steps)
 }

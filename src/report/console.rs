@@ -37,11 +37,21 @@ impl Console {
         Console { screen: write("/dev/console"), kmsg, shown_by_kernel }
     }
 
+    /// Only the kernel's log of `host`: for what nobody in front of a console waits for.
+    pub fn log(host: &Host) -> Console {
+        Console { screen: None, ..Console::open(host) }
+    }
+
     /// Tells `event`. That something starts is no news in front of a console: what it does, or waits for, is.
     pub fn tell(&mut self, event: &Event) {
         if !matches!(event, Event::Run | Event::Started { .. }) {
             self.write(INFO, &event.to_string());
         }
+    }
+
+    /// Tells what is no event of a boot.
+    pub fn say(&mut self, line: &str) {
+        self.write(INFO, line);
     }
 
     /// Tells of what is wrong and does not stop the boot.

@@ -15,6 +15,8 @@ pub mod mount;
 pub mod program;
 pub mod random;
 pub mod resolve;
+pub mod shutdown;
+pub mod systemd_bus;
 pub mod tls;
 pub mod whole_file;
 pub mod xattr;

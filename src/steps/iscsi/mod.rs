@@ -28,6 +28,7 @@ use std::time::Duration;
 
 pub use observe::{Device, Seen, Session, disk};
 pub use plan::Action;
+pub use session::discard;
 
 use crate::engine::converge::{Converge, Next};
 use crate::engine::host::Host;
