@@ -94,8 +94,11 @@ fn boot(
     let mut record = Record::default();
     // What tgtadm showed when a booted root had reported.
     let mut shown = Vec::new();
+    // When the image is to be told to go down.
+    let mut leave: Option<Instant> = None;
     let verdict = loop {
-        match machine.console.next(faults.due().map_or(deadline, |due| due.min(deadline))) {
+        let due = [faults.due(), leave].into_iter().flatten().fold(deadline, Instant::min);
+        match machine.console.next(due) {
             Seen::Line(line) => {
                 show(&line, start.elapsed());
                 if let Some(verdict) = watch.line(&line, start.elapsed()) {
@@ -103,7 +106,7 @@ fn boot(
                 }
                 if line.contains(REPORTED) {
                     shown.push(lab.targets()?);
-                    machine.type_line(if shown.len() <= reboots { "reboot" } else { "poweroff" })?;
+                    leave = Some(Instant::now() + Duration::from_secs(document.machine.linger));
                 }
                 faults.line(&line, Instant::now());
             }
@@ -130,6 +133,10 @@ fn boot(
         }
         while let Some(action) = faults.take(Instant::now()) {
             lab.act(action)?;
+        }
+        if leave.take_if(|leave| *leave <= Instant::now()).is_some() {
+            watch.told_to_go(start.elapsed());
+            machine.type_line(if shown.len() <= reboots { "reboot" } else { "poweroff" })?;
         }
     };
     // A server that died is the better explanation of a failure.

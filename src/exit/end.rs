@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::perform::{self, Outcome, within};
-use super::plan::{Seen, plan};
+use super::plan::{Action, Seen, plan};
 use super::verb::Verb;
 use super::{OLD_ROOT, observe, processes};
 use crate::engine::host::Host;
@@ -30,6 +30,8 @@ struct Limits {
 const WITH_TARGET: Limits = Limits { each: Duration::from_secs(3), whole: Duration::from_secs(15) };
 /// Without it nothing waits any more for something that may still come.
 const WITHOUT_TARGET: Limits = Limits { each: Duration::from_secs(1), whole: Duration::from_secs(6) };
+/// Where udev listens.
+const UDEV: &str = "/run/udev/control";
 /// The keeper may take so long to end.
 const KEEPER: Duration = Duration::from_secs(2);
 /// The last report may take so long: a dead server does not hold up the end.
@@ -37,7 +39,7 @@ pub const LAST_REPORT: Duration = Duration::from_secs(2);
 
 /// Says a line where somebody may read it.
 pub fn say(line: &str) {
-    Console::open(&Host::this()).say(line);
+    Console::of_machine(&Host::this()).say(line);
 }
 
 /// What would be done on `host` now, in order, a line each.
@@ -51,7 +53,7 @@ pub fn dry_run(host: &Host) -> Vec<String> {
 /// Takes the node apart whose old root is at /oldroot, and reports that it goes down.
 pub fn work(verb: Verb) {
     let host = Host::this();
-    let mut console = Console::open(&host);
+    let mut console = Console::of_machine(&host);
     let begin = Instant::now();
     console.say(&format!("exit: {verb}"));
     // Who watches whether this comes to an end at all is done: it has.
@@ -65,6 +67,8 @@ pub fn work(verb: Verb) {
         }
         Some(_) => console.say("exit: killed the keeper, which did not answer"),
     }
+    // Where this is, device-mapper's changes wait for udev, and udev is gone.
+    let _ = std::fs::remove_file(host.path(UDEV));
     let left = take_apart(&mut console, begin);
     let detail = match left.is_empty() {
         true => format!("{verb}, nothing left behind"),
@@ -87,7 +91,9 @@ fn take_apart(console: &mut Console, begin: Instant) -> Seen {
                 continue;
             }
             let outcome = perform::perform(&action, limits.each.min(left));
-            console.say(&perform::line(&action, &outcome));
+            if is_news(&action) || !matches!(outcome, Outcome::Done(_)) {
+                console.say(&perform::line(&action, &outcome));
+            }
         }
         seen = observe::observe(&host, OLD_ROOT);
         if seen.is_empty() {
@@ -95,6 +101,14 @@ fn take_apart(console: &mut Console, begin: Instant) -> Seen {
         }
     }
     seen
+}
+
+/// That the kernel's own file systems are unmounted is not: every system has a dozen of them.
+fn is_news(action: &Action) -> bool {
+    let Action::Unmount { path, .. } = action else { return true };
+    let path = path.strip_prefix(OLD_ROOT).unwrap_or(path);
+    let kernels = ["/proc", "/sys", "/dev", "/run"];
+    !kernels.iter().any(|kernels| path.starts_with(kernels)) || path.starts_with("/run/diskless/")
 }
 
 /// What is left, by name.
@@ -158,6 +172,14 @@ mod tests {
         }
         let dead = Destination { url: "http://127.0.0.1:1/".into(), ..destination };
         assert!(send(&host, &dead, String::new(), LAST_REPORT).is_err());
+    }
+
+    #[test]
+    fn what_every_system_has_is_no_news() {
+        let told = |path: &str| is_news(&Action::Unmount { path: path.into(), lazily: false });
+        assert!(told("/oldroot") && told("/oldroot/var") && told("/oldroot/run/diskless/rw"));
+        assert!(!told("/oldroot/sys/fs/cgroup") && !told("/oldroot/proc"));
+        assert!(is_news(&Action::LogOut { sid: 1 }));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! into the page cache at least.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::library::{Needs, needs};
@@ -100,19 +100,14 @@ fn read(path: &Path) -> Option<Vec<u8>> {
     if length > LONGEST { None } else { fs::read(path).ok() }
 }
 
-/// Copies a file of an overlay up, with its data: it is opened to be written, and not written. Of a program that runs
-/// this is refused (ETXTBSY); setting the mode that it has copies it up too.
+/// Copies a file of an overlay up, with its data: it is given the mode that it has. It is not opened to be written, for
+/// in that moment nobody could execute it (ETXTBSY).
 fn copy_up(file: &Path) -> std::io::Result<u64> {
     let metadata = fs::metadata(file)?;
     if !metadata.is_file() || metadata.len() > LONGEST {
         return Err(std::io::ErrorKind::InvalidInput.into());
     }
-    match File::options().read(true).write(true).open(file) {
-        Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
-            fs::set_permissions(file, metadata.permissions())?;
-        }
-        opened => drop(opened?),
-    }
+    fs::set_permissions(file, metadata.permissions())?;
     Ok(metadata.len())
 }
 
