@@ -21,6 +21,7 @@ pub mod exit;
 #[cfg(fuzzing)]
 pub mod fuzz;
 pub mod input;
+pub mod keeper;
 pub mod plan;
 pub mod report;
 pub mod steps;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use diskless::input::account_settings::{self, ACCOUNT_SETTINGS};
 use diskless::input::document::{Document, Map};
-use diskless::input::multipath_settings::{self, BLACKLIST, MULTIPATH_SETTINGS};
+use diskless::input::multipath_settings::{self, BLACKLIST, LEFT_OUT, MULTIPATH_SETTINGS};
 use diskless::input::settings::{Kind, Lands, Preset, SETTINGS, Settings};
 
 /// iscsid.conf for a disk with several paths.
@@ -117,9 +117,15 @@ fn plan(iscsi: serde_json::Value) -> Document {
 fn the_presets_are_the_files_of_the_original_line_by_line() {
     assert_eq!(text(&Settings::preset(Preset::Multipath)), ISCSID_MULTIPATH);
     assert_eq!(text(&Settings::preset(Preset::SinglePath)), ISCSID_SINGLE_PATH);
-    let file = multipath_settings::file(&Map::default()).unwrap();
-    let lines = file.lines().map(str::trim).filter(|line| !line.starts_with('#'));
-    assert_eq!(lines.map(|line| format!("{line}\n")).collect::<String>(), MULTIPATH);
+    let file = multipath_settings::file(&Map::default(), None).unwrap();
+    let lines: Vec<&str> = file.lines().map(str::trim).filter(|line| !line.starts_with('#')).collect();
+    for line in MULTIPATH.lines() {
+        let left_out = LEFT_OUT.iter().any(|old| line == format!("{} {}", old.key, old.original));
+        assert!(lines.contains(&line) != left_out, "{line}");
+    }
+    for old in LEFT_OUT {
+        assert!(MULTIPATH.contains(&format!("\n{} {}\n", old.key, old.original)), "{}", old.key);
+    }
 }
 
 #[test]
@@ -165,7 +171,7 @@ fn every_line_can_be_another_one_in_a_plan() {
     for line in MULTIPATH_SETTINGS {
         let multipath: Map =
             serde_json::from_value(serde_json::json!({ "defaults": { line.key: "7" } })).unwrap();
-        assert!(multipath_settings::file(&multipath).unwrap().contains(&format!("\t{} 7\n", line.key)));
+        assert!(multipath_settings::file(&multipath, None).unwrap().contains(&format!("\t{} 7\n", line.key)));
     }
 }
 
@@ -260,6 +266,14 @@ fn multipath_table() -> String {
     table
 }
 
+fn left_out_table() -> String {
+    let mut table = String::from("| line | what holds instead |\n| --- | --- |\n");
+    for old in LEFT_OUT {
+        writeln!(table, "| `{} {}` | {} |", old.key, old.original, old.instead).unwrap();
+    }
+    table
+}
+
 #[test]
 fn the_document_says_what_the_tables_say() {
     let text = format!(
@@ -272,9 +286,10 @@ a test holds those to the original's files, line by line.
 ## iscsid.conf: timers, queues, negotiated values
 
 `iscsi.settings` has these keys as they stand. Its member `preset` says which of the original's two files holds for what
-the plan does not say: `multipath` (several paths) or `single-path` (one path, the default). All lines are written to
-`/etc/iscsi/iscsid.conf` of the new root, from which the image's iscsid takes them when it takes the sessions over;
-other lines of the image's file stay. Beside that they land where the last column says, in sysfs with this value:
+the plan does not say: `multipath` (several paths) or `single-path` (one path). Without it, it is `multipath` where the
+agent makes a map of the paths, else `single-path`. All lines are written to `/etc/iscsi/iscsid.conf` of the new root,
+from which the image's iscsid takes them when it takes the sessions over; other lines of the image's file stay. Beside
+that they land where the last column says, in sysfs with this value:
 
 {}
 * Negotiated values are what both sides agree on: the smaller number, `InitialR2T` unless both say No, `ImmediateData`
@@ -298,13 +313,19 @@ Only root can read an account in sysfs. `chap_algs` is written for lists other t
 
 ## multipath.conf
 
-Written to `/etc/multipath.conf` of the new root if the plan has `multipath`, in place of the image's; `{{}}` is the
-original's file. `multipath.defaults` may have any other word of the section, too. multipathd is then enabled.
+Written to `/etc/multipath.conf` of the new root where the agent makes a map, in place of the image's; a plan without
+`multipath.defaults` has the preset. `multipath.defaults` may have any other word of the section, too. multipathd is then
+enabled, if the image has it.
+
+{}
+These lines of the original's file are not in the preset, or not so. A plan that wants one has it in
+`multipath.defaults`.
 
 {}",
         settings_table(),
         accounts_table(),
-        multipath_table()
+        multipath_table(),
+        left_out_table()
     );
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/original-values.md");
     if std::env::var_os("UPDATE_DOCS").is_some() {

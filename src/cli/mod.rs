@@ -2,6 +2,7 @@
 
 mod boot;
 mod exit;
+mod keeper;
 mod luks;
 mod plan;
 mod report;
@@ -30,6 +31,7 @@ usage: diskless boot             fetch the boot plan and put the new root togeth
        diskless exit --dry-run   what the end of the system would take apart
        diskless luks dump|test ...
                                  look at a LUKS header, try a key; see diskless luks --help
+       diskless keeper           systemd's own: keep the root's sessions alive, from the initramfs on
        diskless generator NORMAL EARLY LATE
                                  systemd's own: add the agent to the boot when the kernel command line asks for it
        diskless --help | --version
@@ -48,6 +50,7 @@ const VERBS: &[Verb] = &[
     ("status", status::main),
     ("report", report::main),
     ("exit", exit::main),
+    ("keeper", keeper::main),
     ("generator", generate),
 ];
 
@@ -183,6 +186,7 @@ mod tests {
             "diskless generator /n",
             "diskless reboot",
             "diskless report",
+            "diskless keeper now",
             "diskless report down",
             "diskless exit",
             "diskless exit reboot",

@@ -54,7 +54,7 @@ pub fn within(limit: Duration, work: impl FnOnce() -> Result<()> + Send + 'stati
     }
 }
 
-fn effect(action: &Action, _limit: Duration) -> Result<()> {
+fn effect(action: &Action, limit: Duration) -> Result<()> {
     match action {
         Action::FailWithoutPath { map } => dm::message(map, "fail_if_no_path"),
         Action::SwapOff { path } => shutdown::swap_off(path).context(Code::Kernel, path),
@@ -65,7 +65,8 @@ fn effect(action: &Action, _limit: Duration) -> Result<()> {
             std::fs::write(&file, "1").context(Code::Kernel, file)
         }
         Action::Remove { map } => dm::remove(map),
-        Action::LogOut { sid } | Action::Discard { sid } => iscsi::discard(&Host::this(), *sid),
+        Action::LogOut { sid } => iscsi::log_out(&Host::this(), *sid, limit / 2),
+        Action::Discard { sid } => iscsi::discard(&Host::this(), *sid),
     }
 }
 

@@ -123,7 +123,7 @@ impl Converge for Step {
 }
 
 fn place(host: &Host) -> Result<()> {
-    after_pivot::place_agent(host)?;
+    after_pivot::copy_agent(host)?;
     let (agent, shutdown) = (host.path(AGENT), host.path(SHUTDOWN));
     fs::create_dir_all(host.path(END_ROOT)).context(Code::Io, END_ROOT)?;
     if !is_same(&agent, &shutdown) {
@@ -194,7 +194,7 @@ mod tests {
             assert_eq!(fs::read_to_string(host.path(UNITS).join(unit)).unwrap(), text);
         }
         // What reports place is the same file.
-        after_pivot::place_agent(&host).unwrap();
+        after_pivot::copy_agent(&host).unwrap();
         assert!(is_same(&host.path(AGENT), &host.path(SHUTDOWN)));
         let seen = Step.observe(&host).unwrap();
         assert_eq!(seen, Seen { missing: Vec::new(), size: 3 << 19, no_exec: false });

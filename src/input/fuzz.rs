@@ -2,10 +2,10 @@
 
 use super::cmdline::Cmdline;
 use super::config::{Config, acts};
-use super::document::{Document, Multipath, is_iscsi_name};
+use super::document::{Document, Map, is_iscsi_name};
 use super::facts::{Facts, is_uuid, mac, system_serial};
 use super::identity::{baked_name, initiator};
-use super::multipath_settings::file;
+use super::multipath_settings::{Device, file};
 use super::netroot::{Netroot, lun_number};
 use super::parameters;
 use super::portal::Portal;
@@ -83,9 +83,15 @@ pub fn facts(data: &[u8]) {
 
 /// The lines of multipath.conf that a plan has.
 pub fn multipath_conf(data: &[u8]) {
-    let Ok(multipath) = serde_json::from_slice::<Multipath>(data) else { return };
-    if let Ok(text) = file(&multipath) {
+    let Ok(multipath) = serde_json::from_slice::<Map>(data) else { return };
+    let _ = (multipath.queueing(), multipath.path_selector());
+    if let Ok(text) = file(&multipath, None) {
         // No value makes a line of its own, or another section.
         assert_eq!(text.lines().filter(|line| !line.starts_with('\t')).count(), 5, "{text}");
+    }
+    let disk = String::from_utf8_lossy(data).into_owned();
+    let device = Device { vendor: disk.clone(), product: disk, uid_attribute: None };
+    if let Ok(text) = file(&multipath, Some(&device)) {
+        assert_eq!(text.lines().filter(|line| !line.starts_with('\t')).count(), 9, "{text}");
     }
 }

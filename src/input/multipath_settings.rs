@@ -19,24 +19,82 @@ const fn line(key: &'static str, preset: &'static str, lands: &'static str) -> M
     MultipathSetting { key, preset, lands }
 }
 
-/// The section `defaults`, in the order of the original's file.
+/// The section `defaults`: the original's lines, as far as they can stand, in its order, and then ours.
 pub const MULTIPATH_SETTINGS: &[MultipathSetting] = &[
     line(
         "polling_interval",
         "10",
-        "seconds between two looks of multipathd at a path; grows while it is good",
+        "seconds between two looks of multipathd at a path (grows while it is good), and with a number in \
+         `no_path_retry` the agent's measure, too",
     ),
     line("failback", "immediate", "multipathd goes back to the best path group as soon as it has a path"),
-    line("no_path_retry", "queue", "`queue_if_no_path` among the features in the map's table"),
-    line("user_friendly_names", "yes", "multipathd may rename the map to `mpathX`"),
-    line("find_multipaths", "yes", "multipathd makes a map of two paths, or of one that it has had before"),
-    line("prio", "random", "multipathd's order of paths, and with it the path groups in the map's table"),
     line(
-        "uid_attribute",
-        "ID_FS_UUID",
-        "the WWID of a path, and with it the map's UUID `mpath-WWID`: the LUKS UUID",
+        "no_path_retry",
+        "queue",
+        "`queue_if_no_path` among the features in the map's table, by the agent (after the pivot) and by multipathd; a \
+         number: so many times `polling_interval`",
+    ),
+    line("user_friendly_names", "no", "the map is called by its WWID, as the agent has made it"),
+    line(
+        "find_multipaths",
+        "yes",
+        "multipathd makes a map of two paths, or of one whose WWID is in `/etc/multipath/wwids`, as that of the root is",
+    ),
+    line(
+        "path_grouping_policy",
+        "group_by_prio",
+        "one path group in the map's table, or one for each ALUA state where the target has them: as the agent has made it",
     ),
 ];
+
+/// A line of the original's file that the preset does not have, or not so.
+#[derive(Debug)]
+pub struct LeftOut {
+    /// As in the section `defaults`.
+    pub key: &'static str,
+    /// The original's value.
+    pub original: &'static str,
+    /// What holds in its place, and why.
+    pub instead: &'static str,
+}
+
+/// What is not in [`MULTIPATH_SETTINGS`] as the original had it.
+pub const LEFT_OUT: &[LeftOut] = &[
+    LeftOut {
+        key: "user_friendly_names",
+        original: "yes",
+        instead: "`no`: else multipathd would give the map under the running root another name when it takes it over",
+    },
+    LeftOut {
+        key: "prio",
+        original: "random",
+        instead: "`path_grouping_policy group_by_prio` and the image's own `prio`: by ALUA state, else all paths in one \
+                  group. `random` made multipathd go from path to path by chance, and build the map anew when it took it \
+                  over",
+    },
+    LeftOut {
+        key: "uid_attribute",
+        original: "ID_FS_UUID",
+        instead: "`multipath.identify` `luks-uuid`, where servers tell different WWIDs of one image, and then in a section \
+                  `device` for their vendor and product alone: in `defaults` it takes any two disks with one UUID on them \
+                  for paths to one disk",
+    },
+];
+
+/// What the map may be kept by, in the words that a `device` section has too. multipathd's own table of vendors goes
+/// before `defaults` (it has `no_path_retry 12` for LIO), a section of the file goes before that table.
+const OF_THE_MAP: &[&str] = &["path_grouping_policy", "path_selector", "failback", "no_path_retry"];
+
+/// The disk that the paths lead to, as it calls itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// /sys/block/sdX/device/vendor
+    pub vendor: String,
+    /// /sys/block/sdX/device/model
+    pub product: String,
+    /// The udev property that tells its paths; none: multipathd's default.
+    pub uid_attribute: Option<String>,
+}
 
 /// The `devnode` lines of the section `blacklist` in the original's file.
 pub const BLACKLIST: &[&str] = &["^zram.*"];
@@ -50,11 +108,16 @@ pub fn defaults(multipath: &Map) -> impl Iterator<Item = (&str, &str)> {
     preset.chain(others.map(|(key, value)| (key.as_str(), value.as_str())))
 }
 
-/// The file.
+/// What `key` is in the section `defaults`; empty if it has no such line.
+pub fn value<'a>(multipath: &'a Map, key: &str) -> &'a str {
+    defaults(multipath).find_map(|(other, value)| (other == key).then_some(value)).unwrap_or_default()
+}
+
+/// The file; with `device`, what concerns the map holds for that against multipathd's own table of vendors.
 ///
 /// # Errors
 /// [`Code::PlanInvalid`]: a key that is no word of multipath.conf, or a value that cannot be written in it.
-pub fn file(multipath: &Map) -> Result<String> {
+pub fn file(multipath: &Map, device: Option<&Device>) -> Result<String> {
     let mut text = String::from("# Written by diskless from the boot plan.\ndefaults {\n");
     for (key, value) in defaults(multipath) {
         text += &entry(&format!("multipath.defaults.{key}"), key, value)?;
@@ -72,7 +135,34 @@ pub fn file(multipath: &Map) -> Result<String> {
             }
         }
     }
-    Ok(text + "}\n")
+    text += "}\n";
+    if let Some(device) = device {
+        text += &devices(multipath, device)?;
+    }
+    Ok(text)
+}
+
+/// The section `devices`.
+fn devices(multipath: &Map, device: &Device) -> Result<String> {
+    let mut text = String::from("devices {\ndevice {\n");
+    for (key, value) in [("vendor", &device.vendor), ("product", &device.product)] {
+        text += &entry(key, key, &pattern(value))?;
+    }
+    if let Some(attribute) = &device.uid_attribute {
+        text += &entry("uid_attribute", "uid_attribute", attribute)?;
+    }
+    for (key, value) in defaults(multipath).filter(|(key, _)| OF_THE_MAP.contains(key)) {
+        text += &entry(&format!("multipath.defaults.{key}"), key, value)?;
+    }
+    Ok(text + "}\n}\n")
+}
+
+/// An extended regular expression (regex(7)) of what the SCSI inquiry says, which may be any bytes: what could mean
+/// something else stands for itself as any character.
+fn pattern(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    let text: String = text.trim().chars().map(|c| if plain(c) { c } else { '.' }).collect();
+    format!("^{text}$")
 }
 
 /// A line within a section; `place` is where it stands in the plan.
@@ -102,15 +192,37 @@ mod tests {
             "blacklist": ["^zram.*", "^nvme"]
         }));
         assert_eq!(
-            file(&plan).unwrap(),
+            file(&plan, None).unwrap(),
             "# Written by diskless from the boot plan.\ndefaults {\n\tpolling_interval 10\n\tfailback immediate\n\
-             \tno_path_retry 30\n\tuser_friendly_names yes\n\tfind_multipaths yes\n\tprio random\n\
-             \tuid_attribute ID_FS_UUID\n\tenable_foreign \"\"\n\tpath_selector \"service-time 0\"\n}\n\
+             \tno_path_retry 30\n\tuser_friendly_names no\n\tfind_multipaths yes\n\
+             \tpath_grouping_policy group_by_prio\n\tenable_foreign \"\"\n\tpath_selector \"service-time 0\"\n}\n\
              blacklist {\n\tdevnode \"^zram.*\"\n\tdevnode \"^nvme\"\n}\n"
         );
         assert!(
-            file(&multipath(serde_json::json!({"blacklist": []}))).unwrap().ends_with("blacklist {\n}\n")
+            file(&multipath(serde_json::json!({"blacklist": []})), None)
+                .unwrap()
+                .ends_with("blacklist {\n}\n")
         );
+    }
+
+    #[test]
+    fn the_device_has_a_section_of_its_own() {
+        let plan = multipath(serde_json::json!({"defaults": {"no_path_retry": "6", "prio": "const"}}));
+        let mut device = Device {
+            vendor: "IET     ".into(),
+            product: "VIRTUAL-DISK(\"1\"}".into(),
+            uid_attribute: Some("ID_FS_UUID".into()),
+        };
+        let text = file(&plan, Some(&device)).unwrap();
+        let (defaults, devices) = text.split_once("devices {\n").unwrap();
+        assert!(!defaults.contains("uid_attribute"), "{text}");
+        assert_eq!(
+            devices,
+            "device {\n\tvendor \"^IET$\"\n\tproduct \"^VIRTUAL-DISK..1..$\"\n\tuid_attribute ID_FS_UUID\n\
+             \tfailback immediate\n\tno_path_retry 6\n\tpath_grouping_policy group_by_prio\n}\n}\n"
+        );
+        device.uid_attribute = None;
+        assert!(!file(&plan, Some(&device)).unwrap().contains("uid_attribute"));
     }
 
     #[test]
@@ -121,7 +233,7 @@ mod tests {
             (serde_json::json!({"defaults": {"": "1"}}), "multipath.defaults."),
             (serde_json::json!({"blacklist": ["^a", "^b\n"]}), "multipath.blacklist[1]"),
         ] {
-            let error = file(&multipath(plan)).unwrap_err();
+            let error = file(&multipath(plan), None).unwrap_err();
             assert_eq!(error.code(), Code::PlanInvalid);
             assert!(error.to_string().starts_with(place), "{error}");
         }
@@ -129,11 +241,15 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_value_makes_another_line(key in "\\PC{0,8}", value: String, node: String) {
+        fn no_value_makes_another_line(key in "\\PC{0,8}", value: String, node: String, disk: String) {
             let plan = Map { defaults: [(key, value)].into(), blacklist: Some(vec![node]), ..Map::default() };
-            if let Ok(text) = file(&plan) {
-                proptest::prop_assert_eq!(text.lines().filter(|line| !line.starts_with('\t')).count(), 5);
-                proptest::prop_assert!(text.lines().filter(|line| line.starts_with('\t')).count() <= 9);
+            let device = Device { vendor: disk.clone(), product: disk.clone(), uid_attribute: Some(disk) };
+            for (device, own, most) in [(None, 5, 8), (Some(&device), 9, 15)] {
+                if let Ok(text) = file(&plan, device) {
+                    let (within, sections): (Vec<_>, Vec<_>) = text.lines().partition(|line| line.starts_with('\t'));
+                    proptest::prop_assert_eq!(sections.len(), own);
+                    proptest::prop_assert!(within.len() <= most);
+                }
             }
         }
     }

@@ -57,7 +57,7 @@ pub fn document(cmdline: &Cmdline) -> Result<Document> {
     };
     check::check(&document)
         .map_err(|error| Error::new(Code::Parameter, "kernel command line").because(error))?;
-    Ok(document)
+    Ok(document.with_timers())
 }
 
 /// What the person in front must know of secrets on the command line.

@@ -61,10 +61,9 @@ pub enum Lands {
 }
 
 /// Which of the original's files holds where the plan says nothing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preset {
     /// One path: a lost connection is waited for.
-    #[default]
     SinglePath,
     /// Several paths: a lost one is given up soon.
     Multipath,
@@ -226,14 +225,20 @@ pub const SETTINGS: &[Setting] = &[
 /// The settings of a plan: those of a preset, and the plan's own in place of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
-    preset: Preset,
+    /// None: not said, and not followed from the number of paths yet.
+    preset: Option<Preset>,
     own: BTreeMap<&'static str, String>,
 }
 
 impl Settings {
     /// The preset with nothing of its own.
     pub fn preset(preset: Preset) -> Settings {
-        Settings { preset, own: BTreeMap::new() }
+        Settings { preset: Some(preset), own: BTreeMap::new() }
+    }
+
+    /// Takes `preset` if the plan names none.
+    pub fn or_preset(&mut self, preset: Preset) {
+        self.preset.get_or_insert(preset);
     }
 
     /// Sets one.
@@ -255,8 +260,9 @@ impl Settings {
     pub fn get(&self, key: &str) -> Option<&str> {
         let setting = SETTINGS.iter().find(|setting| setting.key == key)?;
         let preset = match self.preset {
-            Preset::SinglePath => setting.single_path,
-            Preset::Multipath => setting.multipath,
+            Some(Preset::Multipath) => setting.multipath,
+            // What is right for one path is merely slow for several; the other way round, the root would fail.
+            Some(Preset::SinglePath) | None => setting.single_path,
         };
         self.own.get(key).map(String::as_str).or(preset)
     }
@@ -276,6 +282,16 @@ impl Settings {
         let otherwise =
             || SETTINGS.iter().find(|setting| setting.key == key).and_then(|setting| setting.otherwise);
         self.get(key).or_else(otherwise).unwrap_or_default()
+    }
+
+    /// The members that make these settings in a plan: the preset, if one is settled, and the plan's own.
+    pub fn members(&self) -> BTreeMap<&str, &str> {
+        let preset = self.preset.map(|preset| match preset {
+            Preset::SinglePath => "single-path",
+            Preset::Multipath => "multipath",
+        });
+        let preset = preset.map(|preset| ("preset", preset));
+        preset.into_iter().chain(self.own.iter().map(|(key, value)| (*key, value.as_str()))).collect()
     }
 
     /// The lines of iscsid.conf, in the order of the table.
@@ -329,8 +345,8 @@ impl<'de> Deserialize<'de> for Settings {
                 Value::Number(number) => number.to_string(),
             };
             match (key.as_str(), value.as_str()) {
-                ("preset", "single-path") => settings.preset = Preset::SinglePath,
-                ("preset", "multipath") => settings.preset = Preset::Multipath,
+                ("preset", "single-path") => settings.preset = Some(Preset::SinglePath),
+                ("preset", "multipath") => settings.preset = Some(Preset::Multipath),
                 ("preset", other) => {
                     return Err(D::Error::custom(format!(
                         "preset: {other:?} is neither single-path nor multipath"
@@ -369,7 +385,14 @@ mod tests {
         assert!(settings.flag("node.session.iscsi.InitialR2T"));
         assert_eq!(settings.get("node.conn[0].timeo.noop_out_interval"), None);
         assert_eq!(settings.number("node.conn[0].timeo.noop_out_interval"), 5);
-        assert_eq!(Settings::default().number("node.session.timeo.replacement_timeout"), 600);
+        let timeout = |settings: &Settings| settings.number("node.session.timeo.replacement_timeout");
+        let mut unsaid = Settings::default();
+        assert_eq!(timeout(&unsaid), 600);
+        unsaid.or_preset(Preset::Multipath);
+        assert_eq!(timeout(&unsaid), 15);
+        let mut said = Settings::preset(Preset::SinglePath);
+        said.or_preset(Preset::Multipath);
+        assert_eq!(timeout(&said), 600);
         for bad in [
             serde_json::json!({"preset": "fast"}),
             serde_json::json!({"node.session.cmds_max": 0}),

@@ -71,7 +71,7 @@ struct File {
 /// # Errors
 /// [`Code::Io`]: a file cannot be read or written.
 pub fn prepare(host: &Host, destination: &Destination) -> Result<()> {
-    place_agent(host)?;
+    copy_agent(host)?;
     let ca = if host.path(CA_FILE).exists() { Some(copied(host, CA_FILE)?) } else { None };
     for file in files(destination, ca)? {
         whole_file::write(&host.path(file.path), &file.bytes, file.mode, file.modified)?;
@@ -93,7 +93,7 @@ pub fn prepare(host: &Host, destination: &Destination) -> Result<()> {
 ///
 /// # Errors
 /// [`Code::Io`]: a file cannot be read or written.
-pub fn place_agent(host: &Host) -> Result<()> {
+pub fn copy_agent(host: &Host) -> Result<()> {
     let running = "/proc/self/exe";
     let length = |path: &str| std::fs::metadata(host.path(path)).map(|metadata| metadata.len());
     if length(AGENT).is_ok_and(|copy| length(running).is_ok_and(|running| running == copy)) {

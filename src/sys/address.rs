@@ -22,6 +22,15 @@ pub fn by_interface() -> BTreeMap<String, Vec<IpAddr>> {
     found
 }
 
+/// The interface that has this address; none: no one has, or the kernel does not tell.
+pub fn interface_of(wanted: IpAddr) -> Option<String> {
+    nix::ifaddrs::getifaddrs()
+        .into_iter()
+        .flatten()
+        .find(|interface| interface.address.as_ref().and_then(ip) == Some(wanted))
+        .map(|interface| interface.interface_name)
+}
+
 fn ip(address: &nix::sys::socket::SockaddrStorage) -> Option<IpAddr> {
     let v4 = address.as_sockaddr_in().map(|address| IpAddr::from(address.ip()));
     v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::from(address.ip())))

@@ -11,7 +11,7 @@ pub use check::{is_hostname, is_iscsi_name};
 pub use handover::{File, Handover, Mode};
 pub use iscsi::{Algorithm, Chap, Discovery, Iscsi, Mutual, TargetPortal};
 pub use luks::{Header, KeySource, LONGEST_KEY, Luks};
-pub use multipath::{Identify, Map, Multipath};
+pub use multipath::{Identify, Map, Multipath, Queueing};
 pub use overlay::{FileSystem, LEAST_XFS, Mount, Overlay};
 
 use std::collections::BTreeMap;
@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::error::{Code, Error, Result};
+use crate::input::settings::Preset;
 
 /// The versions of the document that this agent knows, newest first, as a request for a plan tells them.
 pub const VERSIONS: &[&str] = &["1.0"];
@@ -70,6 +71,14 @@ impl Document {
         }
     }
 
+    /// The timers follow the paths where the plan does not say which it wants: a disk of several paths gives a lost one
+    /// up soon, a disk of one waits for it.
+    pub(super) fn with_timers(mut self) -> Document {
+        let preset = if self.map().is_some() { Preset::Multipath } else { Preset::SinglePath };
+        self.iscsi.settings.or_preset(preset);
+        self
+    }
+
     /// Parses and checks a boot plan.
     ///
     /// # Errors
@@ -85,7 +94,7 @@ impl Document {
         }
         let document: Document = read(text)?;
         check::check(&document)?;
-        Ok(document)
+        Ok(document.with_timers())
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
+
+use crate::input::multipath_settings;
 
 /// `"off"`, or an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +44,45 @@ pub enum Identify {
     Wwid,
     /// The UUID in their LUKS header, where the servers of one image tell different WWIDs.
     LuksUuid,
+}
+
+/// What becomes of reads and writes while the map has no path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queueing {
+    /// They fail at once.
+    Fail,
+    /// They wait so long, and then fail.
+    For(Duration),
+    /// They wait.
+    Forever,
+}
+
+impl Map {
+    /// What becomes of reads and writes while the map has no path: `no_path_retry`, `fail` (or 0), `queue`, or so many
+    /// looks at the paths, `polling_interval` seconds apart (multipath.conf(5)).
+    pub fn queueing(&self) -> Queueing {
+        match multipath_settings::value(self, "no_path_retry") {
+            "fail" => Queueing::Fail,
+            "queue" => Queueing::Forever,
+            looks => {
+                let number = |text: &str| text.parse::<u32>().unwrap_or_default();
+                let interval = number(multipath_settings::value(self, "polling_interval"));
+                match u64::from(number(looks)) * u64::from(interval) {
+                    0 => Queueing::Fail,
+                    seconds => Queueing::For(Duration::from_secs(seconds)),
+                }
+            }
+        }
+    }
+
+    /// What the kernel chooses a path of a group by: one of its selectors with the number of its arguments and them, as
+    /// they stand in a map's table, `service-time 0`.
+    pub fn path_selector(&self) -> &str {
+        match multipath_settings::value(self, "path_selector") {
+            "" => "service-time 0",
+            selector => selector,
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Multipath {

@@ -34,6 +34,42 @@ fn a_plan_and_its_defaults() {
     assert_eq!(document.iscsi.auth.unwrap().secret.expose(), b"0123456789abcdef");
 }
 
+#[test]
+fn the_timers_follow_the_paths_unless_the_plan_has_a_preset() {
+    let recovery =
+        |plan: &Value| parse(plan).unwrap().iscsi.settings.number("node.session.timeo.replacement_timeout");
+    let mut plan = good();
+    assert_eq!(recovery(&plan), 600);
+    plan["multipath"] = json!({});
+    assert_eq!(recovery(&plan), 15);
+    plan["multipath"] = json!("off");
+    plan["iscsi"]["portals"] = json!(["198.18.0.1", "198.18.1.1"]);
+    assert_eq!(recovery(&plan), 600);
+    plan["multipath"] = Value::Null;
+    assert_eq!(recovery(&plan), 15);
+    plan["iscsi"]["settings"] = json!({ "preset": "single-path" });
+    assert_eq!(recovery(&plan), 600);
+    plan["iscsi"]["settings"] = json!({ "node.session.timeo.replacement_timeout": 7 });
+    assert_eq!(recovery(&plan), 7);
+}
+
+#[test]
+fn how_the_map_waits_for_paths() {
+    let map = |defaults: Value| serde_json::from_value::<Map>(json!({ "defaults": defaults })).unwrap();
+    let seconds = |seconds| Queueing::For(std::time::Duration::from_secs(seconds));
+    for (defaults, expected) in [
+        (json!({}), Queueing::Forever),
+        (json!({ "no_path_retry": "fail" }), Queueing::Fail),
+        (json!({ "no_path_retry": "0" }), Queueing::Fail),
+        (json!({ "no_path_retry": "6" }), seconds(60)),
+        (json!({ "no_path_retry": "6", "polling_interval": "5" }), seconds(30)),
+    ] {
+        assert_eq!(map(defaults.clone()).queueing(), expected, "{defaults}");
+    }
+    assert_eq!(map(json!({})).path_selector(), "service-time 0");
+    assert_eq!(map(json!({ "path_selector": "round-robin 0" })).path_selector(), "round-robin 0");
+}
+
 /// Codes of what is wrong on the way to a plan; all other `plan-*` are of what is wrong in one.
 const ON_THE_WAY: &[Code] = &[Code::PlanMissing, Code::PlanFetch, Code::PlanRefused];
 

@@ -56,7 +56,7 @@ pub fn files(document: &Document, initiator: &str) -> Result<Vec<File>> {
         ours.push(("/etc/lvm/lvmlocal.conf", 0o644, Content::Settings(settings)));
     }
     if let Some(multipath) = document.map() {
-        ours.push(("/etc/multipath.conf", 0o644, whole(&multipath_settings::file(multipath)?)));
+        ours.push(("/etc/multipath.conf", 0o644, whole(&multipath_settings::file(multipath, None)?)));
     }
     let of_plan = &document.handover.files;
     let ours = ours
