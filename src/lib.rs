@@ -17,6 +17,7 @@
 pub mod cli;
 pub mod engine;
 pub mod error;
+pub mod exit;
 #[cfg(fuzzing)]
 pub mod fuzz;
 pub mod input;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::engine::run::Step;
 use crate::error::Result;
+use crate::exit;
 use crate::input::config::{Config, Source};
 use crate::input::document::{Document, Identify, Iscsi, KeySource, Luks, Map, Overlay};
 use crate::keeper;
@@ -126,6 +127,12 @@ pub fn from_document<'a>(
         about: about_handover(document),
         limit: INSIDE,
         work: Box::new(handover::Step::new(document, initiator)?),
+    });
+    steps.push(Step {
+        name: "exit",
+        about: "leave in memory what takes the node apart at its end".to_owned(),
+        limit: INSIDE,
+        work: Box::new(exit::Step),
     });
     Ok(steps)
 }

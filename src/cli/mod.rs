@@ -1,6 +1,7 @@
 //! The verbs of the command line: one file each, which reads the arguments of its verb itself.
 
 mod boot;
+mod exit;
 mod keeper;
 mod luks;
 mod plan;
@@ -27,6 +28,7 @@ usage: diskless boot             fetch the boot plan and put the new root togeth
        diskless plan --cmdline TEXT|@FILE [--plan FILE] [--facts FILE] [--json]
                                  what a boot would do, on any machine; nothing is touched
        diskless report up        tell the report server that the node is up, and what the boot left unsent
+       diskless exit --dry-run   what the end of the system would take apart
        diskless luks dump|test ...
                                  look at a LUKS header, try a key; see diskless luks --help
        diskless keeper           systemd's own: keep the root's sessions alive, from the initramfs on
@@ -47,6 +49,7 @@ const VERBS: &[Verb] = &[
     ("luks", luks::main),
     ("status", status::main),
     ("report", report::main),
+    ("exit", exit::main),
     ("keeper", keeper::main),
     ("generator", generate),
 ];
@@ -97,6 +100,10 @@ fn run(args: &mut Parser, host: &Host) -> Result<(), Failed> {
     // systemd calls its generators by their own name.
     if args.bin_name().is_some_and(|name| Path::new(name).ends_with("diskless-generator")) {
         return generate(args, host);
+    }
+    // At the end of a system it is process 1.
+    if args.bin_name().is_some_and(crate::exit::is_called_by) {
+        return exit::as_shutdown(args);
     }
     match args.next()? {
         Some(Arg::Short('h') | Arg::Long("help")) => print(HELP),
@@ -158,6 +165,8 @@ mod tests {
             "diskless report up",
             "diskless-generator /n /e /l",
             "diskless --help",
+            "diskless exit --dry-run",
+            "diskless exit --help",
             "diskless luks --help",
             "diskless luks test --help",
             "diskless luks dump /nonexistent --header /none --json",
@@ -179,6 +188,13 @@ mod tests {
             "diskless report",
             "diskless keeper now",
             "diskless report down",
+            "diskless exit",
+            "diskless exit reboot",
+            "diskless exit --dry-run now",
+            "diskless exit --watch",
+            "diskless exit --watch dance",
+            "diskless exit --work",
+            "/shutdown poweroff",
             "diskless luks",
             "diskless luks open /nonexistent",
             "diskless luks dump",

@@ -212,16 +212,16 @@ mod tests {
     fn a_boot_is_shown_as_it_would_be() {
         let by_url = "rd.diskless.plan=http://198.18.0.2/plan";
         let cases = [
-            (by_url, Some(PLAN), Some(FACTS), "network plan iscsi keeper luks volumes zram overlay handover"),
+            (by_url, Some(PLAN), Some(FACTS), "network plan iscsi keeper luks volumes zram overlay handover exit"),
             (by_url, None, None, "network plan"),
             ("rd.diskless.plan=/p", None, None, "plan"),
             (
                 "rd.diskless.plan=/p",
                 Some(PLAN),
                 Some(FACTS),
-                "plan network iscsi keeper luks volumes zram overlay handover",
+                "plan network iscsi keeper luks volumes zram overlay handover exit",
             ),
-            (DISK, None, None, "network iscsi keeper luks volumes zram overlay handover"),
+            (DISK, None, None, "network iscsi keeper luks volumes zram overlay handover exit"),
         ];
         for (cmdline, plan, facts, steps) in cases {
             let boot = boot(cmdline, plan, facts).unwrap();
@@ -253,6 +253,7 @@ iqn.2026-01.node.diskless:52-54-00-00-00-01, with CHAP as node
  7 zram       120 s  writable layer of 2147483648 bytes, ext4
  8 overlay    120 s  mount / of /dev/mapper/luks_root1 below /sysroot, writable over read-only
  9 handover   120 s  write into the new root: iSCSI configuration, host name node1
+10 exit       120 s  leave in memory what takes the node apart at its end
 ";
         assert_eq!(text, expected);
         let text = boot(DISK, None, None).unwrap().describe();

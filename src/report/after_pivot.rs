@@ -88,13 +88,19 @@ pub fn prepare(host: &Host, destination: &Destination) -> Result<()> {
     }
 }
 
-/// Makes the copy of the agent, the running one.
+/// Makes the copy of the running agent that the booted system uses. One of its length is there for good: it has other
+/// names (see [`crate::exit`]), and is in use.
 ///
 /// # Errors
-/// [`Code::Io`]: it cannot be read or written.
+/// [`Code::Io`]: a file cannot be read or written.
 pub fn copy_agent(host: &Host) -> Result<()> {
-    let (agent, modified) = copied(host, "/proc/self/exe")?;
-    whole_file::write(&host.path(AGENT), &agent, 0o755, modified)
+    let running = "/proc/self/exe";
+    let length = |path: &str| std::fs::metadata(host.path(path)).map(|metadata| metadata.len());
+    if length(AGENT).is_ok_and(|copy| length(running).is_ok_and(|running| running == copy)) {
+        return Ok(());
+    }
+    let (bytes, modified) = copied(host, running)?;
+    whole_file::write(&host.path(AGENT), &bytes, 0o755, modified)
 }
 
 /// A file's bytes, and its time.

@@ -27,14 +27,24 @@ pub struct Console {
 impl Console {
     /// Opens what there is on `host`; what cannot be opened is done without.
     pub fn open(host: &Host) -> Console {
-        let write = |path: &str| File::options().write(true).open(host.path(path)).ok();
-        let printk = std::fs::read_to_string(host.path("/proc/sys/kernel/printk")).unwrap_or_default();
-        let kmsg = write("/dev/kmsg");
         if std::io::stdout().is_terminal() {
-            return Console { screen: write("/dev/stdout"), kmsg, shown_by_kernel: 0 };
+            let screen = write(host, "/dev/stdout");
+            return Console { screen, kmsg: write(host, "/dev/kmsg"), shown_by_kernel: 0 };
         }
+        Console::of_machine(host)
+    }
+
+    /// That of the machine, wherever this process was started from: what the kernel shows there stands there once.
+    pub fn of_machine(host: &Host) -> Console {
+        let printk = std::fs::read_to_string(host.path("/proc/sys/kernel/printk")).unwrap_or_default();
+        let kmsg = write(host, "/dev/kmsg");
         let shown_by_kernel = if kmsg.is_some() { console_level(&printk) } else { 0 };
-        Console { screen: write("/dev/console"), kmsg, shown_by_kernel }
+        Console { screen: write(host, "/dev/console"), kmsg, shown_by_kernel }
+    }
+
+    /// Only the kernel's log of `host`: for what nobody in front of a console waits for.
+    pub fn log(host: &Host) -> Console {
+        Console { screen: None, ..Console::open(host) }
     }
 
     /// Tells `event`. That something starts is no news in front of a console: what it does, or waits for, is.
@@ -42,6 +52,11 @@ impl Console {
         if !matches!(event, Event::Run | Event::Started { .. }) {
             self.write(INFO, &event.to_string());
         }
+    }
+
+    /// Tells what is no event of a boot.
+    pub fn say(&mut self, line: &str) {
+        self.write(INFO, line);
     }
 
     /// Tells of what is wrong and does not stop the boot.
@@ -62,6 +77,11 @@ impl Console {
             let _ = screen.write_all(format!("diskless: {line}\r\n").as_bytes());
         }
     }
+}
+
+/// The file at `path`, to be written to; none if it cannot be.
+fn write(host: &Host, path: &str) -> Option<File> {
+    File::options().write(true).open(host.path(path)).ok()
 }
 
 /// The first number of /proc/sys/kernel/printk: the kernel puts lines of lower levels on the console.

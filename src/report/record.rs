@@ -32,6 +32,8 @@ pub enum Kind {
     Ready,
     /// The booted system says so itself.
     Up,
+    /// The node goes down: the last that is heard of this boot.
+    Down,
 }
 
 /// One event. What it does not have is left out of the JSON; members of a newer version are passed over.
@@ -179,7 +181,8 @@ mod tests {
         let examples = text.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
         let documented: Vec<Record> = examples.map(|text| serde_json::from_str(text).unwrap()).collect();
         let up = Record { hostname: Some("node1".into()), ..Record::new(Kind::Up, second) };
-        for ours in ours.iter().chain([&up]) {
+        let down = Record { detail: Some("d".into()), ..Record::new(Kind::Down, second) };
+        for ours in ours.iter().chain([&up, &down]) {
             let documented = documented.iter().find(|record| record.event == ours.event).unwrap();
             let members = |record: &Record| -> Vec<String> {
                 let value: serde_json::Value = serde_json::from_slice(&record.json()).unwrap();

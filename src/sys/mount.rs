@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rustix::mount::UnmountFlags;
 use sys_mount::{FilesystemType, MountFlags};
 
 use crate::error::{Code, Context, Result};
@@ -36,4 +37,13 @@ pub fn mount(mount: &Mount) -> Result<()> {
         .mount(&mount.source, target)
         .context(Code::FileSystem, format!("{} ({}) at {}", mount.source, mount.kind, mount.target))?;
     Ok(())
+}
+
+/// Unmounts what is at `path`; `lazily`: out of sight now, and really when the last user is gone.
+///
+/// # Errors
+/// It is in use, or nothing is mounted there.
+pub fn unmount(path: &str, lazily: bool) -> Result<()> {
+    let flags = if lazily { UnmountFlags::DETACH } else { UnmountFlags::empty() };
+    rustix::mount::unmount(path, flags | UnmountFlags::NOFOLLOW).context(Code::Kernel, path)
 }

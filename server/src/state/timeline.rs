@@ -180,6 +180,7 @@ impl Drawn {
                 self.end(now, Ending::Unknown);
                 self.mark(Sign::Up, now, String::new());
             }
+            Kind::Down => self.end(now, Ending::Unknown),
         }
     }
 
@@ -364,9 +365,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_nodes_say(said in proptest::collection::vec((any::<u64>(), any::<u64>(), 0..8_usize, 0..3_usize), 0..30)) {
+        fn whatever_nodes_say(said in proptest::collection::vec((any::<u64>(), any::<u64>(), 0..9_usize, 0..3_usize), 0..30)) {
             let kinds = [
                 Kind::Run, Kind::Start, Kind::Waiting, Kind::Done, Kind::Failed, Kind::Warning, Kind::Ready, Kind::Up,
+                Kind::Down,
             ];
             let heard: Vec<Heard> = said
                 .iter()

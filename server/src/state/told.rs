@@ -77,7 +77,7 @@ impl Told {
             Call::Ipxe { given: Some(what) } => {
                 self.given = self.given.take().max(Some(Given { at, what: what.clone() }));
             }
-            Call::Event(record) if record.event != Kind::Warning => {
+            Call::Event(record) if !matches!(record.event, Kind::Warning | Kind::Down) => {
                 if self.furthest.as_ref().is_none_or(|furthest| furthest.seq < record.seq) {
                     self.furthest = Some(Furthest::of(at, record));
                 }

@@ -37,7 +37,7 @@ use std::time::Duration;
 pub use observe::{Device, Session, disk};
 pub use paths::{Path, paths};
 pub use plan::{Action, Seen};
-pub use session::{log_in, log_in_again, log_out};
+pub use session::{discard, log_in, log_in_again, log_out};
 
 use attempts::Attempts;
 

@@ -5,7 +5,7 @@
 mod apply;
 #[cfg(fuzzing)]
 pub mod fuzz;
-mod mountinfo;
+pub mod mountinfo;
 mod observe;
 mod plan;
 mod probe;

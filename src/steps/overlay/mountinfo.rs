@@ -25,7 +25,7 @@ fn parse_line(line: &str) -> Option<Mounted> {
 }
 
 /// The kernel writes blanks and backslashes as three octal digits behind a backslash.
-fn unescape(field: &str) -> String {
+pub fn unescape(field: &str) -> String {
     let mut parts = field.split('\\');
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {
