@@ -44,6 +44,14 @@ pub struct Timed {
     told: Vec<u8>,
 }
 
+impl Timed {
+    /// One for the tests of those who look at what it is, and never hand it to the kernel.
+    #[cfg(test)]
+    pub fn of(interface: u32, address: impl Into<IpAddr>) -> Timed {
+        Timed { interface, address: address.into(), told: Vec::new() }
+    }
+}
+
 /// All of them.
 ///
 /// # Errors
