@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use zeroize::Zeroizing;
 
+use crate::input::account_settings;
 use crate::input::document::Document;
 use crate::input::secret::Secret;
-use crate::input::account_settings;
 use crate::steps::volumes::lvm;
 
 /// A file of the new root.
@@ -159,6 +159,7 @@ fn with_line(current: &[u8], line: &str) -> Zeroizing<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::steps::handover::fixture::document;
+    use crate::steps::handover::written::is_listed;
 
     #[test]
     fn settings_replace_their_own_lines_alone() {
@@ -179,9 +180,12 @@ mod tests {
 
     #[test]
     fn a_line_is_there_once() {
-        for (current, expected) in
-            [("", "/1/\n"), ("# x\n/2/", "# x\n/2/\n/1/\n"), ("/1/\n/2/\n", "/1/\n/2/\n"), ("/11/\n", "/11/\n/1/\n")]
-        {
+        for (current, expected) in [
+            ("", "/1/\n"),
+            ("# x\n/2/", "# x\n/2/\n/1/\n"),
+            ("/1/\n/2/\n", "/1/\n/2/\n"),
+            ("/11/\n", "/11/\n/1/\n"),
+        ] {
             assert_eq!(String::from_utf8_lossy(&with_line(current.as_bytes(), "/1/")), expected);
         }
     }
@@ -200,6 +204,9 @@ mod tests {
     fn the_plan_decides_what_is_written() {
         let files = text(serde_json::json!({}));
         assert_eq!(files.len(), 4);
+        for file in &files {
+            assert!(is_listed(file.split(' ').next().unwrap(), &[]), "{file}");
+        }
         assert_eq!(files[0], "/etc/hostname 644: node1\n");
         assert_eq!(files[1], "/etc/iscsi/initiatorname.iscsi 600: InitiatorName=iqn.2026-01.a:node1\n");
         assert!(files[2].starts_with("/etc/iscsi/iscsid.conf 600: iscsid.startup = "), "{}", files[2]);
@@ -215,6 +222,7 @@ mod tests {
             ]}})
         };
         assert_eq!(text(mounts("/dev/mapper/luks_root-x")).len(), 4);
+        assert!(is_listed("/etc/lvm/lvmlocal.conf", &[]));
         assert_eq!(
             text(mounts("/dev/mapper/my--site-var"))[4],
             "/etc/lvm/lvmlocal.conf 644: activation/read_only_volume_list = [ \"my-site\" ]\n"

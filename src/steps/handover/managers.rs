@@ -32,7 +32,8 @@ pub fn managers(host: &Host, root: &Root, wanted: &[Wanted], nics: &[Nic]) -> Re
     let networkd = any(&["/usr/lib/systemd/systemd-networkd", "/lib/systemd/systemd-networkd"])?;
     let masked = root.link_target(NETWORKD_ITSELF).map_err(failed(NETWORKD_ITSELF))?;
     let masked = masked.as_deref() == Some("/dev/null");
-    let enabled = wanted.iter().any(|unit| unit.name.starts_with("systemd-networkd.")) || any(STARTS_NETWORKD)?;
+    let enabled =
+        wanted.iter().any(|unit| unit.name.starts_with("systemd-networkd.")) || any(STARTS_NETWORKD)?;
     let known = |nic: &Nic| host.path(format!("/run/NetworkManager/devices/{}", nic.index)).exists();
     Ok(Managers {
         udev: any(&["/usr/lib/systemd/systemd-udevd", "/lib/systemd/systemd-udevd"])?,
@@ -41,7 +42,10 @@ pub fn managers(host: &Host, root: &Root, wanted: &[Wanted], nics: &[Nic]) -> Re
         network_manager: any(&["/usr/sbin/NetworkManager"])?,
         network_manager_goes_on: nics.iter().filter(|nic| nic.carries).all(known),
         // Others have an ifup too; Debian's is the one with this unit.
-        ifupdown: any(&["/usr/lib/systemd/system/networking.service", "/lib/systemd/system/networking.service"])?,
+        ifupdown: any(&[
+            "/usr/lib/systemd/system/networking.service",
+            "/lib/systemd/system/networking.service",
+        ])?,
     })
 }
 

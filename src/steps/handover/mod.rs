@@ -14,6 +14,7 @@ mod paths;
 mod pins;
 mod plan;
 mod units;
+mod written;
 
 #[cfg(test)]
 mod fixture;
@@ -24,6 +25,7 @@ use crate::error::{Code, Error, Result};
 use crate::input::document::Document;
 use files::File;
 use units::Wanted;
+pub use written::{WRITTEN, Written};
 
 /// Asks systemd to label the whole file system at the next boot, on which it then restarts: a node would never be up.
 const AUTORELABEL: &str = "/.autorelabel";

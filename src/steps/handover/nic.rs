@@ -100,7 +100,8 @@ fn number(interface: &Path) -> Option<u32> {
 /// The interfaces that this one is made of: its links `lower_NAME`.
 fn lower(interface: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(interface).into_iter().flatten().flatten();
-    let name = |entry: std::fs::DirEntry| Some(entry.file_name().to_str()?.strip_prefix("lower_")?.to_owned());
+    let name =
+        |entry: std::fs::DirEntry| Some(entry.file_name().to_str()?.strip_prefix("lower_")?.to_owned());
     entries.filter_map(name).collect()
 }
 
@@ -142,21 +143,27 @@ mod tests {
             std::fs::create_dir(&folder).unwrap();
             std::fs::write(folder.join("ifindex"), format!("{index}\n")).unwrap();
             for below in below {
-                std::os::unix::fs::symlink(format!("../{below}"), folder.join(format!("lower_{below}"))).unwrap();
+                std::os::unix::fs::symlink(format!("../{below}"), folder.join(format!("lower_{below}")))
+                    .unwrap();
             }
         }
         let carriers = ["bond0.7".to_owned(), "gone".to_owned()].into();
         let found = with_lower(net.path(), &carriers, &[]);
         let found: Vec<_> = found.iter().map(|nic| (nic.name.as_str(), nic.index, nic.carries)).collect();
-        assert_eq!(found, [("bond0", 4, false), ("bond0.7", 5, true), ("eth0", 2, false), ("eth1", 3, false)]);
+        assert_eq!(
+            found,
+            [("bond0", 4, false), ("bond0.7", 5, true), ("eth0", 2, false), ("eth1", 3, false)]
+        );
     }
 
     #[test]
     fn connections_tell_where_they_go() {
         let folder = tempfile::tempdir().unwrap();
-        for (name, address) in
-            [("connection1:0", "10.0.0.1\n"), ("connection2:0", "2001:db8::1\n"), ("connection3:0", "(null)\n")]
-        {
+        for (name, address) in [
+            ("connection1:0", "10.0.0.1\n"),
+            ("connection2:0", "2001:db8::1\n"),
+            ("connection3:0", "(null)\n"),
+        ] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
             std::fs::write(folder.path().join(name).join("address"), address).unwrap();
         }

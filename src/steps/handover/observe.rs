@@ -42,7 +42,8 @@ pub fn observe(host: &Host, document: &Document, files: &[File], wanted: &[Wante
         more.extend(paths::files(map, paths::below(host, &document.luks.name).as_ref())?);
     }
     more.retain(|file| !files::is_of_plan(document, &file.path));
-    let (ending, deaf) = if managers.nobody_renews() { lost_with_leases(host, nics) } else { Default::default() };
+    let (ending, deaf) =
+        if managers.nobody_renews() { lost_with_leases(host, nics) } else { Default::default() };
     Ok(Seen {
         hostname: hostname(host),
         files: files.iter().chain(&more).map(|file| current(host, file)).collect::<Result<_>>()?,

@@ -36,7 +36,8 @@ pub fn below(host: &Host, top: &str) -> Option<Found> {
     let mut disk =
         entries.map(|entry| entry.path()).find(|disk| text(&disk.join("dm/name")).as_deref() == Some(top))?;
     for _ in 0..MOST_LEVELS {
-        let wwid = text(&disk.join("dm/uuid")).and_then(|uuid| Some(uuid.strip_prefix(UUID_PREFIX)?.to_owned()));
+        let wwid =
+            text(&disk.join("dm/uuid")).and_then(|uuid| Some(uuid.strip_prefix(UUID_PREFIX)?.to_owned()));
         let below = slaves(&block, &disk);
         if let Some(wwid) = wwid {
             let told = |name: &str| below.iter().find_map(|path| text(&path.join("device").join(name)));
@@ -133,6 +134,7 @@ fn pattern(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::steps::handover::written::is_listed;
 
     fn found(name: &str, wwid: &str) -> Found {
         Found { name: name.into(), wwid: wwid.into(), vendor: "IET".into(), product: "VIRTUAL-DISK".into() }
@@ -199,9 +201,13 @@ mod tests {
         let (defaults, devices) = files[0].1.split_once("devices {").unwrap();
         assert!(!defaults.contains("uid_attribute"), "{defaults}");
         assert!(devices.contains("\tuid_attribute ID_DISKLESS_UUID\n"), "{devices}");
+        assert!(files.iter().all(|(path, _)| is_listed(path, &[])));
         let (path, rules) = &files[2];
         assert_eq!(path, "/etc/udev/rules.d/50-diskless-paths.rules");
-        assert!(rules.contains("ATTRS{vendor}==\"IET\", ATTRS{model}==\"VIRTUAL-DISK\", IMPORT{builtin}"), "{rules}");
+        assert!(
+            rules.contains("ATTRS{vendor}==\"IET\", ATTRS{model}==\"VIRTUAL-DISK\", IMPORT{builtin}"),
+            "{rules}"
+        );
         assert!(rules.contains("ENV{ID_FS_UUID}==\"5f-1\", ENV{ID_DISKLESS_UUID}=\"5f-1\"\n"), "{rules}");
     }
 

@@ -75,10 +75,8 @@ fn link(nic: &Nic) -> String {
 
 /// systemd.network(5). `00-` sorts before all that an image, netplan or an initramfs has: the first that matches wins.
 fn network(nic: &Nic, renews: bool) -> String {
-    let mut text = format!(
-        "# Written by diskless: the root hangs on this interface.\n[Match]\nName={}\n\n",
-        nic.name
-    );
+    let mut text =
+        format!("# Written by diskless: the root hangs on this interface.\n[Match]\nName={}\n\n", nic.name);
     if nic.carries {
         let dhcp = if renews && !nic.timed.is_empty() { "yes" } else { "no" };
         text += &format!(
@@ -137,6 +135,7 @@ fn escaped(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::steps::handover::written::is_listed;
     use crate::sys::address::Timed;
 
     fn nic(name: &str, carries: bool, timed: Vec<Timed>) -> Nic {
@@ -166,7 +165,8 @@ mod tests {
         };
         assert!(text(&nics, Managers::default()).is_empty());
         assert!(text(&[], all).is_empty());
-        let paths = |managers| -> Vec<String> { text(&nics, managers).into_iter().map(|(path, _)| path).collect() };
+        let paths =
+            |managers| -> Vec<String> { text(&nics, managers).into_iter().map(|(path, _)| path).collect() };
         let none = Managers::default();
         assert_eq!(
             paths(Managers { network_manager: true, ..none }),
@@ -186,6 +186,9 @@ mod tests {
             ]
         );
         assert_eq!(paths(all).len(), 6);
+        for path in paths(all) {
+            assert!(is_listed(&path, &["eth0"]), "{path}");
+        }
     }
 
     #[test]
@@ -193,6 +196,10 @@ mod tests {
         let managers = Managers { networkd: true, networkd_starts: true, ..Managers::default() };
         let files = text(&[nic("bond0", true, Vec::new()), nic("eth0", false, Vec::new())], managers);
         assert!(files[0].1.contains("\nName=bond0\n"), "{}", files[0].1);
+        let leased = nic("bond0", true, vec![Timed::of(4, [10, 0, 0, 5])]);
+        assert!(text(std::slice::from_ref(&leased), managers)[0].1.contains("\nDHCP=yes\n"));
+        let not_started = Managers { networkd_starts: false, ..managers };
+        assert!(text(&[leased], not_started)[0].1.contains("\nDHCP=no\n"));
         assert!(files[0].1.contains("\nDHCP=no\n") && files[0].1.contains("\nKeepConfiguration=yes\n"));
         assert!(files[1].1.ends_with("\nName=eth0\n\n[Link]\nUnmanaged=yes\n"), "{}", files[1].1);
     }

@@ -99,7 +99,9 @@ mod tests {
         let mut seen = Seen { hostname: Some("node1".into()), ..seen(vec![None], Vec::new()) };
         seen.ending = vec![Timed::of(2, [10, 0, 0, 5])];
         seen.deaf = vec!["eth0".into()];
-        assert!(matches!(plan(&files, &seen), Ok(Next::Do(Action::Listen { interface })) if interface == "eth0"));
+        assert!(
+            matches!(plan(&files, &seen), Ok(Next::Do(Action::Listen { interface })) if interface == "eth0")
+        );
         seen.deaf.clear();
         let next = plan(&files, &seen).unwrap();
         assert!(matches!(&next, Next::Do(Action::Keep { address }) if *address == seen.ending[0]));
