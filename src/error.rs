@@ -4,6 +4,7 @@
 //! person who reads it should do. `docs/errors.md` is held to this table by a test.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -69,6 +70,8 @@ codes! {
     Locked "locked" Config, "another diskless is at work",
         "wait until it is done, or end it by its pid";
 
+    Keeper "keeper" Fatal, "the keeper cannot be reached, or cannot work",
+        "see the cause and `systemctl status diskless-keeper`; without it nobody reconnects a lost session until iscsid runs";
     NotRun "not-run" Config, "the agent has not run in this boot",
         "start it: `diskless boot`";
 
@@ -165,8 +168,19 @@ codes! {
         "see the status and the target's log";
     IscsiBusy "iscsi-busy" Retry, "the target is out of service or out of resources",
         "look at the target's load and session limit";
+    Mtu "mtu" Config, "small messages get through, large frames do not",
+        "give the interface the MTU that every switch and link on the way has, or repair the way";
     IscsiNoDisk "iscsi-no-disk" Retry, "the target shows no such LUN",
         "check the LUN in the plan, and that the target maps it for this initiator";
+
+    // multipath
+    PathMismatch "path-mismatch" Config, "two paths do not lead to the same disk",
+        "let all servers show the same image; if it is the same under different WWIDs: multipath.identify luks-uuid in the \
+         plan";
+    PathSilent "path-silent" Retry, "a path does not tell which disk it leads to",
+        "look at the target behind the portal, and at the network on the way to it; see `dmesg`";
+    PathMap "path-map" Retry, "the map of the paths could not be made",
+        "see the cause and `dmesg`; the kernel modules dm_multipath and its path selectors must be in the initramfs";
 
     // luks
     LuksHeader "luks-header" Config, "there is no LUKS header that can be used",
@@ -230,11 +244,11 @@ codes! {
 /// What went wrong: a [`Code`], the object, and the cause with all of its own causes.
 ///
 /// Its text is one line: `object: meaning: cause: cause of the cause`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Error {
     code: Code,
     object: String,
-    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
@@ -246,7 +260,7 @@ impl Error {
     /// Adds the cause: another error, or a sentence.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-        self.cause = Some(cause.into());
+        self.cause = Some(Arc::from(cause.into()));
         self
     }
 

@@ -20,6 +20,7 @@ pub mod error;
 #[cfg(fuzzing)]
 pub mod fuzz;
 pub mod input;
+pub mod keeper;
 pub mod plan;
 pub mod report;
 pub mod steps;

@@ -5,15 +5,27 @@ use std::time::Duration;
 use crate::engine::run::Step;
 use crate::error::Result;
 use crate::input::config::{Config, Source};
-use crate::input::document::{Document, Iscsi, KeySource, Luks, Overlay};
-use crate::steps::{fetch, handover, iscsi, luks, network, overlay, volumes, zram};
+use crate::input::document::{Document, Identify, Iscsi, KeySource, Luks, Map, Overlay};
+use crate::keeper;
+use crate::steps::{fetch, handover, iscsi, luks, multipath, network, overlay, volumes, zram};
 use crate::sys::http;
 
 /// For steps that wait for nothing outside of the node. Slow machines derive keys slowly.
 const INSIDE: Duration = Duration::from_secs(120);
 
 /// What the steps will ask of the kernel, to be loaded while the network is waited for.
-pub const MODULES: &[&str] = &["iscsi_tcp", "sd_mod", "dm_crypt", "xts", "zram", "ext4", "overlay"];
+pub const MODULES: &[&str] = &[
+    "iscsi_tcp",
+    "sd_mod",
+    "scsi_dh_alua",
+    "dm_multipath",
+    "dm_service_time",
+    "dm_crypt",
+    "xts",
+    "zram",
+    "ext4",
+    "overlay",
+];
 
 /// The steps that lead to the boot plan, which ends up in `slot`; none if it is on the kernel command line.
 pub fn until_document(config: &Config, slot: &fetch::Slot) -> Vec<Step<'static>> {
@@ -64,13 +76,27 @@ pub fn from_document<'a>(
         name: "iscsi",
         about: about_iscsi(iscsi, initiator),
         limit: config.timeout,
-        work: Box::new(iscsi::Step::new(iscsi, initiator)),
+        work: Box::new(iscsi::Boot { iscsi, initiator, portals: iscsi::portals(document) }),
+    });
+    if let Some(map) = document.map() {
+        steps.push(Step {
+            name: "multipath",
+            about: about_multipath(map),
+            limit: config.timeout,
+            work: Box::new(multipath::Step::new(iscsi, map, initiator)),
+        });
+    }
+    steps.push(Step {
+        name: "keeper",
+        about: "hand the sessions to a process that outlives the initramfs".to_owned(),
+        limit: INSIDE,
+        work: Box::new(keeper::Step::new(iscsi, document.map(), initiator)),
     });
     steps.push(Step {
         name: "luks",
         about: about_luks(luks),
         limit: INSIDE.max(config.timeout),
-        work: Box::new(luks::Step::new(luks, move |host| iscsi::disk(host, iscsi, initiator))),
+        work: Box::new(luks::Step::new(luks, move |host| multipath::disk(host, document, initiator))),
     });
     let lowers = overlay.mounts.iter().filter_map(|mount| mount.lower.strip_prefix("/dev/mapper/"));
     let wanted: Vec<String> = lowers.map(str::to_owned).collect();
@@ -111,6 +137,14 @@ fn about_iscsi(iscsi: &Iscsi, initiator: &str) -> String {
         Some(auth) => format!("with mutual CHAP as {}", auth.username),
     };
     format!("LUN {} of {} at {} for {initiator}, {auth}", iscsi.lun, iscsi.target, portals.join(", "))
+}
+
+fn about_multipath(map: &Map) -> String {
+    let sign = match map.identify {
+        Identify::Wwid => "WWID",
+        Identify::LuksUuid => "LUKS UUID",
+    };
+    format!("one map of the paths to the disk, known by its {sign}, by {}", map.path_selector())
 }
 
 fn about_luks(luks: &Luks) -> String {

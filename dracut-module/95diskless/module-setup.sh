@@ -23,6 +23,7 @@ diskless_nics="
 # The login, the disk, its encryption, and what is mounted.
 diskless_modules="
     iscsi_tcp libiscsi scsi_transport_iscsi sd_mod crc32c crc32c_generic crc32c_intel
+    scsi_dh_alua dm_multipath dm_round_robin dm_queue_length dm_service_time dm_historical_service_time
     dm_mod dm_crypt xts cbc ecb essiv authenc aes_generic aesni_intel cryptd sha256_generic sha512_generic
     zram lzo lzo-rle lz4 lz4hc zstd 842 deflate
     overlay ext4 xfs squashfs erofs"
@@ -60,6 +61,7 @@ install() {
     local file generator
     inst_simple "$diskless_bin" /usr/bin/diskless
     inst_simple "$diskless_units/diskless.service" "$systemdsystemunitdir/diskless.service"
+    inst_simple "$diskless_units/diskless-keeper.service" "$systemdsystemunitdir/diskless-keeper.service"
     # The generator adds the unit to the boot of those nodes whose command line asks for it.
     mkdir -p "$initdir/usr/lib/systemd/system-generators" "$initdir/etc/systemd/system-generators"
     ln -sfn /usr/bin/diskless "$initdir/usr/lib/systemd/system-generators/diskless-generator"

@@ -7,6 +7,14 @@ shift 4
 modprobe -S "$version" -D -a "$@" | sed -n 's/^insmod \([^ ]*\).*/\1/p' | sort -u | cpio --quiet -pdm "$root"
 cp "/lib/modules/$version/modules.builtin" "/lib/modules/$version/modules.order" "$root/lib/modules/$version/"
 depmod -b "$root" "$version"
+# The image's own initramfs, as an installed kernel would have one, for who looks for it at shutdown.
+if [ -e "$root/run/initramfs/shutdown" ]; then
+    mkdir -p "$root/boot" "$root/run/initramfs/bin"
+    cp "$root/bin/busybox" "$root/run/initramfs/bin/"
+    ln -s busybox "$root/run/initramfs/bin/sh"
+    (cd "$root/run/initramfs" && find . | cpio --quiet -o -H newc | gzip) > "$root/boot/initrd.img-$version"
+fi
+rm -rf "$root"/run/*
 rm -rf "$root"/usr/share/doc/* "$root"/usr/share/locale/* "$root"/usr/share/man/* "$root"/var/cache/apt/*
 
 # file_system FOLDER LABEL FILE OFFSET: ext4 with a sixth and 32 MiB of slack; its size in MiB is in $size.

@@ -6,7 +6,10 @@ apt-get -q -o APT::Sandbox::User=root download "$package"
 # Not into / itself: tar would put a folder in place of the link /lib.
 dpkg-deb -x ./*.deb /unpacked
 version=${package#linux-image-}
-mv /unpacked/lib/modules /usr/lib/
+# Since Debian 13 modules are packed below /usr.
+for folder in /unpacked/lib/modules /unpacked/usr/lib/modules; do
+    [ ! -d "$folder" ] || mv "$folder" /usr/lib/
+done
 mv "/unpacked/boot/vmlinuz-$version" /boot/
 rm -r /unpacked
 # A virtual machine has no such hardware; without them the builder is half as big and dracut twice as fast.

@@ -124,7 +124,7 @@ pub fn inside(request: &Request) -> Result<u8> {
     let mut supplies =
         Supplies::plan(&request.repository, &request.agent, request.disklessd.as_deref(), &scenarios)?;
     if request.work == Work::Bench {
-        supplies = supplies.with_peers();
+        supplies = supplies.with_peers()?;
     }
     supplies.announce(&cache);
     let ready = supplies.prepare(&cache)?;

@@ -13,7 +13,7 @@ use crate::chroot::Root;
 use crate::error::{At, Result};
 use crate::lab::{Boot, Lab, Machine, Seen};
 use crate::recipe::Ready;
-use crate::scenario::{Faults, Scenario, command_line};
+use crate::scenario::{Action, Faults, Scenario, command_line};
 use crate::verdict::{REPORTED, Record, Verdict, Watch};
 use crate::{cpio, namespace, tree};
 
@@ -57,7 +57,7 @@ pub fn run(scenario: &Scenario, ready: &Ready, cache: &Cache, show: &mut Show) -
 
 /// The scenario's own files go behind dracut's archive.
 fn pack(scenario: &Scenario, ready: &Ready, more: &[(&str, &str)], at: &Path) -> Result<()> {
-    fs::copy(ready.initramfs(scenario.document.initramfs)?, at).at("write", at)?;
+    fs::copy(ready.initramfs(&scenario.document)?, at).at("write", at)?;
     let mut file = File::options().append(true).open(at).at("open", at)?;
     let length = file.metadata().at("look at", at)?.len();
     file.set_len(length.next_multiple_of(4)).at("extend", at)?;
@@ -83,14 +83,20 @@ fn boot(
     pack(scenario, ready, &more, &initramfs)?;
     lab.serve()?;
     let command_line = command_line(&document.kernel.cmdline, scenario.plan.is_some());
-    let boot = Boot { kernel: &ready.kernel, initramfs: &initramfs, command_line: &command_line };
-    let mut machine = Machine::start(&tools, folder, ready, &document.machine, lab.interface(), &boot)?;
+    let boot = Boot {
+        kernel: ready.kernel(document.release())?,
+        initramfs: &initramfs,
+        command_line: &command_line,
+    };
+    let mut machine = Machine::start(&tools, folder, ready, document, &boot)?;
 
     let start = Instant::now();
     let deadline = start + Duration::from_secs(document.timeout);
     let reboots = document.machine.reboots;
     let mut watch = Watch::new(&document.expect, reboots + 1);
-    let mut faults = Faults::new(&document.faults);
+    let mut faults = Faults::new(&document.faults, start);
+    // When the machine was last told to go down.
+    let mut told = None;
     let mut record = Record::default();
     // What tgtadm showed when a booted root had reported.
     let mut shown = Vec::new();
@@ -103,22 +109,24 @@ fn boot(
                 }
                 if line.contains(REPORTED) {
                     shown.push(lab.targets()?);
-                    machine.type_line(if shown.len() <= reboots { "reboot" } else { "poweroff" })?;
+                    if !faults.will(Action::Poweroff) {
+                        machine.type_line(if shown.len() <= reboots { "reboot" } else { "poweroff" })?;
+                        told = Some(Instant::now());
+                    }
                 }
                 faults.line(&line, Instant::now());
             }
             Seen::End => {
+                let off = told.map(|told| told.elapsed());
                 let status = machine.wait()?;
                 record = Record { facts: read_reports(folder), posts: lab.posts(), timeline: lab.timeline() };
-                for (facts, seen) in record.facts.iter_mut().zip(lab.seen(&shown)?) {
+                for (facts, seen) in record.facts.iter_mut().zip(lab.seen(&shown, off)?) {
                     if let Some(facts) = facts.as_object_mut() {
                         facts.insert("lab".to_owned(), seen);
                     }
                 }
                 break match faults.missed() {
-                    Some(after) => {
-                        Verdict::Fail(format!("the console did not show {after:?}: a fault was left out"))
-                    }
+                    Some(why) => Verdict::Fail(format!("{why}: a fault was left out")),
                     None => watch.ended(status.success(), &record),
                 };
             }
@@ -128,8 +136,16 @@ fn boot(
             }
             Seen::Late => {}
         }
-        while let Some(action) = faults.take(Instant::now()) {
-            lab.act(action)?;
+        while let Some(fault) = faults.take(Instant::now()) {
+            match fault.action {
+                Action::CarrierDown => machine.carrier(fault.link, false)?,
+                Action::CarrierUp => machine.carrier(fault.link, true)?,
+                Action::Poweroff => {
+                    machine.type_line("poweroff")?;
+                    told = Some(Instant::now());
+                }
+                _ => lab.act(&fault)?,
+            }
         }
     };
     // A server that died is the better explanation of a failure.

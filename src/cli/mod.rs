@@ -1,6 +1,7 @@
 //! The verbs of the command line: one file each, which reads the arguments of its verb itself.
 
 mod boot;
+mod keeper;
 mod luks;
 mod plan;
 mod report;
@@ -28,6 +29,7 @@ usage: diskless boot             fetch the boot plan and put the new root togeth
        diskless report up        tell the report server that the node is up, and what the boot left unsent
        diskless luks dump|test ...
                                  look at a LUKS header, try a key; see diskless luks --help
+       diskless keeper           systemd's own: keep the root's sessions alive, from the initramfs on
        diskless generator NORMAL EARLY LATE
                                  systemd's own: add the agent to the boot when the kernel command line asks for it
        diskless --help | --version
@@ -45,6 +47,7 @@ const VERBS: &[Verb] = &[
     ("luks", luks::main),
     ("status", status::main),
     ("report", report::main),
+    ("keeper", keeper::main),
     ("generator", generate),
 ];
 
@@ -174,6 +177,7 @@ mod tests {
             "diskless generator /n",
             "diskless reboot",
             "diskless report",
+            "diskless keeper now",
             "diskless report down",
             "diskless luks",
             "diskless luks open /nonexistent",

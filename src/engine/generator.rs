@@ -8,10 +8,12 @@ use crate::error::{Code, Context, Result};
 use crate::input::cmdline::Cmdline;
 use crate::input::config;
 
-/// The agent's unit, as the dracut module installs it.
-const UNIT: &str = "/usr/lib/systemd/system/diskless.service";
-/// What the boot needs to go on to the new root.
-const NEEDED_BY: &str = "initrd-root-fs.target.requires/diskless.service";
+/// The units as the dracut module installs them, and whose they are: the boot needs the agent to go on to the new root,
+/// and the agent wants the keeper to be there when it has something for it.
+const LINKS: &[(&str, &str)] = &[
+    ("/usr/lib/systemd/system/diskless.service", "initrd-root-fs.target.requires/diskless.service"),
+    ("/usr/lib/systemd/system/diskless-keeper.service", "diskless.service.wants/diskless-keeper.service"),
+];
 
 /// Of any `root=` that is not a device, systemd-fstab-generator makes a unit that cannot work. This one takes its place:
 /// when its turn comes, the agent has mounted the root, and there is nothing left to do for it. It does not require the
@@ -38,16 +40,18 @@ pub fn generate(cmdline: &Cmdline, normal: &Path, early: &Path) -> Result<()> {
     if !config::acts(cmdline) {
         return Ok(());
     }
-    let link = normal.join(NEEDED_BY);
-    let object = || link.display().to_string();
-    if let Some(folder) = link.parent() {
-        std::fs::create_dir_all(folder).context(Code::Io, object())?;
-    }
-    match std::os::unix::fs::symlink(UNIT, &link) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(error).context(Code::Io, object())?
+    for (unit, link) in LINKS {
+        let link = normal.join(link);
+        let object = || link.display().to_string();
+        if let Some(folder) = link.parent() {
+            std::fs::create_dir_all(folder).context(Code::Io, object())?;
         }
-        _ => (),
+        match std::os::unix::fs::symlink(unit, &link) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                Err(error).context(Code::Io, object())?
+            }
+            _ => (),
+        }
     }
     if cmdline.last("root").is_some() {
         let unit = early.join("sysroot.mount");
@@ -68,7 +72,11 @@ mod tests {
         }
         generate(&Cmdline::parse(cmdline), &normal, &early).unwrap();
         generate(&Cmdline::parse(cmdline), &normal, &early).unwrap();
-        let files = ["normal/initrd-root-fs.target.requires/diskless.service", "early/sysroot.mount"];
+        let files = [
+            "normal/initrd-root-fs.target.requires/diskless.service",
+            "normal/diskless.service.wants/diskless-keeper.service",
+            "early/sysroot.mount",
+        ];
         let there = files.iter().filter(|file| folder.path().join(file).symlink_metadata().is_ok());
         there.map(|file| (*file).to_owned()).collect()
     }
@@ -76,14 +84,15 @@ mod tests {
     #[test]
     fn only_what_the_command_line_asks_for() {
         let unit = "normal/initrd-root-fs.target.requires/diskless.service";
+        let keeper = "normal/diskless.service.wants/diskless-keeper.service";
         assert!(generated("root=/dev/vda1").is_empty());
         assert!(generated("root=/dev/vda1 netroot=nfs:server:/export").is_empty());
-        assert_eq!(generated("rd.diskless.plan=/p"), [unit]);
-        assert_eq!(generated("netroot=iscsi rd.iscsi.target.name=iqn.a:b"), [unit]);
+        assert_eq!(generated("rd.diskless.plan=/p"), [unit, keeper]);
+        assert_eq!(generated("netroot=iscsi rd.iscsi.target.name=iqn.a:b"), [unit, keeper]);
         assert_eq!(
             generated("netroot=iscsi:10.0.0.1::::iqn.a:b root=/dev/mapper/luks_root1"),
-            [unit, "early/sysroot.mount"]
+            [unit, keeper, "early/sysroot.mount"]
         );
-        assert_eq!(generated("rd.diskless.plan=/p root=diskless"), [unit, "early/sysroot.mount"]);
+        assert_eq!(generated("rd.diskless.plan=/p root=diskless"), [unit, keeper, "early/sysroot.mount"]);
     }
 }

@@ -1,10 +1,14 @@
 //! The node as steps see it: where its files are, what time it is, and what wakes a wait up.
 
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::sys::{clock, events::KernelEvents, random};
+use rustix::event::PollFlags;
+
+use crate::sys::{clock, events::KernelEvents, flag::Flag, random};
 
 /// The node a step works on.
 ///
@@ -13,10 +17,13 @@ pub struct Host {
     root: PathBuf,
     time: Time,
     derivation_us: AtomicU64,
+    /// Raised by threads that have something to tell.
+    news: Flag,
 }
 
 enum Time {
-    Real(Option<KernelEvents>),
+    /// The sockets, from the first look or wait on: whoever does neither has none that nobody reads.
+    Real(OnceLock<Option<KernelEvents>>),
     #[cfg(test)]
     Fake(AtomicU64),
 }
@@ -28,15 +35,50 @@ impl Host {
     pub fn this() -> Host {
         Host {
             root: PathBuf::from("/"),
-            time: Time::Real(KernelEvents::open().ok()),
+            time: Time::Real(OnceLock::new()),
             derivation_us: AtomicU64::new(0),
+            news: Flag::default(),
         }
     }
 
     /// A machine whose files are below `root`, and where time goes by only in waits.
     #[cfg(test)]
     pub fn fake(root: impl Into<PathBuf>) -> Host {
-        Host { root: root.into(), time: Time::Fake(AtomicU64::new(0)), derivation_us: AtomicU64::new(0) }
+        Host {
+            root: root.into(),
+            time: Time::Fake(AtomicU64::new(0)),
+            derivation_us: AtomicU64::new(0),
+            news: Flag::default(),
+        }
+    }
+
+    /// The same node for another thread, whose waits see no events of the kernel.
+    pub fn alike(&self) -> Host {
+        let time = match &self.time {
+            Time::Real(_) => Time::Real(OnceLock::from(None)),
+            #[cfg(test)]
+            Time::Fake(us) => Time::Fake(AtomicU64::new(us.load(Ordering::Relaxed))),
+        };
+        Host { root: self.root.clone(), time, derivation_us: AtomicU64::new(0), news: self.news.clone() }
+    }
+
+    /// Ends the wait for a change of whoever this is alike: a thread has something to tell.
+    pub fn tell_news(&self) {
+        self.news.raise();
+    }
+
+    /// Waits until one of `fds` can be read or a thread has news ([`Host::tell_news`]), for at most `at_most`; the kernel's
+    /// events of this host have no part in it.
+    pub fn wait_for(&self, fds: &[BorrowedFd<'_>], at_most: Duration) {
+        let fds: Vec<_> = fds.iter().map(|fd| (*fd, PollFlags::IN)).collect();
+        self.news.wait_with(&fds, at_most);
+    }
+
+    /// Whether a thread had news since this was asked last.
+    pub fn take_news(&self) -> bool {
+        let raised = self.news.is_raised();
+        self.news.lower();
+        raised
     }
 
     /// `absolute` on this host: `/sys/block` below the host's root.
@@ -72,19 +114,26 @@ impl Host {
 
     /// Forgets the changes the kernel has told of so far: what follows looks at the state they made.
     pub fn changes_seen(&self) {
+        self.news.lower();
         match &self.time {
-            Time::Real(Some(events)) => events.drain(),
-            Time::Real(None) => (),
+            Time::Real(events) => {
+                if let Some(events) = events.get_or_init(|| KernelEvents::open().ok()) {
+                    events.drain();
+                }
+            }
             #[cfg(test)]
             Time::Fake(_) => (),
         }
     }
 
-    /// Sleeps until a link, an address, a route or a device changes, for at most `at_most`.
+    /// Sleeps until a link, an address, a route or a device changes, or a thread has news ([`Host::tell_news`]), for at
+    /// most `at_most`.
     pub fn wait_for_change(&self, at_most: Duration) {
         match &self.time {
-            Time::Real(Some(events)) => events.wait(at_most),
-            Time::Real(None) => std::thread::sleep(at_most),
+            Time::Real(events) => match events.get_or_init(|| KernelEvents::open().ok()) {
+                Some(events) => events.wait(&self.news, at_most),
+                None => self.news.sleep(at_most),
+            },
             #[cfg(test)]
             Time::Fake(us) => {
                 us.fetch_add(at_most.as_micros() as u64, Ordering::Relaxed);

@@ -284,6 +284,16 @@ impl Settings {
         self.get(key).or_else(otherwise).unwrap_or_default()
     }
 
+    /// The members that make these settings in a plan: the preset, if one is settled, and the plan's own.
+    pub fn members(&self) -> BTreeMap<&str, &str> {
+        let preset = self.preset.map(|preset| match preset {
+            Preset::SinglePath => "single-path",
+            Preset::Multipath => "multipath",
+        });
+        let preset = preset.map(|preset| ("preset", preset));
+        preset.into_iter().chain(self.own.iter().map(|(key, value)| (*key, value.as_str()))).collect()
+    }
+
     /// The lines of iscsid.conf, in the order of the table.
     pub fn lines(&self) -> impl Iterator<Item = (&'static str, &str)> {
         SETTINGS.iter().filter_map(|setting| Some((setting.key, self.get(setting.key)?)))

@@ -14,7 +14,7 @@ use crate::sys::whole_file;
 /// Where reports go, for the booted system.
 pub const FILE: &str = "/run/diskless/report.json";
 /// The copy of the agent.
-const AGENT: &str = "/run/diskless/bin/diskless";
+pub const AGENT: &str = "/run/diskless/bin/diskless";
 /// The copy of the CAs.
 const CA_COPY: &str = "/run/diskless/ca.pem";
 /// The unit, and what starts it.
@@ -71,9 +71,9 @@ struct File {
 /// # Errors
 /// [`Code::Io`]: a file cannot be read or written.
 pub fn prepare(host: &Host, destination: &Destination) -> Result<()> {
-    let agent = copied(host, "/proc/self/exe")?;
+    copy_agent(host)?;
     let ca = if host.path(CA_FILE).exists() { Some(copied(host, CA_FILE)?) } else { None };
-    for file in files(destination, agent, ca)? {
+    for file in files(destination, ca)? {
         whole_file::write(&host.path(file.path), &file.bytes, file.mode, file.modified)?;
     }
     let link = host.path(WANTED);
@@ -88,6 +88,15 @@ pub fn prepare(host: &Host, destination: &Destination) -> Result<()> {
     }
 }
 
+/// Makes the copy of the agent, the running one.
+///
+/// # Errors
+/// [`Code::Io`]: it cannot be read or written.
+pub fn copy_agent(host: &Host) -> Result<()> {
+    let (agent, modified) = copied(host, "/proc/self/exe")?;
+    whole_file::write(&host.path(AGENT), &agent, 0o755, modified)
+}
+
 /// A file's bytes, and its time.
 type Copied = (Vec<u8>, Option<SystemTime>);
 
@@ -98,12 +107,9 @@ fn copied(host: &Host, path: &str) -> Result<Copied> {
 }
 
 /// All files, the unit last: it finds everything there.
-fn files(destination: &Destination, (agent, modified): Copied, ca: Option<Copied>) -> Result<Vec<File>> {
+fn files(destination: &Destination, ca: Option<Copied>) -> Result<Vec<File>> {
     let json = serde_json::to_vec(destination).context(Code::Io, FILE)?;
-    let mut files = vec![
-        File { path: AGENT, mode: 0o755, bytes: agent, modified },
-        File { path: FILE, mode: 0o600, bytes: json, modified: None },
-    ];
+    let mut files = vec![File { path: FILE, mode: 0o600, bytes: json, modified: None }];
     files.extend(ca.map(|(bytes, modified)| File { path: CA_COPY, mode: 0o644, bytes, modified }));
     files.push(File { path: UNIT, mode: 0o644, bytes: UNIT_TEXT.into(), modified: None });
     Ok(files)

@@ -5,6 +5,7 @@ pub mod fetch;
 pub mod handover;
 pub mod iscsi;
 pub mod luks;
+pub mod multipath;
 pub mod network;
 pub mod overlay;
 pub mod volumes;

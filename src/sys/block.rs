@@ -1,6 +1,13 @@
 //! Block devices as sysfs shows them.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::io::Errno;
 
@@ -63,6 +70,46 @@ pub fn is_ready(node: &Path) -> bool {
     }
 }
 
+/// [`is_ready`], if it can be told within `limit`. An open waits for the kernel's first look at the partitions, and that
+/// for the disk, however long it takes: it is left to a thread then, one for each node, and the answer is no for so long.
+pub fn is_ready_within(node: &Path, limit: Duration) -> bool {
+    static OPENING: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let opening = || OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+    if !opening().insert(node.to_owned()) {
+        return false;
+    }
+    let (tell, told) = channel();
+    let of_thread = node.to_owned();
+    let started = std::thread::Builder::new().name("open".into()).spawn(move || {
+        let ready = is_ready(&of_thread);
+        opening().remove(&of_thread);
+        // Nobody may wait any more.
+        let _ = tell.send(ready);
+    });
+    if started.is_err() {
+        opening().remove(node);
+    }
+    told.recv_timeout(limit).unwrap_or(false)
+}
+
+/// Reads the first block of the device at `node`, of `block_size` bytes, from the device itself: what the kernel has in
+/// memory says nothing of it.
+///
+/// # Errors
+/// It cannot be opened or read, or `block_size` is none.
+pub fn read_past_cache(node: &Path, block_size: u64) -> io::Result<()> {
+    let size = usize::try_from(block_size)
+        .ok()
+        .filter(|size| (512..=65536).contains(size) && size.is_power_of_two())
+        .ok_or(io::ErrorKind::InvalidInput)?;
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_DIRECT).open(node)?;
+    // Such a read wants its memory to lie as blocks do.
+    let mut memory = vec![0; 2 * size];
+    let start = memory.as_ptr().align_offset(size);
+    let block = memory.get_mut(start..start.saturating_add(size)).ok_or(io::ErrorKind::OutOfMemory)?;
+    file.read_exact_at(block, 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +123,22 @@ mod tests {
         let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
         assert!(!is_ready(&socket));
         assert!(is_ready(root.path()));
+    }
+
+    #[test]
+    fn an_open_that_takes_long_is_not_waited_for() {
+        let root = tempfile::tempdir().unwrap();
+        // An open of a FIFO waits for the other end.
+        let node = root.path().join("sda");
+        rustix::fs::mknodat(rustix::fs::CWD, &node, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let limit = Duration::from_millis(20);
+        assert!(!is_ready_within(&node, limit));
+        assert!(!is_ready_within(&node, limit));
+        let _writer = std::fs::OpenOptions::new().write(true).open(&node).unwrap();
+        let soon = std::time::Instant::now() + Duration::from_secs(20);
+        while !is_ready_within(&node, limit) {
+            assert!(std::time::Instant::now() < soon);
+        }
     }
 
     #[test]

@@ -66,6 +66,19 @@ pub fn find(name: &str) -> Result<Option<Existing>> {
     }))
 }
 
+/// The name of the map with the DM UUID `uuid`, if there is one.
+///
+/// # Errors
+/// `uuid` cannot be a map's UUID, or the kernel has no device-mapper.
+pub fn name_of(uuid: &str) -> Result<Option<String>> {
+    let object = || format!("map with UUID {uuid}");
+    let dm = DM::new().context(Code::Kernel, object())?;
+    let id = DevId::Uuid(DmUuid::new(uuid).context(Code::Kernel, object())?);
+    // As in `find`.
+    let info = dm.device_info(&id).ok();
+    Ok(info.and_then(|info| info.name().map(ToString::to_string)))
+}
+
 /// The names of all maps the kernel has.
 ///
 /// # Errors
@@ -143,28 +156,51 @@ pub fn create(map: &Map, limit: Duration) -> Result<()> {
     if find(&map.name)?.is_none() {
         dm.device_create(name, Some(uuid), read_only).context(Code::Kernel, object())?;
     }
-    let table: Vec<_> = map
-        .table
-        .iter()
-        .map(|target| (target.start, target.length, target.kind.clone(), target.params.clone()))
-        .collect();
     let id = DevId::Name(name);
-    if let Err(cause) = dm.table_load(&id, &table, read_only) {
+    if let Err(cause) = dm.table_load(&id, &lines(map), read_only) {
         // Without a table it is of no use to anyone.
         let _ = dm.device_remove(&id, DmOptions::default());
         return Err(Error::new(Code::Kernel, object()).because(cause));
     }
-    resume(&map.name, limit)
+    resume(&map.name, Resume::First, limit)
+}
+
+/// Gives the active map `map.name` another table of the same size, read-only or not as it is, and waits until udev has
+/// seen to it, for at most `limit`. Reads and writes that are on their way come back first, those that are queued stay so.
+///
+/// # Errors
+/// The kernel refuses the table (the map keeps its own), or not all was done within `limit`.
+pub fn reload(map: &Map, read_only: bool, limit: Duration) -> Result<()> {
+    let object = || format!("map {}", map.name);
+    let dm = DM::new().context(Code::Kernel, object())?;
+    let id = DevId::Name(DmName::new(&map.name).context(Code::Kernel, object())?);
+    let flags = if read_only { DmFlags::DM_READONLY } else { DmFlags::empty() };
+    dm.table_load(&id, &lines(map), DmOptions::default().set_flags(flags)).context(Code::Kernel, object())?;
+    resume(&map.name, Resume::Again, limit)
+}
+
+fn lines(map: &Map) -> Vec<(u64, u64, String, String)> {
+    let line = |target: &Target| (target.start, target.length, target.kind.clone(), target.params.clone());
+    map.table.iter().map(line).collect()
+}
+
+/// Which table it is that becomes the active one.
+#[derive(Debug, Clone, Copy)]
+enum Resume {
+    /// The map's first.
+    First,
+    /// Another one with the same content.
+    Again,
 }
 
 /// Makes the loaded table the active one. The crate then waits for udev on a semaphore, without end: so that
 /// happens in a thread of its own, and this waits for it with a deadline.
-fn resume(name: &str, limit: Duration) -> Result<()> {
+fn resume(name: &str, which: Resume, limit: Duration) -> Result<()> {
     let (done, wait) = mpsc::channel();
     let owned = name.to_owned();
     std::thread::spawn(move || {
         // Nobody may be listening any more: then the answer is of no use either.
-        let _ = done.send(resume_and_wait(&owned));
+        let _ = done.send(resume_and_wait(&owned, which));
     });
     wait.recv_timeout(limit).unwrap_or_else(|_| {
         Err(Error::new(Code::Timeout, format!("map {name}"))
@@ -172,12 +208,22 @@ fn resume(name: &str, limit: Duration) -> Result<()> {
     })
 }
 
-fn resume_and_wait(name: &str) -> Result<()> {
+/// multipath-tools' own flag of a table that only has other paths: its udev rules then look at nothing anew.
+const SAME_CONTENT: DmUdevFlags = DmUdevFlags::from_bits_retain(0x100);
+
+fn resume_and_wait(name: &str, which: Resume) -> Result<()> {
     let object = || format!("map {name}");
     let dm = DM::new().context(Code::Kernel, object())?;
     let id = DevId::Name(DmName::new(name).context(Code::Kernel, object())?);
     // Without these flags udev takes the map for one of nobody, and systemd never has a unit for it.
-    let options = DmOptions::default().set_udev_flags(DmUdevFlags::DM_UDEV_DISABLE_LIBRARY_FALLBACK);
+    let flags = DmUdevFlags::DM_UDEV_DISABLE_LIBRARY_FALLBACK;
+    let options = match which {
+        Resume::First => DmOptions::default().set_udev_flags(flags),
+        // A flush, or a frozen file system, would wait for reads that wait for this table.
+        Resume::Again => DmOptions::default()
+            .set_flags(DmFlags::DM_NOFLUSH | DmFlags::DM_SKIP_LOCKFS)
+            .set_udev_flags(flags | SAME_CONTENT),
+    };
     dm.device_suspend(&id, options).context(Code::Kernel, object())?;
     Ok(())
 }

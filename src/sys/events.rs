@@ -1,14 +1,16 @@
 //! What the kernel tells of changes: links, addresses and routes (rtnetlink) and devices (kobject uevents).
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, Protocol, RecvFlags, SocketFlags, SocketType, bind, netlink, recv, socket_with,
 };
+
+use super::flag::Flag;
 
 /// RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE
 /// (linux/rtnetlink.h).
@@ -47,16 +49,11 @@ impl KernelEvents {
         }
     }
 
-    /// Sleeps until a change is told, for at most `at_most`.
-    pub fn wait(&self, at_most: Duration) {
+    /// Sleeps until a change is told or `flag` is raised, for at most `at_most`. A signal may end it early, which only
+    /// makes the caller look again.
+    pub fn wait(&self, flag: &Flag, at_most: Duration) {
         let [route, uevent] = &self.sockets;
-        let mut fds = [PollFd::new(route, PollFlags::IN), PollFd::new(uevent, PollFlags::IN)];
-        let timeout = Timespec {
-            tv_sec: i64::try_from(at_most.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: i64::from(at_most.subsec_nanos()),
-        };
-        // A signal ends the wait early, which only makes the caller look again.
-        let _ = poll(&mut fds, Some(&timeout));
+        flag.wait_with(&[(route.as_fd(), PollFlags::IN), (uevent.as_fd(), PollFlags::IN)], at_most);
     }
 }
 

@@ -7,16 +7,17 @@ mod message;
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, netlink, recv, sendto, socket_with,
 };
 use zeroize::Zeroizing;
 
+use super::flag::Flag;
 pub use message::Connection;
 use message::*;
 
@@ -30,8 +31,16 @@ const MOST_EVENTS: usize = 64;
 
 /// A PDU of the login with 8 KiB of data, and room to spare.
 const LONGEST_MESSAGE: usize = 16 * 1024;
-/// STOP_CONN_TERM: the connection is given up for good.
-const STOP_CONN_TERM: u32 = 1;
+
+/// What becomes of a session whose connection is stopped (enum iscsi_conn_stop flags of iscsi_if.h).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Stop {
+    /// STOP_CONN_TERM: it is given up for good; its commands fail, and it can only be destroyed.
+    Terminate = 1,
+    /// STOP_CONN_RECOVER: it waits for a new connection; its commands are kept for it.
+    Recover = 3,
+}
 
 /// A parameter of a session or connection (enum iscsi_param).
 #[allow(missing_docs, reason = "the names are the kernel's")]
@@ -86,23 +95,28 @@ impl Initiator {
     pub fn open(handle: u64) -> io::Result<Initiator> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, Some(netlink::ISCSI))?;
-        // With port 0 the kernel chooses one. It becomes the session's `creator` in sysfs, and sessions whose
-        // creator is -1 are not adopted by iscsid.
-        bind(&socket, &netlink::SocketAddrNetlink::new(0, GROUP))?;
+        // The port becomes the session's `creator` in sysfs: the thread's id tells others whether its maker lives. It may be
+        // taken, by another socket of this thread: with port 0 the kernel chooses one. Sessions whose creator is -1 are
+        // not adopted by iscsid.
+        let thread = rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned();
+        if bind(&socket, &netlink::SocketAddrNetlink::new(thread, GROUP)).is_err() {
+            bind(&socket, &netlink::SocketAddrNetlink::new(0, GROUP))?;
+        }
         Ok(Initiator { socket, transport: handle, events: VecDeque::new() })
     }
 
-    /// Creates a session, for `cmds_max` commands at once and `queue_depth` of them for each disk; gives its id.
+    /// Creates a session, for `cmds_max` commands at once and `queue_depth` of them for each disk; gives its id and the
+    /// number of its SCSI host.
     ///
     /// # Errors
     /// The kernel's error.
-    pub fn create_session(&mut self, cmds_max: u16, queue_depth: u16) -> io::Result<u32> {
+    pub fn create_session(&mut self, cmds_max: u16, queue_depth: u16) -> io::Result<(u32, u32)> {
         let mut request = Union::new();
         // initial_cmdsn
         request.u32(0);
         request.u16(cmds_max);
         request.u16(queue_depth);
-        self.call(CREATE_SESSION, &request, &[]).map(|reply| reply.r[0])
+        self.call(CREATE_SESSION, &request, &[]).map(|reply| (reply.r[0], reply.r[1]))
     }
 
     /// Destroys a session that has no connections.
@@ -160,6 +174,29 @@ impl Initiator {
         }
     }
 
+    /// Says which network interface a SCSI host is bound to: it shows in sysfs, and iscsid binds to it again.
+    ///
+    /// # Errors
+    /// The kernel's error.
+    pub fn set_netdev(&mut self, host: u32, name: &str) -> io::Result<()> {
+        let text = [name.as_bytes(), &[0]].concat();
+        let mut request = Union::new();
+        request.u32(host);
+        request.u32(ISCSI_HOST_PARAM_NETDEV_NAME);
+        request.u32(u32::try_from(text.len()).unwrap_or(u32::MAX));
+        self.call(SET_HOST_PARAM, &request, &[&text]).map(|_| ())
+    }
+
+    /// Forgets what the kernel told of a connection so far: it was about one that is over.
+    pub fn forget(&mut self, connection: Connection) {
+        while let Ok(message) = self.receive(Instant::now(), &Flag::default()) {
+            if let Message::Event(event) = message {
+                self.keep(event);
+            }
+        }
+        self.events.retain(|event| !event.is_of(connection));
+    }
+
     /// Starts the full feature phase: from here on the kernel sends commands.
     ///
     /// # Errors
@@ -168,15 +205,16 @@ impl Initiator {
         self.call(START_CONN, &Union::of(connection), &[]).and_then(Reply::retcode)
     }
 
-    /// Ends a connection for good; it can only be destroyed then.
+    /// Ends a connection. Newer kernels do it themselves (with [`Stop::Recover`]) when they lose one, but BIND_CONN is
+    /// ENOTCONN after that until somebody has asked for it.
     ///
     /// # Errors
     /// The kernel's error.
-    pub fn stop_conn(&mut self, connection: Connection) -> io::Result<()> {
+    pub fn stop_conn(&mut self, connection: Connection, stop: Stop) -> io::Result<()> {
         let mut request = Union::of(connection);
         // conn_handle, which nobody reads
         request.u64(0);
-        request.u32(STOP_CONN_TERM);
+        request.u32(stop as u32);
         self.call(STOP_CONN, &request, &[]).and_then(Reply::retcode)
     }
 
@@ -194,11 +232,13 @@ impl Initiator {
     /// Waits until `deadline` for a PDU of the connection: its header, and its data without padding.
     ///
     /// # Errors
-    /// Nothing came (`TimedOut`), the connection is lost (`ConnectionReset`), or the kernel's error.
+    /// Nothing came (`TimedOut`), the connection is lost (`ConnectionReset`), `cancel` was raised (`Interrupted`), or the
+    /// kernel's error.
     pub fn recv_pdu(
         &mut self,
         connection: Connection,
         deadline: Instant,
+        cancel: &Flag,
     ) -> io::Result<([u8; BHS], Zeroizing<Vec<u8>>)> {
         loop {
             while let Some(event) = self.events.pop_front() {
@@ -215,7 +255,7 @@ impl Initiator {
                     _ => (),
                 }
             }
-            if let Message::Event(event) = self.receive(deadline)? {
+            if let Message::Event(event) = self.receive(deadline, cancel)? {
                 self.keep(event);
             }
         }
@@ -235,7 +275,8 @@ impl Initiator {
         // To port 0, the kernel. All of the work is done within this call.
         sendto(&self.socket, &message, SendFlags::empty(), &netlink::SocketAddrNetlink::new(0, 0))?;
         loop {
-            match self.receive(deadline)? {
+            // The kernel's answer is not called off: it says what there is to be taken away.
+            match self.receive(deadline, &Flag::default())? {
                 Message::Event(event) => self.keep(event),
                 // Older kernels send replies to all listeners, so it may be another's.
                 Message::Reply(reply) if reply.answers(event, request) => return reply.checked(),
@@ -244,7 +285,7 @@ impl Initiator {
         }
     }
 
-    fn receive(&mut self, deadline: Instant) -> io::Result<Message> {
+    fn receive(&mut self, deadline: Instant, cancel: &Flag) -> io::Result<Message> {
         let mut buffer = Zeroizing::new(vec![0; LONGEST_MESSAGE]);
         loop {
             match recv(&self.socket, buffer.as_mut_slice(), RecvFlags::DONTWAIT) {
@@ -255,14 +296,8 @@ impl Initiator {
                     if left.is_zero() {
                         return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
                     }
-                    let timeout = Timespec {
-                        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-                        tv_nsec: i64::from(left.subsec_nanos()),
-                    };
-                    match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&timeout)) {
-                        Ok(_) | Err(Errno::INTR) => (),
-                        Err(error) => return Err(error.into()),
-                    }
+                    cancel.check()?;
+                    cancel.wait_with(&[(self.socket.as_fd(), PollFlags::IN)], left);
                 }
                 Err(error) => return Err(error.into()),
             }

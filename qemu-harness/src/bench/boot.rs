@@ -36,7 +36,7 @@ pub fn rows(
             times.push(seconds);
         }
     }
-    let size = |scenario: &Scenario| mebibytes(ready.initramfs(scenario.document.initramfs)?);
+    let size = |scenario: &Scenario| mebibytes(ready.initramfs(&scenario.document)?);
     let rows = [USERSPACE.row(&of_ours, &of_stock), SIZE.row(&[size(ours)?], &[size(stock)?])];
     Ok(rows.into_iter().flatten().collect())
 }

@@ -8,14 +8,14 @@ use std::process::Command;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::network::UEFI_LOADER;
+use super::dhcp::UEFI_LOADER;
 use super::service::Service;
 use super::{DISKLESSD, NODE};
 use crate::chroot::Root;
 use crate::command;
 use crate::error::{At, Error, Result};
 use crate::recipe::Ready;
-use crate::scenario::substitute;
+use crate::scenario::{Release, substitute};
 use crate::tree;
 
 /// Its folder in that of a run.
@@ -42,7 +42,13 @@ impl<'a> Disklessd<'a> {
 
     /// Puts everything in its place, with the texts of the site in the folder `from` completed. It does not run yet. The
     /// initramfs is where it is to be served from already.
-    pub fn place(tools: &'a Root, folder: &Path, ready: &Ready, from: &Path) -> Result<Disklessd<'a>> {
+    pub fn place(
+        tools: &'a Root,
+        folder: &Path,
+        ready: &Ready,
+        release: Release,
+        from: &Path,
+    ) -> Result<Disklessd<'a>> {
         let site = folder.join(SITE);
         tree::copy(from, &site)?;
         for path in tree::files(from)?.iter().filter(|path| path.extension().is_some_and(|e| e == "toml")) {
@@ -53,7 +59,7 @@ impl<'a> Disklessd<'a> {
             fs::write(&copy, text).at("write", &copy)?;
         }
         let (kernel, program) = (Disklessd::files(folder).join("vmlinuz"), site.join("disklessd"));
-        fs::copy(&ready.kernel, &kernel).at("write", &kernel)?;
+        fs::copy(ready.kernel(release)?, &kernel).at("write", &kernel)?;
         fs::copy(ready.disklessd()?, &program).at("write", &program)?;
         for path in tree::files(&site)? {
             let mode = if path == program { 0o700 } else { 0o600 };

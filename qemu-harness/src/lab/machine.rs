@@ -2,23 +2,23 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::console::Console;
+use super::network::tap;
+use super::{cable, qmp};
 use crate::chroot::Root;
 use crate::command;
 use crate::error::{At, Error, Result};
 use crate::recipe::Ready;
-use crate::scenario::{self, Firmware};
+use crate::scenario::{Document, Firmware, Link, Machine as Hardware};
 
 /// What the node's firmware says that it is. Without firmware that asks it says nothing: plans of these nodes have no need
 /// of it, and an initiator's name comes from the MAC.
 const SYSTEM: &str = "5d15c1e5-0000-4000-8000-000000000001";
-/// The node's.
-const MAC: &str = "52:54:00:00:00:01";
 /// How long QEMU may take to end once its console is closed.
 const END: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);
@@ -40,21 +40,23 @@ pub struct Boot<'a> {
 /// A running QEMU; dropping it ends it.
 pub struct Machine {
     child: Child,
+    folder: PathBuf,
+    cards: usize,
     /// Its serial console.
     pub console: Console,
 }
 
 impl Machine {
-    /// Starts QEMU on the interface `tap`, with `boot` where the hardware has no firmware that fetches anything. In
+    /// Starts QEMU at the cables of a scenario, with `boot` where the hardware has no firmware that fetches anything. In
     /// `folder`: `reports` takes what the booted root reports, a line each time, `serial.log` the console.
     pub fn start(
         tools: &Root,
         folder: &Path,
         ready: &Ready,
-        hardware: &scenario::Machine,
-        tap: &str,
+        document: &Document,
         boot: &Boot,
     ) -> Result<Machine> {
+        let hardware = &document.machine;
         let mut qemu = tools.command("qemu-system-x86_64");
         qemu.args(["-nodefaults", "-no-user-config", "-display", "none"]);
         // Without graphics a BIOS talks to the serial port.
@@ -72,10 +74,11 @@ impl Machine {
             &hardware.cpus.to_string(),
         ]);
         qemu.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
-        qemu.arg("-netdev").arg(format!("tap,id=net,ifname={tap},script=no,downscript=no"));
-        // Of the ROMs that QEMU has for network cards only a BIOS needs one: UEFI has drivers and PXE of its own.
-        let rom = if hardware.firmware == Firmware::Ipxe { "" } else { ",romfile=" };
-        qemu.arg("-device").arg(format!("{},netdev=net,mac={MAC},bootindex=1{rom}", hardware.nic));
+        let inside = tools.inside(folder)?;
+        for (number, link) in document.network.links.iter().enumerate() {
+            qemu.args(cards(&inside, number, link, hardware));
+        }
+        qemu.arg("-qmp").arg(format!("unix:{},server=on,wait=off", qmp::socket(&inside).display()));
         match hardware.firmware {
             Firmware::Kernel => {
                 qemu.arg("-kernel").arg(tools.inside(boot.kernel)?);
@@ -101,10 +104,16 @@ impl Machine {
         qemu.args(["-device", "virtserialport,chardev=facts,name=org.diskless.facts"]);
         let path = folder.join("qemu.command");
         fs::write(&path, command::line(&qemu) + "\n").at("write", &path)?;
-        Machine::spawn(&mut qemu, folder)
+        Machine::spawn(&mut qemu, folder, document.network.links.len())
     }
 
-    fn spawn(qemu: &mut Command, folder: &Path) -> Result<Machine> {
+    /// Pulls a cable out of its card, or puts it in: that of this number, or all.
+    pub fn carrier(&self, link: Option<usize>, up: bool) -> Result<()> {
+        let mut all = (0..self.cards).filter(|number| link.is_none_or(|link| link == *number));
+        all.try_for_each(|number| qmp::set_link(&self.folder, &card(number), up))
+    }
+
+    fn spawn(qemu: &mut Command, folder: &Path, cards: usize) -> Result<Machine> {
         let log = folder.join("qemu.log");
         let mut child = qemu
             .stdin(Stdio::piped())
@@ -116,7 +125,7 @@ impl Machine {
             return Err(Error::Host("QEMU without a console".into()));
         };
         let console = Console::read(stdout, &folder.join("serial.log"))?;
-        Ok(Machine { child, console })
+        Ok(Machine { child, console, folder: folder.to_path_buf(), cards })
     }
 
     /// Types a line at the console.
@@ -149,8 +158,48 @@ impl Drop for Machine {
     }
 }
 
+/// What QEMU calls a network card.
+fn card(number: usize) -> String {
+    format!("card{number}")
+}
+
+/// A network card at its cable. One that does something to the frames has sockets in `folder`: QEMU passes frames on
+/// between them and the card, and at the other end between them and the tap, which meet in a hub.
+fn cards(folder: &Path, number: usize, link: &Link, hardware: &Hardware) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut add = |option: &str, value: String| words.extend([option.to_owned(), value]);
+    let (tap, card) = (tap(number), card(number));
+    let tap = format!("ifname={tap},script=no,downscript=no");
+    if link.acts() {
+        let [near, near_lab, far, far_lab] = cable::sockets(folder, number);
+        let sockets = |from: &Path, to: &Path| {
+            let (from, to) = (from.display(), to.display());
+            format!("local.type=unix,local.path={from},remote.type=unix,remote.path={to}")
+        };
+        add("-netdev", format!("dgram,id=net{number},{}", sockets(&near, &near_lab)));
+        add("-netdev", format!("dgram,id=far{number},{}", sockets(&far, &far_lab)));
+        add("-netdev", format!("tap,id=tap{number},{tap}"));
+        for end in ["far", "tap"] {
+            add("-netdev", format!("hubport,id={end}port{number},hubid={number},netdev={end}{number}"));
+        }
+    } else {
+        add("-netdev", format!("tap,id=net{number},{tap}"));
+    }
+    // Of the ROMs that QEMU has for network cards only a BIOS needs one: UEFI has drivers and PXE of its own.
+    let rom = if hardware.firmware == Firmware::Ipxe && number == 0 { "" } else { ",romfile=" };
+    let mtu = link.mtu.map(|mtu| format!(",host_mtu={mtu}")).unwrap_or_default();
+    let (nic, last, order) = (&hardware.nic, number + 1, number + 1);
+    add(
+        "-device",
+        format!(
+            "{nic},id={card},netdev=net{number},mac=52:54:00:00:00:{last:02x},bootindex={order}{mtu}{rom}"
+        ),
+    );
+    words
+}
+
 /// KVM where the processor itself offers it; /dev/kvm alone says too little.
-fn accelerator() -> Result<[&'static str; 4]> {
+pub fn accelerator() -> Result<[&'static str; 4]> {
     let text = fs::read_to_string("/proc/cpuinfo").at("read", "/proc/cpuinfo")?;
     Ok(match virtualizes(&text) && Path::new("/dev/kvm").exists() {
         true => ["-accel", "kvm", "-cpu", "host"],
@@ -170,6 +219,21 @@ fn virtualizes(cpuinfo: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cable_that_acts_goes_through_sockets() {
+        let card =
+            |link: &Link, number| cards(Path::new("/run"), number, link, &Hardware::default()).join(" ");
+        let plain = card(&Link::default(), 0);
+        assert_eq!(
+            plain,
+            "-netdev tap,id=net0,ifname=node0,script=no,downscript=no -device \
+             virtio-net-pci,id=card0,netdev=net0,mac=52:54:00:00:00:01,bootindex=1,romfile="
+        );
+        let acting = card(&Link { vlan: Some(7), mtu: Some(9000), ..Link::default() }, 1);
+        assert!(acting.contains("local.path=/run/node1.card,"), "{acting}");
+        assert!(acting.contains("mac=52:54:00:00:00:02,bootindex=2,host_mtu=9000"), "{acting}");
+    }
 
     #[test]
     fn kvm_only_where_the_processor_has_it() {

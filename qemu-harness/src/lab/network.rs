@@ -1,56 +1,72 @@
-//! The cable to the node, and DHCP on it.
+//! The cables to the node, and the subnets that they lead to.
+//!
+//! ```text
+//! node: card 0 ── tap node0 ─┬─ bridge subnet0   198.18.0.1, all servers
+//!       card 1 ── tap node1 ─┘
+//!       card 2 ── tap node2 ─── bridge subnet1   198.18.1.1, portals
+//! ```
 
-use std::fs;
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::SERVER;
-use super::service::Service;
+use super::{server, server6};
 use crate::chroot::Root;
 use crate::command;
-use crate::error::{At, Result};
+use crate::error::Result;
+use crate::scenario::Network;
 
-/// The host's end of the cable.
-const TAP: &str = "node0";
+/// What an end of a cable takes unless it is told otherwise.
+const MTU: u16 = 1500;
 
-/// Where the builder has iPXE for UEFI.
-const IPXE: &str = "/usr/lib/ipxe";
-
-/// What dnsmasq is told where no site says it: addresses, and `http/boot.ipxe` of the scenario for those who ask.
-pub const PLAIN: &str = "\
-dhcp-range=198.18.0.100,198.18.0.150,12h
-dhcp-match=set:ipxe,175
-dhcp-match=set:uefi,option:client-arch,7
-dhcp-boot=tag:ipxe,http://198.18.0.1:8080/boot.ipxe
-dhcp-boot=tag:uefi,tag:!ipxe,snponly.efi
-";
-/// What iPXE for UEFI is called in that folder.
-pub const UEFI_LOADER: &str = "snponly.efi";
-
-/// The cable.
-pub struct Link<'a> {
-    tools: &'a Root,
-    log: &'a Path,
+/// The host's end of cable `number`.
+pub fn tap(number: usize) -> String {
+    format!("node{number}")
 }
 
-impl<'a> Link<'a> {
-    /// Lays it, in the network namespace of the calling thread.
-    pub fn lay(tools: &'a Root, log: &'a Path) -> Result<Link<'a>> {
-        let link = Link { tools, log };
-        link.ip(&["link", "set", "lo", "up"])?;
-        link.ip(&["tuntap", "add", "dev", TAP, "mode", "tap"])?;
-        link.ip(&["address", "add", &format!("{SERVER}/24"), "dev", TAP])?;
-        link.set(true)?;
-        Ok(link)
+/// The interface that has the lab's address in a subnet.
+pub fn bridge(subnet: u8) -> String {
+    format!("subnet{subnet}")
+}
+
+/// All cables.
+pub struct Cables<'a> {
+    tools: &'a Root,
+    log: &'a Path,
+    count: usize,
+}
+
+impl<'a> Cables<'a> {
+    /// Lays them, in the network namespace of the calling thread.
+    pub fn lay(tools: &'a Root, log: &'a Path, network: &Network) -> Result<Cables<'a>> {
+        let cables = Cables { tools, log, count: network.links.len() };
+        cables.ip(&["link", "set", "lo", "up"])?;
+        for subnet in subnets(network) {
+            let bridge = &bridge(subnet);
+            cables.ip(&["link", "add", bridge, "type", "bridge"])?;
+            cables.ip(&["address", "add", &format!("{}/24", server(subnet)), "dev", bridge])?;
+            if network.ipv6 {
+                // Without a carrier, before the machine is on, the address would never be found to be free.
+                cables.ip(&["address", "add", &format!("{}/64", server6(subnet)), "dev", bridge, "nodad"])?;
+            }
+            let links = network.links.iter().enumerate().filter(|(_, link)| link.subnet == subnet);
+            for (number, link) in links.clone() {
+                let (tap, mtu) = (&tap(number), link.mtu.unwrap_or(MTU));
+                cables.ip(&["tuntap", "add", "dev", tap, "mode", "tap"])?;
+                cables.ip(&["link", "set", tap, "mtu", &mtu.to_string(), "master", bridge, "up"])?;
+            }
+            let mtu = links.filter_map(|(_, link)| link.mtu).max().unwrap_or(MTU);
+            cables.ip(&["link", "set", bridge, "mtu", &mtu.to_string(), "up"])?;
+        }
+        Ok(cables)
     }
 
-    /// The interface's name.
-    pub fn name(&self) -> &'static str {
-        TAP
-    }
-
-    /// Pulls the cable, or puts it back.
-    pub fn set(&self, up: bool) -> Result<()> {
-        self.ip(&["link", "set", TAP, if up { "up" } else { "down" }])
+    /// Has nothing pass a cable, or lets it pass again: the one of this number, or all.
+    pub fn set(&self, link: Option<usize>, up: bool) -> Result<()> {
+        let all = (0..self.count).filter(|number| link.is_none_or(|link| link == *number));
+        for number in all {
+            self.ip(&["link", "set", &tap(number), if up { "up" } else { "down" }])?;
+        }
+        Ok(())
     }
 
     fn ip(&self, words: &[&str]) -> Result<()> {
@@ -58,28 +74,7 @@ impl<'a> Link<'a> {
     }
 }
 
-/// A DHCP server for the node.
-pub struct Dhcp(Service);
-
-impl Dhcp {
-    /// Starts it with `lines`, the part of its configuration that says who gets what; a node that asks too early asks
-    /// again. It has iPXE for UEFI by TFTP.
-    pub fn start(tools: &Root, folder: &Path, lines: &str) -> Result<Dhcp> {
-        let leases = tools.inside(&folder.join("leases"))?;
-        let configuration = folder.join("dnsmasq.conf");
-        fs::write(&configuration, lines).at("write", &configuration)?;
-        let mut dnsmasq = tools.command("dnsmasq");
-        dnsmasq.args(["--keep-in-foreground", "--log-facility=-", "--user=root"]);
-        dnsmasq.arg(format!("--conf-file={}", tools.inside(&configuration)?.display()));
-        // It would ping each address for three seconds before it offers it.
-        dnsmasq.args(["--pid-file=", "--port=0", "--log-dhcp", "--no-ping"]);
-        dnsmasq.arg(format!("--interface={TAP}")).args(["--enable-tftp", &format!("--tftp-root={IPXE}")]);
-        dnsmasq.arg("--dhcp-authoritative").arg(format!("--dhcp-leasefile={}", leases.display()));
-        Ok(Dhcp(Service::start("dnsmasq", &mut dnsmasq, &folder.join("dnsmasq.log"))?))
-    }
-
-    /// An error when it has ended.
-    pub fn check(&mut self) -> Result<()> {
-        self.0.check()
-    }
+/// The subnets that a cable leads to.
+pub fn subnets(network: &Network) -> BTreeSet<u8> {
+    network.links.iter().map(|link| link.subnet).collect()
 }

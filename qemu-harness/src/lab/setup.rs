@@ -2,18 +2,24 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::cable::Cable;
+use super::dhcp::{Dhcp, PLAIN};
 use super::disklessd::Disklessd;
 use super::http::HttpServer;
-use super::network::{Dhcp, Link, PLAIN};
-use super::target::{TargetServer, sessions};
+use super::lio;
+use super::network::Cables;
+use super::qmp;
+use super::target::{self, Portals, sessions};
 use super::tls::Authority;
+use super::trap::Trap;
 use crate::chroot::Root;
 use crate::error::{At, Result};
 use crate::recipe::Ready;
-use crate::scenario::{Action, Scenario, Tls};
+use crate::scenario::{Action, Fault, Scenario, Tls};
 use crate::tree;
 
 /// All servers of a scenario, at the other end of the node's cable.
@@ -22,10 +28,14 @@ pub struct Lab<'a> {
     folder: &'a Path,
     ready: &'a Ready,
     scenario: &'a Scenario,
-    link: Link<'a>,
+    cables: Cables<'a>,
+    /// Those that do something to the frames, and who lies in wait: they act by being there.
+    _acting: Vec<Cable>,
+    _traps: Vec<Trap>,
     dhcp: Option<Dhcp>,
     http: HttpServer,
-    target: Option<TargetServer<'a>>,
+    portals: Portals<'a>,
+    lio: Option<lio::Machine>,
     disklessd: Option<Disklessd<'a>>,
     /// The certificate of the authority that the node is to trust, if there is HTTPS.
     pub trusted: Option<String>,
@@ -45,10 +55,14 @@ impl<'a> Lab<'a> {
     /// Removes what is large and nobody looks at after a run.
     pub fn tidy(folder: &Path, scenario: &Scenario) -> Result<()> {
         tree::remove(&Lab::initramfs(folder, scenario)?)?;
+        lio::Machine::tidy(folder)?;
+        Cable::tidy(folder, scenario.document.network.links.len());
+        target::tidy(folder, &scenario.document);
+        let _ = fs::remove_file(qmp::socket(folder));
         Disklessd::tidy(folder)
     }
 
-    /// Lays the cable and starts the servers, but for disklessd and what depends on it: it serves the initramfs, which is
+    /// Lays the cables and starts the servers, but for disklessd and what depends on it: it serves the initramfs, which is
     /// made later.
     pub fn start(
         tools: &'a Root,
@@ -58,7 +72,11 @@ impl<'a> Lab<'a> {
         scenario: &'a Scenario,
     ) -> Result<Lab<'a>> {
         let document = &scenario.document;
-        let link = Link::lay(tools, network_log)?;
+        let network = &document.network;
+        let cables = Cables::lay(tools, network_log, network)?;
+        let acting = network.links.iter().enumerate().filter(|(_, link)| link.acts());
+        let acting = acting.map(|(number, link)| Cable::lay(folder, number, link)).collect::<Result<_>>()?;
+        let traps = network.traps.iter().map(Trap::set).collect::<Result<_>>()?;
         let authority = Authority::new()?;
         let trusted = match document.network.tls {
             Some(Tls::Untrusted) => Some(Authority::new()?.pem),
@@ -72,18 +90,25 @@ impl<'a> Lab<'a> {
             folder,
             ready,
             scenario,
-            link,
+            cables,
+            _acting: acting,
+            _traps: traps,
             dhcp: None,
             http,
-            target: None,
+            portals: Portals::new(tools, folder, ready, document)?,
+            lio: None,
             disklessd: None,
             trusted,
         };
-        if document.network.dhcp && document.disklessd.is_none() {
-            lab.dhcp = Some(Dhcp::start(tools, folder, PLAIN)?);
+        if document.disklessd.is_none() && (network.dhcp || network.ipv6) {
+            let lines = if network.dhcp { PLAIN } else { "" };
+            lab.dhcp = Some(Dhcp::start(tools, folder, network, lines)?);
         }
-        if document.network.iscsi {
-            lab.act(Action::TargetStart)?;
+        if network.iscsi {
+            lab.portals.start_first()?;
+            if let Some(wanted) = &document.lio {
+                lab.lio = Some(lio::Machine::start(tools, folder, ready, wanted)?);
+            }
         }
         Ok(lab)
     }
@@ -92,46 +117,39 @@ impl<'a> Lab<'a> {
     pub fn serve(&mut self) -> Result<()> {
         let Some(wanted) = &self.scenario.document.disklessd else { return Ok(()) };
         let site = self.scenario.folder.join(&wanted.site);
-        let disklessd = Disklessd::place(self.tools, self.folder, self.ready, &site)?;
-        if self.scenario.document.network.dhcp {
-            self.dhcp = Some(Dhcp::start(self.tools, self.folder, &disklessd.dhcp()?)?);
+        let document = &self.scenario.document;
+        let disklessd = Disklessd::place(self.tools, self.folder, self.ready, document.release(), &site)?;
+        let network = &document.network;
+        if network.dhcp {
+            self.dhcp = Some(Dhcp::start(self.tools, self.folder, network, &disklessd.dhcp()?)?);
         }
-        self.disklessd = Some(disklessd);
-        if wanted.start { self.act(Action::DisklessdStart) } else { Ok(()) }
+        let disklessd = self.disklessd.insert(disklessd);
+        if wanted.start { disklessd.start() } else { Ok(()) }
     }
 
-    /// The host's end of the cable.
-    pub fn interface(&self) -> &'static str {
-        self.link.name()
-    }
-
-    /// Breaks something, or mends it.
-    pub fn act(&mut self, action: Action) -> Result<()> {
+    /// Breaks something, or mends it; what is not done to the lab is not done here.
+    pub fn act(&mut self, fault: &Fault) -> Result<()> {
         let disklessd = self.disklessd.as_mut();
-        match action {
-            Action::LinkDown => self.link.set(false),
-            Action::LinkUp => self.link.set(true),
-            Action::TargetKill => {
-                self.target = None;
-                Ok(())
-            }
-            Action::TargetStart => {
-                let document = &self.scenario.document;
-                self.target = Some(TargetServer::start(self.tools, self.folder, self.ready, document)?);
-                Ok(())
-            }
+        match fault.action {
+            Action::LinkDown => self.cables.set(fault.link, false),
+            Action::LinkUp => self.cables.set(fault.link, true),
+            Action::TargetKill => self.portals.kill(fault.portal),
+            Action::TargetStart => self.portals.start(fault.portal),
+            Action::TargetStop => self.portals.stop(fault.portal),
+            Action::TargetContinue => self.portals.resume(fault.portal),
             Action::DisklessdKill => {
                 disklessd.into_iter().for_each(Disklessd::kill);
                 Ok(())
             }
             Action::DisklessdStart => disklessd.map_or(Ok(()), Disklessd::start),
             Action::DisklessdReload => disklessd.map_or(Ok(()), |disklessd| disklessd.reload()),
+            Action::CarrierDown | Action::CarrierUp | Action::Poweroff => Ok(()),
         }
     }
 
-    /// What tgtadm shows of the targets.
-    pub fn targets(&self) -> Result<String> {
-        self.target.as_ref().map_or(Ok(String::new()), TargetServer::show)
+    /// What tgtadm shows of each portal; none where it does not run.
+    pub fn targets(&self) -> Result<Vec<Option<String>>> {
+        self.portals.show()
     }
 
     /// What the node posted to the HTTP server.
@@ -139,14 +157,22 @@ impl<'a> Lab<'a> {
         self.http.posts()
     }
 
-    /// The end: what was seen of the node in each of its boots, of which tgtadm showed `targets` then.
-    pub fn seen(&self, targets: &[String]) -> Result<Vec<Value>> {
-        let left = sessions(&self.targets()?);
+    /// The end: what was seen of the node in each of its boots, of which tgtadm showed `targets` then. The machine took
+    /// `off` from the last word to it until it was off.
+    pub fn seen(&self, targets: &[Vec<Option<String>>], off: Option<Duration>) -> Result<Vec<Value>> {
+        let counts = |shown: &[Option<String>]| -> Vec<Option<usize>> {
+            shown.iter().map(|text| text.as_deref().map(sessions)).collect()
+        };
+        let sum = |shown: &[Option<String>]| counts(shown).into_iter().flatten().sum::<usize>();
+        let left = sum(&self.targets()?);
         let disklessd = self.disklessd.as_ref().map_or(Value::Null, Disklessd::knows);
-        let one = |shown: &String| {
+        let one = |shown: &Vec<Option<String>>| {
             json!({
-                "http": self.http.requests(), "posts": self.http.posts(), "target": shown,
-                "sessions": sessions(shown), "sessions_left": left, "disklessd": disklessd,
+                "http": self.http.requests(), "posts": self.http.posts(),
+                "target": shown.iter().flatten().map(String::as_str).collect::<String>(),
+                "portals": counts(shown), "sessions": sum(shown), "sessions_left": left,
+                "off_seconds": off.map(|off| off.as_secs_f64()), "disklessd": disklessd,
+                "lio": self.lio.as_ref().map(lio::Machine::sessions),
             })
         };
         Ok(targets.iter().map(one).collect())
@@ -161,6 +187,7 @@ impl<'a> Lab<'a> {
     pub fn check(&mut self) -> Result<()> {
         self.dhcp.as_mut().map_or(Ok(()), Dhcp::check)?;
         self.disklessd.as_mut().map_or(Ok(()), Disklessd::check)?;
-        self.target.as_mut().map_or(Ok(()), TargetServer::check)
+        self.lio.as_mut().map_or(Ok(()), lio::Machine::check)?;
+        self.portals.check()
     }
 }

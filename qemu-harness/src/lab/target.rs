@@ -1,24 +1,40 @@
-//! iSCSI targets, by tgtd: one for each TCP port.
+//! iSCSI targets, by tgtd: one for each portal.
 
-use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::SERVER;
+use nix::sys::signal::Signal;
+
 use super::service::Service;
+use super::{server, server6};
 use crate::chroot::Root;
 use crate::command;
-use crate::error::{Error, Result};
+use crate::error::{At, Error, Result};
 use crate::recipe::Ready;
-use crate::scenario::{Chap, Document, Target};
+use crate::scenario::{Chap, Document, Place, Target};
 
 /// How long tgtd may take until it listens to tgtadm.
 const START: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(50);
 
-/// The targets of a scenario.
-pub struct TargetServer<'a>(Vec<Daemon<'a>>);
+/// The portals of a scenario, each with a server of its own that runs or not.
+pub struct Portals<'a> {
+    tools: &'a Root,
+    folder: &'a Path,
+    ready: &'a Ready,
+    document: &'a Document,
+    portals: Vec<(Place, State<'a>)>,
+}
+
+enum State<'a> {
+    Dead,
+    Runs(Daemon<'a>),
+    /// It stands still, and would not answer tgtadm either.
+    Stopped(Daemon<'a>),
+}
 
 /// A running tgtd.
 struct Daemon<'a> {
@@ -27,42 +43,138 @@ struct Daemon<'a> {
     service: Service,
     /// By which tgtadm finds it.
     number: String,
-    /// How many targets it has.
-    targets: u32,
+    /// The numbers of its targets.
+    targets: Vec<u32>,
 }
 
-impl<'a> TargetServer<'a> {
-    /// Starts what the targets of a scenario need; without any there is still a portal.
-    pub fn start(
+/// Where an image of a run is that is not like the others, for the target of this number.
+fn altered(folder: &Path, number: usize) -> PathBuf {
+    folder.join(format!("altered{number}"))
+}
+
+/// Removes such images.
+pub fn tidy(folder: &Path, document: &Document) {
+    for number in 0..document.targets.len() {
+        let _ = fs::remove_file(altered(folder, number));
+    }
+}
+
+/// A copy of the image `from` whose last octet is another one.
+fn alter(from: &Path, to: &Path) -> Result<()> {
+    let length = fs::copy(from, to).at("write", to)?;
+    let file = File::options().read(true).write(true).open(to).at("open", to)?;
+    let last = length.saturating_sub(1);
+    let mut octet = [0];
+    file.read_exact_at(&mut octet, last).at("read", to)?;
+    file.write_all_at(&octet.map(|octet| !octet), last).at("write", to)
+}
+
+impl<'a> Portals<'a> {
+    /// None runs yet.
+    pub fn new(
         tools: &'a Root,
-        folder: &Path,
-        ready: &Ready,
-        document: &Document,
-    ) -> Result<TargetServer<'a>> {
-        let default = document.targets.is_empty().then_some(3260);
-        let ports: BTreeSet<u16> = document.targets.iter().map(|target| target.port).chain(default).collect();
-        let mut server = TargetServer(Vec::new());
-        for (number, port) in ports.into_iter().enumerate() {
-            let mut daemon = Daemon::start(tools, folder, number, port)?;
+        folder: &'a Path,
+        ready: &'a Ready,
+        document: &'a Document,
+    ) -> Result<Portals<'a>> {
+        for (number, target) in document.targets.iter().enumerate().filter(|(_, target)| target.altered) {
+            alter(ready.image(target.image)?, &altered(folder, number))?;
+        }
+        let portals = document.places().into_iter().map(|place| (place, State::Dead)).collect();
+        Ok(Portals { tools, folder, ready, document, portals })
+    }
+
+    /// Starts those that run from the start.
+    pub fn start_first(&mut self) -> Result<()> {
+        for number in 0..self.portals.len() {
+            if self.portals.get(number).is_some_and(|(place, _)| place.start) {
+                self.start(Some(number))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the portal of this number, or all, with what its targets need.
+    pub fn start(&mut self, portal: Option<usize>) -> Result<()> {
+        let (tools, folder, ready, document) = (self.tools, self.folder, self.ready, self.document);
+        self.each(portal, |number, place, before| {
+            // Its address must be free.
+            drop(before);
+            let mut daemon = Daemon::start(tools, folder, number, place, document.network.ipv6)?;
             if let Some(account) = &document.discovery {
                 daemon.account(account, &[])?;
             }
-            for target in document.targets.iter().filter(|target| target.port == port) {
-                daemon.add(target, ready)?;
+            for (number, target) in
+                document.targets.iter().enumerate().filter(|(_, target)| place.has(target))
+            {
+                let image = match target.altered {
+                    true => altered(folder, number),
+                    false => ready.image(target.image)?.to_path_buf(),
+                };
+                daemon.add(target, &image)?;
             }
-            server.0.push(daemon);
+            Ok(State::Runs(daemon))
+        })
+    }
+
+    /// It dies, and nobody of it says goodbye.
+    pub fn kill(&mut self, portal: Option<usize>) -> Result<()> {
+        self.each(portal, |_, _, _| Ok(State::Dead))
+    }
+
+    /// It stands still.
+    pub fn stop(&mut self, portal: Option<usize>) -> Result<()> {
+        self.each(portal, |_, _, state| match state {
+            State::Runs(daemon) => {
+                daemon.service.signal(Signal::SIGSTOP)?;
+                Ok(State::Stopped(daemon))
+            }
+            other => Ok(other),
+        })
+    }
+
+    /// It goes on.
+    pub fn resume(&mut self, portal: Option<usize>) -> Result<()> {
+        self.each(portal, |_, _, state| match state {
+            State::Stopped(daemon) => {
+                daemon.service.signal(Signal::SIGCONT)?;
+                Ok(State::Runs(daemon))
+            }
+            other => Ok(other),
+        })
+    }
+
+    /// Makes another state of that of a portal, or of each. What was there is gone before, with its address, when `change`
+    /// does not take it.
+    fn each(
+        &mut self,
+        portal: Option<usize>,
+        change: impl Fn(usize, Place, State<'a>) -> Result<State<'a>>,
+    ) -> Result<()> {
+        let all = self.portals.iter_mut().enumerate();
+        for (number, (place, state)) in
+            all.filter(|(number, _)| portal.is_none_or(|wanted| wanted == *number))
+        {
+            *state = change(number, *place, std::mem::replace(state, State::Dead))?;
         }
-        Ok(server)
+        Ok(())
     }
 
-    /// An error when one has ended.
+    /// An error when one has ended by itself.
     pub fn check(&mut self) -> Result<()> {
-        self.0.iter_mut().try_for_each(|daemon| daemon.service.check())
+        self.portals.iter_mut().try_for_each(|(_, state)| match state {
+            State::Runs(daemon) => daemon.service.check(),
+            State::Dead | State::Stopped(_) => Ok(()),
+        })
     }
 
-    /// What tgtadm shows: targets, who is logged in, and what was negotiated.
-    pub fn show(&self) -> Result<String> {
-        self.0.iter().map(Daemon::show).collect()
+    /// What tgtadm shows of each portal: targets, who is logged in, and what was negotiated; none where it does not run.
+    pub fn show(&self) -> Result<Vec<Option<String>>> {
+        let show = |state: &State| match state {
+            State::Runs(daemon) => daemon.show().map(Some),
+            State::Dead | State::Stopped(_) => Ok(None),
+        };
+        self.portals.iter().map(|(_, state)| show(state)).collect()
     }
 }
 
@@ -72,13 +184,18 @@ pub fn sessions(shown: &str) -> usize {
 }
 
 impl<'a> Daemon<'a> {
-    fn start(tools: &'a Root, folder: &Path, number: usize, port: u16) -> Result<Daemon<'a>> {
+    fn start(tools: &'a Root, folder: &Path, number: usize, place: Place, ipv6: bool) -> Result<Daemon<'a>> {
         let number = number.to_string();
+        let Place { subnet, port, .. } = place;
+        let mut portals = format!("portal={}:{port}", server(subnet));
+        if ipv6 {
+            portals += &format!(",portal=[{}]:{port}", server6(subnet));
+        }
         let mut tgtd = tools.command("tgtd");
         tgtd.args(["--foreground", "--control-port", &number]);
-        tgtd.args(["--iscsi", &format!("portal={SERVER}:{port}")]);
+        tgtd.args(["--iscsi", &portals]);
         let service = Service::start("tgtd", &mut tgtd, &folder.join("tgtd.log"))?;
-        let mut daemon = Daemon { tools, folder: folder.to_path_buf(), service, number, targets: 0 };
+        let mut daemon = Daemon { tools, folder: folder.to_path_buf(), service, number, targets: Vec::new() };
         daemon.wait()?;
         Ok(daemon)
     }
@@ -95,11 +212,12 @@ impl<'a> Daemon<'a> {
         Ok(())
     }
 
-    fn add(&mut self, target: &Target, ready: &Ready) -> Result<()> {
-        self.targets += 1;
-        let tid = self.targets.to_string();
+    fn add(&mut self, target: &Target, image: &Path) -> Result<()> {
+        let tid = target.tid.unwrap_or_else(|| self.targets.iter().max().map_or(1, |last| last + 1));
+        self.targets.push(tid);
+        let tid = tid.to_string();
         let lun = target.lun.to_string();
-        let image = self.tools.inside(ready.image(target.image)?)?;
+        let image = self.tools.inside(image)?;
         let image = image.to_string_lossy();
         let at = |mode, op| ["--mode", mode, "--op", op, "--tid", tid.as_str()];
         let run = |head: [&str; 6], rest: &[&str]| self.admin(&[&head[..], rest].concat());
@@ -136,7 +254,7 @@ impl<'a> Daemon<'a> {
 
     fn show(&self) -> Result<String> {
         let mut text = self.ask(&["--mode", "target", "--op", "show"])?;
-        for tid in (1..=self.targets).map(|tid| tid.to_string()) {
+        for tid in self.targets.iter().map(u32::to_string) {
             text += &self.ask(&["--mode", "target", "--op", "show", "--tid", &tid])?;
             text += &self.ask(&["--mode", "conn", "--op", "show", "--tid", &tid])?;
         }
@@ -173,5 +291,15 @@ mod tests {
                      I_T nexus: 2\n    LUN information:\n";
         assert_eq!(sessions(shown), 2);
         assert_eq!(sessions(""), 0);
+    }
+
+    #[test]
+    fn an_altered_image_ends_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("image"), altered(folder.path(), 3));
+        fs::write(&from, b"image\x00").unwrap();
+        alter(&from, &to).unwrap();
+        assert_eq!(fs::read(&to).unwrap(), b"image\xff");
+        assert_eq!(fs::read(&from).unwrap(), b"image\x00");
     }
 }

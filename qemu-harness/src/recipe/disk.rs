@@ -20,13 +20,24 @@ const FACTS_UNIT: &str = include_str!("../../assets/image/diskless-facts.service
 const SITE_UNIT: &str = "[Service]\nType=oneshot\nExecStart=/bin/true\nRemainAfterExit=yes\n\n\
                          [Install]\nWantedBy=multi-user.target\n";
 const FACTS_SCRIPT: &str = include_str!("../../assets/image/diskless-facts");
+const IO_UNIT: &str = include_str!("../../assets/image/diskless-io.service");
+const IO_SCRIPT: &str = include_str!("../../assets/image/diskless-io");
+/// What the image's own initramfs does at shutdown, where dracut-shutdown unpacks it over the agent's.
+const SHUTDOWN: &str = include_str!("../../assets/image/shutdown");
+/// Where it is, for the script that makes the disk; an image without dracut has none.
+const INITRAMFS: &str = "run/initramfs";
 
 /// What udev and services of the booted image load. What the initramfs loaded stays.
 const MODULES: &[&str] = &[
+    "8021q",
     "binfmt_misc",
+    "bonding",
     "dm-crypt",
     "dm-mod",
+    "dm-historical-service-time",
     "dm-multipath",
+    "dm-queue-length",
+    "dm-round-robin",
     "dm-service-time",
     "ext4",
     "iscsi_tcp",
@@ -58,6 +69,9 @@ const MASKED: [&str; 6] = [
 const DISABLED: [&str; 2] =
     ["sysinit.target.wants/multipathd.service", "sockets.target.wants/multipathd.socket"];
 
+/// Unpacks an initramfs of /boot at shutdown.
+const DRACUT_SHUTDOWN: &str = "usr/lib/systemd/system/dracut-shutdown.service";
+
 /// How the script calls a layout.
 fn word(layout: Layout) -> &'static str {
     match layout {
@@ -71,7 +85,7 @@ fn word(layout: Layout) -> &'static str {
 /// All that decides what the image is, given the image root and the builder.
 pub fn recipe(layout: Layout) -> String {
     format!(
-        "{} {DISK} {FACTS_UNIT} {SITE_UNIT} {FACTS_SCRIPT} {MASKED:?} {DISABLED:?} {}",
+        "{} {DISK} {FACTS_UNIT} {SITE_UNIT} {FACTS_SCRIPT} {IO_UNIT} {IO_SCRIPT} {SHUTDOWN} {MASKED:?} {DISABLED:?} {}",
         word(layout),
         MODULES.join(" ")
     )
@@ -110,6 +124,12 @@ fn add_files(root: &Path) -> Result<()> {
     let units = root.join("etc/systemd/system");
     write(&root.join("usr/local/lib/diskless-facts"), FACTS_SCRIPT, 0o755)?;
     write(&units.join("diskless-facts.service"), FACTS_UNIT, 0o644)?;
+    write(&root.join("usr/local/lib/diskless-io"), IO_SCRIPT, 0o755)?;
+    write(&units.join("diskless-io.service"), IO_UNIT, 0o644)?;
+    link("../diskless-io.service", &units.join("sysinit.target.wants/diskless-io.service"))?;
+    if root.join(DRACUT_SHUTDOWN).exists() {
+        write(&root.join(INITRAMFS).join("shutdown"), SHUTDOWN, 0o755)?;
+    }
     write(&units.join("site.service"), SITE_UNIT, 0o644)?;
     link("../diskless-facts.service", &units.join("multi-user.target.wants/diskless-facts.service"))?;
     for unit in MASKED {

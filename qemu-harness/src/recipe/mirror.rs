@@ -6,9 +6,8 @@ use std::process::Command;
 
 use crate::command;
 use crate::error::{At, Error, Result};
+use crate::scenario::Release;
 
-/// The release that roots are made of.
-pub const RELEASE: &str = "bookworm";
 /// The variable that names an archive to use instead of the host's.
 pub const VARIABLE: &str = "DISKLESS_MIRROR";
 /// Archives used beside the release itself, when the host uses them.
@@ -22,10 +21,10 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// Asks the host's apt, unless the variable is set.
-    pub fn of_host(log: &Path) -> Result<Mirror> {
+    /// That of `wanted`: asks the host's apt, unless the variable is set.
+    pub fn of_host(wanted: Release, log: &Path) -> Result<Mirror> {
         if let Some(address) = std::env::var(VARIABLE).ok().filter(|value| !value.is_empty()) {
-            return Ok(Mirror { suites: vec![(RELEASE.to_owned(), address)] });
+            return Ok(Mirror { suites: vec![(wanted.codename().to_owned(), address)] });
         }
         let release = fs::read_to_string("/etc/os-release").at("read", "/etc/os-release")?;
         let field = |name: &str| {
@@ -39,23 +38,24 @@ impl Mirror {
         }
         let mut apt = Command::new("apt-get");
         apt.args(["indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"]);
-        Mirror::parse(&command::output(&mut apt, log)?, &field("VERSION_CODENAME"))
+        Mirror::parse(&command::output(&mut apt, log)?, &field("VERSION_CODENAME"), wanted)
     }
 
-    /// Reads lines `ADDRESS SUITE COMPONENT` of a host of the release `codename`.
-    fn parse(targets: &str, codename: &str) -> Result<Mirror> {
+    /// Reads lines `ADDRESS SUITE COMPONENT` of a host of the release `codename`, which lends its archives to `wanted`.
+    fn parse(targets: &str, codename: &str, wanted: Release) -> Result<Mirror> {
+        let release = wanted.codename();
         let find = |suffix: &&str| {
             let wanted = format!("{codename}{suffix}");
             targets.lines().find_map(|line| {
                 let mut words = line.split(' ');
                 let (address, suite, component) = (words.next()?, words.next()?, words.next()?);
                 let found = suite == wanted && component == "main";
-                found.then(|| (format!("{RELEASE}{suffix}"), address.to_owned()))
+                found.then(|| (format!("{release}{suffix}"), address.to_owned()))
             })
         };
         let suites: Vec<_> = SUFFIXES.iter().filter_map(find).collect();
         match suites.first() {
-            Some((suite, _)) if suite == RELEASE => Ok(Mirror { suites }),
+            Some((suite, _)) if suite == release => Ok(Mirror { suites }),
             _ => Err(Error::Host(format!("apt on this host knows no archive of {codename}, component main"))),
         }
     }
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn the_hosts_archives_are_used() {
-        let mirror = Mirror::parse(TARGETS, "bookworm").unwrap();
+        let mirror = Mirror::parse(TARGETS, "bookworm", Release::Bookworm).unwrap();
         assert_eq!(mirror.address(), "http://deb.example/debian/");
         assert_eq!(
             mirror.sources(),
@@ -94,12 +94,20 @@ mod tests {
     #[test]
     fn a_host_of_another_release_lends_its_mirror() {
         let targets = TARGETS.replace("bookworm", "trixie");
-        let (theirs, ours) = (Mirror::parse(&targets, "trixie"), Mirror::parse(TARGETS, "bookworm"));
+        let (theirs, ours) = (
+            Mirror::parse(&targets, "trixie", Release::Bookworm),
+            Mirror::parse(TARGETS, "bookworm", Release::Bookworm),
+        );
         assert_eq!(theirs.unwrap(), ours.unwrap());
+        let newer = Mirror::parse(TARGETS, "bookworm", Release::Trixie).unwrap();
+        assert!(newer.sources().starts_with("deb http://deb.example/debian/ trixie main\n"));
     }
 
     #[test]
     fn no_archive_is_an_error() {
-        assert!(Mirror::parse("http://packages.example/tool/ stable main\n", "bookworm").is_err());
+        assert!(
+            Mirror::parse("http://packages.example/tool/ stable main\n", "bookworm", Release::Bookworm)
+                .is_err()
+        );
     }
 }

@@ -2,15 +2,17 @@
 //!
 //! ```text
 //! base ──┬─> builder ──────────────┬─> initramfs   (agent, dracut module, units)
-//!        └─> image, ──> disk ──> luks│
-//!            cloudimage (facts unit) └─ tools, kernel
+//!        └─> image ───> disk ──> luks│
+//!                   (facts unit)     └─ tools, kernel
 //! ```
 //!
-//! There is a disk for each layout of each software, a luks for each encryption of one, and an initramfs for each way of making it; only
-//! those that a scenario of the run asks for are made. Each arrow is part of the key: a change makes what depends on it anew, and nothing else.
+//! There is a base and a builder for each release, an image for each software, a disk for each layout of one, a luks for
+//! each encryption of that, and an initramfs for each way of making it; only those that a scenario of the run asks for are
+//! made, and the first release's builder, which has the tools of the lab. Each arrow is part of the key: a change makes what depends on it anew, and nothing else.
 
 mod disk;
 mod initramfs;
+mod lio;
 mod luks;
 mod mirror;
 mod roots;
@@ -26,7 +28,7 @@ pub use mirror::VARIABLE as MIRROR;
 use crate::cache::Cache;
 use crate::error::{At, Error, Result};
 use crate::key::{Ingredients, Key};
-use crate::scenario::{Encryption, Image, Initramfs, Layout, Modules, Scenario, Software};
+use crate::scenario::{Document, Encryption, Image, Initramfs, Layout, Modules, Release, Scenario, Software};
 
 /// A cached thing, with what making it takes (on two cores, with a fast network).
 struct Item {
@@ -40,18 +42,19 @@ struct Item {
 
 /// The things of the picture above, by key: known before any of them is made.
 pub struct Supplies {
-    base: Item,
-    builder: Item,
-    image: Item,
-    /// The image with cloud-init; only where a target has it.
-    cloud_image: Option<Item>,
+    bases: BTreeMap<Release, Item>,
+    builders: BTreeMap<Release, Item>,
+    /// What nodes boot.
+    roots: BTreeMap<Software, Item>,
     /// The builder with what dracut's own modules need; only for an initramfs of these.
     stock: Option<Item>,
     /// Servers to compare with; only for the benchmarks.
     peers: Option<Item>,
     disks: BTreeMap<(Layout, Software), Item>,
     encrypted: BTreeMap<Image, Item>,
-    initramfs: BTreeMap<Initramfs, Item>,
+    initramfs: BTreeMap<(Release, Initramfs), Item>,
+    /// The initramfs of a target machine; only where there is one.
+    lio: Option<Item>,
     sources: Sources,
 }
 
@@ -73,9 +76,9 @@ pub struct Ready {
     /// The root folder with all tools.
     pub builder: PathBuf,
     peers: Option<PathBuf>,
-    /// The kernel image.
-    pub kernel: PathBuf,
-    initramfs: BTreeMap<Initramfs, PathBuf>,
+    kernels: BTreeMap<Release, PathBuf>,
+    initramfs: BTreeMap<(Release, Initramfs), PathBuf>,
+    lio: Option<PathBuf>,
     images: BTreeMap<Image, PathBuf>,
     disklessd: Option<PathBuf>,
 }
@@ -86,9 +89,19 @@ impl Ready {
         made(self.peers.as_ref(), "root of peers")
     }
 
-    /// An initramfs that a scenario asked for.
-    pub fn initramfs(&self, options: Initramfs) -> Result<&Path> {
-        made(self.initramfs.get(&options), "initramfs")
+    /// The kernel image of a release that a scenario asked for.
+    pub fn kernel(&self, release: Release) -> Result<&Path> {
+        made(self.kernels.get(&release), "kernel")
+    }
+
+    /// The initramfs that a scenario asked for.
+    pub fn initramfs(&self, document: &Document) -> Result<&Path> {
+        made(self.initramfs.get(&(document.release(), document.initramfs)), "initramfs")
+    }
+
+    /// The initramfs of a target machine.
+    pub fn lio(&self) -> Result<&Path> {
+        made(self.lio.as_ref(), "initramfs of a target machine")
     }
 
     /// A disk image that a scenario asked for.
@@ -114,11 +127,24 @@ fn disk_name(layout: Layout, software: Software) -> String {
         Layout::Mbr => "mbr",
         Layout::Bare => "bare",
     };
-    let software = match software {
+    format!("disk{layout}{}", software_name(software))
+}
+
+fn software_name(software: Software) -> &'static str {
+    match software {
         Software::Debian => "",
         Software::CloudInit => "cloud",
-    };
-    format!("disk{layout}{software}")
+        Software::Neither => "neither",
+        Software::Trixie => "trixie",
+    }
+}
+
+/// What the name of a thing has behind it that is not of the first release.
+fn release_name(release: Release) -> &'static str {
+    match release {
+        Release::Bookworm => "",
+        Release::Trixie => "trixie",
+    }
 }
 
 fn encrypted_name(image: Image) -> String {
@@ -131,13 +157,15 @@ fn encrypted_name(image: Image) -> String {
     disk_name(image.layout, image.software).replacen("disk", encryption, 1)
 }
 
-fn initramfs_name(options: Initramfs) -> String {
+fn initramfs_name(release: Release, options: Initramfs) -> String {
     let parts = [
         (true, "initramfs"),
         (options.hostonly, "hostonly"),
         (options.mkfs_xfs, "xfs"),
         (options.modules == Modules::Few, "few"),
         (options.modules == Modules::Stock, "stock"),
+        (options.modules == Modules::Chain, "chain"),
+        (release == Release::Trixie, "trixie"),
     ];
     parts.iter().filter(|(there, _)| *there).map(|(_, part)| *part).collect()
 }
@@ -156,12 +184,6 @@ impl Supplies {
             modules: repository.join("dracut-module"),
             units: repository.join("systemd-units"),
         };
-        let base = Ingredients::of("base").text(&roots::base_recipe()).finish();
-        let builder = Ingredients::of("builder").key(&base).text(&roots::builder_recipe()).finish();
-        let stock = Ingredients::of("stock").key(&builder).text(&roots::stock_recipe()).finish();
-        let image = Ingredients::of("image").key(&base).text(&roots::image_recipe()).finish();
-        let cloud_image =
-            Ingredients::of("cloudimage").key(&base).text(&roots::cloud_image_recipe()).finish();
         let item = |name: &str, what, key, seconds, download_mib, disk_mib| Item {
             name: name.to_owned(),
             what,
@@ -170,29 +192,64 @@ impl Supplies {
             download_mib,
             disk_mib,
         };
-        let targets = scenarios.iter().flat_map(|scenario| &scenario.document.targets);
-        let images: BTreeSet<Image> = targets.map(|target| target.image).collect();
-        let mut disks = BTreeMap::new();
-        let mut encrypted = BTreeMap::new();
-        for wanted in images {
-            let root = match wanted.software {
-                Software::Debian => &image,
-                Software::CloudInit => &cloud_image,
+        let (mut bases, mut builders) = (BTreeMap::new(), BTreeMap::new());
+        let releases = scenarios.iter().map(|scenario| scenario.document.release());
+        for release in releases.chain([Release::default()]).collect::<BTreeSet<_>>() {
+            let name = |of: &str| format!("{of}{}", release_name(release));
+            let base = Ingredients::of("base").text(&roots::base_recipe(release)).finish();
+            let builder =
+                Ingredients::of("builder").key(&base).text(&roots::builder_recipe(release)).finish();
+            let (what, tools) = match release {
+                Release::Bookworm => {
+                    ("a small Debian, by debootstrap", "a Debian with QEMU, dracut, tgt, a kernel")
+                }
+                Release::Trixie => {
+                    ("a small Debian 13, by debootstrap", "a Debian 13 with dracut and a kernel")
+                }
             };
-            let disk =
-                Ingredients::of("disk").key(root).key(&builder).text(&disk::recipe(wanted.layout)).finish();
+            bases.insert(release, item(&name("base"), what, base, 45, 35, 240));
+            builders.insert(release, item(&name("builder"), tools, builder, 45, 150, 950));
+        }
+        let images: BTreeSet<Image> =
+            scenarios.iter().flat_map(|scenario| scenario.document.images()).collect();
+        let (mut roots, mut disks, mut encrypted) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        for wanted in images {
+            let (software, release) = (wanted.software, wanted.software.release());
+            let root = Ingredients::of("image")
+                .key(key_of(bases.get(&release))?)
+                .text(&roots::image_recipe(software))
+                .finish();
+            let disk = Ingredients::of("disk")
+                .key(&root)
+                .key(key_of(builders.get(&release))?)
+                .text(&disk::recipe(wanted.layout))
+                .finish();
+            let name = format!("image{}", software_name(software));
+            roots.insert(software, item(&name, "a Debian that nodes boot", root, 30, 20, 340));
             if wanted.encryption != Encryption::None {
                 let key = Ingredients::of("luks").key(&disk).text(&luks::recipe(wanted.encryption)).finish();
                 let name = encrypted_name(wanted);
                 encrypted.insert(wanted, item(&name, "a disk image, encrypted", key, 10, 0, 240));
             }
-            let place = (wanted.layout, wanted.software);
+            let place = (wanted.layout, software);
             let name = disk_name(place.0, place.1);
             disks.insert(place, item(&name, "a disk image", disk, 5, 0, 150));
         }
+        let stock = Ingredients::of("stock")
+            .key(key_of(builders.get(&Release::default()))?)
+            .text(&roots::stock_recipe())
+            .finish();
+        let lio = Ingredients::of("lio")
+            .key(key_of(builders.get(&Release::default()))?)
+            .text(&lio::recipe())
+            .finish();
         let mut initramfs = BTreeMap::new();
-        for options in scenarios.iter().map(|scenario| scenario.document.initramfs) {
-            let made_in = if options.modules == Modules::Stock { &stock } else { &builder };
+        for document in scenarios.iter().map(|scenario| &scenario.document) {
+            let (release, options) = (document.release(), document.initramfs);
+            if options.modules.of_stock() && release != Release::default() {
+                return Err(Error::Host("`stock` and `chain` are modules of the first release alone".into()));
+            }
+            let made_in = if options.modules.of_stock() { &stock } else { key_of(builders.get(&release))? };
             let key = Ingredients::of("initramfs")
                 .key(made_in)
                 .text(&initramfs::recipe(options))
@@ -201,29 +258,32 @@ impl Supplies {
                 .folder(&sources.units)?
                 .finish();
             let what = "an initramfs with the agent, by dracut";
-            initramfs.insert(options, item(&initramfs_name(options), what, key, 15, 0, 180));
+            let name = initramfs_name(release, options);
+            initramfs.insert((release, options), item(&name, what, key, 15, 0, 180));
         }
         Ok(Supplies {
-            base: item("base", "a small Debian, by debootstrap", base, 45, 35, 240),
-            builder: item("builder", "a Debian with QEMU, dracut, tgt and a kernel", builder, 45, 150, 950),
-            stock: initramfs.keys().any(|options| options.modules == Modules::Stock).then(|| {
+            bases,
+            builders,
+            roots,
+            stock: initramfs.keys().any(|(_, options)| options.modules.of_stock()).then(|| {
                 item("stock", "the builder, with what dracut's own modules need", stock, 30, 5, 1000)
             }),
-            image: item("image", "the Debian that nodes boot", image, 20, 20, 320),
             peers: None,
-            cloud_image: disks.keys().any(|(_, software)| *software == Software::CloudInit).then(|| {
-                item("cloudimage", "the Debian that nodes boot, with cloud-init", cloud_image, 45, 20, 420)
-            }),
             disks,
             encrypted,
             initramfs,
+            lio: scenarios
+                .iter()
+                .any(|scenario| scenario.document.lio.is_some())
+                .then(|| item("lio", "an initramfs for a machine that is a target", lio, 3, 0, 5)),
             sources,
         })
     }
 
     /// The same, and what the benchmarks compare with.
-    pub fn with_peers(mut self) -> Supplies {
-        let key = Ingredients::of("peers").key(&self.base.key).text(&roots::peers_recipe()).finish();
+    pub fn with_peers(mut self) -> Result<Supplies> {
+        let base = key_of(self.bases.get(&Release::default()))?;
+        let key = Ingredients::of("peers").key(base).text(&roots::peers_recipe()).finish();
         self.peers = Some(Item {
             name: "peers".to_owned(),
             what: "servers to compare with",
@@ -232,17 +292,19 @@ impl Supplies {
             download_mib: 15,
             disk_mib: 320,
         });
-        self
+        Ok(self)
     }
 
     fn items(&self) -> impl Iterator<Item = &Item> {
         let images = self.disks.values().chain(self.encrypted.values());
-        let roots = [&self.base, &self.builder, &self.image]
-            .into_iter()
-            .chain(&self.cloud_image)
+        let roots = self
+            .bases
+            .values()
+            .chain(self.builders.values())
+            .chain(self.roots.values())
             .chain(&self.stock)
             .chain(&self.peers);
-        roots.chain(images).chain(self.initramfs.values())
+        roots.chain(images).chain(self.initramfs.values()).chain(&self.lio)
     }
 
     /// Says what is still to be made and what that takes.
@@ -268,28 +330,46 @@ impl Supplies {
 
     /// Makes what is missing.
     pub fn prepare(&self, cache: &Cache) -> Result<Ready> {
-        let base = make(cache, &self.base, |at| roots::make_base(cache, at))?;
-        let builder = make(cache, &self.builder, |at| roots::make_builder(cache, &base, at))?;
+        let (mut bases, mut builders) = (BTreeMap::new(), BTreeMap::new());
+        let (mut versions, mut kernels) = (BTreeMap::new(), BTreeMap::new());
+        for (&release, item) in &self.bases {
+            bases.insert(release, make(cache, item, |at| roots::make_base(cache, release, at))?);
+        }
+        for (&release, item) in &self.builders {
+            let base = made(bases.get(&release), "base")?;
+            let builder = make(cache, item, |at| roots::make_builder(cache, release, base, at))?;
+            let version = kernel_version(&builder)?;
+            kernels.insert(release, builder.join("boot").join(format!("vmlinuz-{version}")));
+            versions.insert(release, version);
+            builders.insert(release, builder);
+        }
+        let version = |release: Release| {
+            versions.get(&release).ok_or_else(|| Error::Host("a release without a kernel".into()))
+        };
+        let base = made(bases.get(&Release::default()), "base")?;
+        let builder = made(builders.get(&Release::default()), "builder")?;
         let peers = match &self.peers {
-            Some(item) => Some(make(cache, item, |at| roots::make_peers(cache, &base, at))?),
+            Some(item) => Some(make(cache, item, |at| roots::make_peers(cache, base, at))?),
             None => None,
         };
-        let version = kernel_version(&builder)?;
-        let image = make(cache, &self.image, |at| roots::make_image(cache, &base, at))?;
+        let mut roots = BTreeMap::new();
+        for (&software, item) in &self.roots {
+            let base = made(bases.get(&software.release()), "base")?;
+            roots.insert(software, make(cache, item, |at| roots::make_image(cache, software, base, at))?);
+        }
         let mut disks = BTreeMap::new();
-        let cloud_image = match &self.cloud_image {
-            Some(item) => make(cache, item, |at| roots::make_cloud_image(cache, &base, at))?,
-            None => PathBuf::new(),
-        };
         for (&(layout, software), item) in &self.disks {
-            let root = if software == Software::CloudInit { &cloud_image } else { &image };
-            let disk = make(cache, item, |at| disk::make(cache, &builder, root, &version, layout, at))?;
+            let release = software.release();
+            let (root, tools) =
+                (made(roots.get(&software), "root")?, made(builders.get(&release), "builder")?);
+            let version = version(release)?;
+            let disk = make(cache, item, |at| disk::make(cache, tools, root, version, layout, at))?;
             disks.insert((layout, software), disk);
         }
         let mut images = BTreeMap::new();
         for (&image, item) in &self.encrypted {
             let disk = made(disks.get(&(image.layout, image.software)), "disk")?;
-            let made = make(cache, item, |at| luks::make(cache, &builder, disk, image.encryption, at))?;
+            let made = make(cache, item, |at| luks::make(cache, builder, disk, image.encryption, at))?;
             images.insert(image, made);
         }
         images.extend(
@@ -298,19 +378,34 @@ impl Supplies {
             }),
         );
         let stock = match &self.stock {
-            Some(item) => make(cache, item, |at| roots::make_stock(cache, &builder, at))?,
+            Some(item) => make(cache, item, |at| roots::make_stock(cache, builder, at))?,
             None => PathBuf::new(),
         };
         let mut initramfs = BTreeMap::new();
-        for (&options, item) in &self.initramfs {
-            let root = if options.modules == Modules::Stock { &stock } else { &builder };
-            let make_it = |at: &Path| initramfs::make(cache, root, &self.sources, &version, options, at);
-            initramfs.insert(options, make(cache, item, make_it)?);
+        for (&(release, options), item) in &self.initramfs {
+            let root = match options.modules {
+                Modules::Stock | Modules::Chain => &stock,
+                Modules::All | Modules::Few => made(builders.get(&release), "builder")?,
+            };
+            let version = version(release)?;
+            let make_it = |at: &Path| initramfs::make(cache, root, &self.sources, version, options, at);
+            initramfs.insert((release, options), make(cache, item, make_it)?);
         }
-        let kernel = builder.join("boot").join(format!("vmlinuz-{version}"));
+        let lio = match &self.lio {
+            Some(item) => {
+                let version = version(Release::default())?;
+                Some(make(cache, item, |at| lio::make(cache, builder, version, at))?)
+            }
+            None => None,
+        };
+        let builder = builder.to_path_buf();
         let disklessd = self.sources.disklessd.clone();
-        Ok(Ready { builder, peers, kernel, initramfs, images, disklessd })
+        Ok(Ready { builder, peers, kernels, initramfs, lio, images, disklessd })
     }
+}
+
+fn key_of(item: Option<&Item>) -> Result<&Key> {
+    item.map(|item| &item.key).ok_or_else(|| Error::Host("a thing without what it is made of".into()))
 }
 
 fn make(cache: &Cache, item: &Item, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
@@ -343,7 +438,7 @@ mod tests {
     fn no_name_is_the_beginning_of_another() {
         let mut names = Vec::new();
         for layout in [Layout::Gpt, Layout::Lvm, Layout::Mbr, Layout::Bare] {
-            for software in [Software::Debian, Software::CloudInit] {
+            for software in [Software::Debian, Software::CloudInit, Software::Neither, Software::Trixie] {
                 names.push(disk_name(layout, software));
                 for encryption in [Encryption::Luks2, Encryption::Luks1, Encryption::Argon2Huge] {
                     names.push(encrypted_name(Image { encryption, layout, software }));
@@ -351,8 +446,10 @@ mod tests {
             }
         }
         for (hostonly, mkfs_xfs) in [(false, false), (false, true), (true, false), (true, true)] {
-            for modules in [Modules::All, Modules::Few, Modules::Stock] {
-                names.push(initramfs_name(Initramfs { hostonly, mkfs_xfs, modules }));
+            for modules in [Modules::All, Modules::Few, Modules::Stock, Modules::Chain] {
+                for release in [Release::Bookworm, Release::Trixie] {
+                    names.push(initramfs_name(release, Initramfs { hostonly, mkfs_xfs, modules }));
+                }
             }
         }
         let different: BTreeSet<_> = names.iter().collect();

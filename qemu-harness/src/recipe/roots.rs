@@ -1,5 +1,5 @@
-//! The Debian roots: `base`, its copies `builder` (tools, a kernel) and `image` (what nodes boot), and of these again
-//! copies with more in them.
+//! The Debian roots, of each release: `base`, its copies `builder` (tools, a kernel) and `image` (what nodes boot), and of
+//! these again copies with more in them.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -8,12 +8,13 @@ use std::process::Command;
 
 use nix::sched::CloneFlags;
 
-use super::mirror::{Mirror, RELEASE};
+use super::mirror::Mirror;
 use crate::cache::Cache;
 use crate::chroot::Root;
 use crate::command;
 use crate::error::{At, Result};
 use crate::namespace;
+use crate::scenario::{Release, Software};
 
 /// Run inside a root with the packages to install.
 const INSTALL: &str = include_str!("../../assets/install.sh");
@@ -28,7 +29,8 @@ const TIDY: &str = "rm -r /var/lib/apt/lists/* /usr/sbin/policy-rc.d";
 /// Package scripts ask this before they start a daemon; 101 is "no".
 const POLICY: &str = "#!/bin/sh\nexit 101\n";
 
-const BUILDER_PACKAGES: &[&str] = &[
+/// The lab is of one release, whatever the node is of.
+const LAB_PACKAGES: &[&str] = &[
     // The machine.
     "qemu-system-x86",
     "ipxe-qemu",
@@ -39,6 +41,11 @@ const BUILDER_PACKAGES: &[&str] = &[
     "dnsmasq-base",
     "iproute2",
     "tgt",
+    // Of a target that is a machine.
+    "busybox-static",
+];
+
+const BUILDER_PACKAGES: &[&str] = &[
     // The initramfs, and what its modules take from the system.
     "dracut",
     "dracut-network",
@@ -59,8 +66,9 @@ const BUILDER_PACKAGES: &[&str] = &[
     "xfsprogs",
 ];
 
-/// What dracut's own modules for iSCSI and the network want: its network-legacy takes ISC's client and arping.
-const STOCK_PACKAGES: &[&str] = &["isc-dhcp-client", "iputils-arping", "open-iscsi"];
+/// What dracut's own modules for iSCSI and the network want: its network-legacy takes ISC's client and arping. And what a
+/// script wants that does the same.
+const STOCK_PACKAGES: &[&str] = &["isc-dhcp-client", "iputils-arping", "open-iscsi", "multipath-tools"];
 
 /// What disklessd is compared with, and what makes the load.
 const PEER_PACKAGES: &[&str] = &["iproute2", "nginx-light", "python3-flask", "wrk"];
@@ -72,26 +80,48 @@ const IMAGE_PACKAGES: &[&str] = &[
     "udev",
     "kmod",
     "iproute2",
-    "open-iscsi",
-    "multipath-tools",
     "cryptsetup-bin",
     "dmsetup",
     "lvm2",
     // For the facts.
     "jq",
+    // One file that needs nothing of the root: what must go on while the root is not to be read.
+    "busybox-static",
 ];
+
+/// What takes sessions and maps over, and what would put an initramfs of /boot in the place of the agent's last word.
+const STORAGE_PACKAGES: &[&str] = &["open-iscsi", "multipath-tools", "dracut-core"];
 
 /// It brings python with it.
 const CLOUD_INIT_PACKAGES: &[&str] = &["cloud-init"];
 
+/// What is in an image beside what any Debian has.
+fn image_packages(software: Software) -> Vec<&'static str> {
+    let more: &[&[&str]] = match software {
+        Software::Debian | Software::Trixie => &[STORAGE_PACKAGES],
+        Software::CloudInit => &[STORAGE_PACKAGES, CLOUD_INIT_PACKAGES],
+        Software::Neither => &[],
+    };
+    [IMAGE_PACKAGES, &more.concat()].concat()
+}
+
+/// The tools of a release: of the first with those of the lab.
+fn builder_packages(release: Release) -> Vec<&'static str> {
+    match release {
+        Release::Bookworm => [LAB_PACKAGES, BUILDER_PACKAGES].concat(),
+        // What the initramfs needs that the lab of the first has anyway.
+        Release::Trixie => [&["iproute2"], BUILDER_PACKAGES].concat(),
+    }
+}
+
 /// All that decides what `base` is.
-pub fn base_recipe() -> String {
-    format!("{RELEASE} {DPKG} {POLICY}")
+pub fn base_recipe(release: Release) -> String {
+    format!("{} {DPKG} {POLICY}", release.codename())
 }
 
 /// All that decides what `builder` is, given `base`.
-pub fn builder_recipe() -> String {
-    format!("{INSTALL} {KERNEL} {}", BUILDER_PACKAGES.join(" "))
+pub fn builder_recipe(release: Release) -> String {
+    format!("{INSTALL} {KERNEL} {}", builder_packages(release).join(" "))
 }
 
 /// All that decides what `stock` is, given `builder`.
@@ -104,26 +134,21 @@ pub fn peers_recipe() -> String {
     format!("{INSTALL} {}", PEER_PACKAGES.join(" "))
 }
 
-/// All that decides what `image` is, given `base`.
-pub fn image_recipe() -> String {
-    format!("{INSTALL} {}", IMAGE_PACKAGES.join(" "))
-}
-
-/// All that decides what `cloudimage` is, given `base`.
-pub fn cloud_image_recipe() -> String {
-    format!("{} {}", image_recipe(), CLOUD_INIT_PACKAGES.join(" "))
+/// All that decides what an image is, given `base`.
+pub fn image_recipe(software: Software) -> String {
+    format!("{INSTALL} {}", image_packages(software).join(" "))
 }
 
 /// The smallest Debian that has apt.
-pub fn make_base(cache: &Cache, at: &Path) -> Result<()> {
+pub fn make_base(cache: &Cache, release: Release, at: &Path) -> Result<()> {
     let log = cache.log("base");
-    let mirror = Mirror::of_host(&log)?;
+    let mirror = Mirror::of_host(release, &log)?;
     let packages = cache.packages();
     fs::create_dir_all(&packages).at("create", &packages)?;
     namespace::apart(CloneFlags::CLONE_NEWNS, || {
         let mut debootstrap = Command::new("debootstrap");
         debootstrap.arg("--variant=minbase").arg(format!("--cache-dir={}", packages.display()));
-        debootstrap.arg(RELEASE).arg(at).arg(mirror.address());
+        debootstrap.arg(release.codename()).arg(at).arg(mirror.address());
         command::run(&mut debootstrap, &log)
     })?;
     write(at, "etc/apt/sources.list", &mirror.sources())?;
@@ -134,8 +159,8 @@ pub fn make_base(cache: &Cache, at: &Path) -> Result<()> {
 }
 
 /// The root with the tools.
-pub fn make_builder(cache: &Cache, base: &Path, at: &Path) -> Result<()> {
-    derive(cache, base, at, "builder", BUILDER_PACKAGES, KERNEL)
+pub fn make_builder(cache: &Cache, release: Release, base: &Path, at: &Path) -> Result<()> {
+    derive(cache, base, at, "builder", &builder_packages(release), KERNEL)
 }
 
 /// The root with the tools, and with what dracut's own modules need.
@@ -149,14 +174,8 @@ pub fn make_peers(cache: &Cache, base: &Path, at: &Path) -> Result<()> {
 }
 
 /// The root that nodes boot, as packages make it.
-pub fn make_image(cache: &Cache, base: &Path, at: &Path) -> Result<()> {
-    derive(cache, base, at, "image", IMAGE_PACKAGES, TIDY)
-}
-
-/// The same with cloud-init.
-pub fn make_cloud_image(cache: &Cache, base: &Path, at: &Path) -> Result<()> {
-    let packages = [IMAGE_PACKAGES, CLOUD_INIT_PACKAGES].concat();
-    derive(cache, base, at, "cloudimage", &packages, TIDY)
+pub fn make_image(cache: &Cache, software: Software, base: &Path, at: &Path) -> Result<()> {
+    derive(cache, base, at, "image", &image_packages(software), TIDY)
 }
 
 /// Copies `base`, installs packages, runs one more script.

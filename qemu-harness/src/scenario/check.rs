@@ -18,6 +18,7 @@ enum Demand {
     Contains(Value),
     Matches(Regex),
     AtMost(f64),
+    AtLeast(f64),
     Absent,
 }
 
@@ -30,6 +31,7 @@ struct Text {
     contains: Option<Value>,
     matches: Option<String>,
     at_most: Option<f64>,
+    at_least: Option<f64>,
     absent: Option<bool>,
 }
 
@@ -49,12 +51,16 @@ impl TryFrom<Text> for Check {
             text.contains.map(Demand::Contains),
             matches.map(Demand::Matches),
             text.at_most.map(Demand::AtMost),
+            text.at_least.map(Demand::AtLeast),
             text.absent.filter(|absent| *absent).map(|_| Demand::Absent),
         ];
         let mut demands = demands.into_iter().flatten();
         match (demands.next(), demands.next()) {
             (Some(demand), None) => Ok(Check { at: text.at, demand }),
-            _ => Err(format!("{}: needs one of equals, contains, matches, at_most, absent = true", text.at)),
+            _ => Err(format!(
+                "{}: needs one of equals, contains, matches, at_most, at_least, absent = true",
+                text.at
+            )),
         }
     }
 }
@@ -75,8 +81,10 @@ impl Check {
                 (pattern.is_match(&plain(found)), format!("something that matches {pattern}"))
             }
             Demand::AtMost(limit) => {
-                let number = found.as_f64().or_else(|| plain(found).parse().ok());
-                (number.is_some_and(|number| number <= *limit), format!("at most {limit}"))
+                (number(found).is_some_and(|number| number <= *limit), format!("at most {limit}"))
+            }
+            Demand::AtLeast(limit) => {
+                (number(found).is_some_and(|number| number >= *limit), format!("at least {limit}"))
             }
             Demand::Absent => (false, "absent".to_owned()),
         };
@@ -102,6 +110,11 @@ fn contains(found: &Value, wanted: &Value) -> bool {
         (Value::Object(fields), Value::String(key)) => fields.contains_key(key),
         _ => false,
     }
+}
+
+/// A number, or a text that is one.
+fn number(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| plain(value).parse().ok())
 }
 
 /// Texts as they are, all else as JSON.
@@ -134,6 +147,7 @@ mod tests {
             "at = '/units'\ncontains = 'b'",
             "at = '/mounts/~1/options'\nmatches = '^rw,'",
             "at = '/uptime'\nat_most = 60",
+            "at = '/uptime'\nat_least = 41.5",
             "at = '/count'\nequals = 2",
             "at = '/swap'\nabsent = true",
         ];

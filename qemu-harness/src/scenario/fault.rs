@@ -9,27 +9,41 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// Once the console has shown this,
-    pub after: String,
+    /// Once the console has shown this; none: once the fault before has happened, or the machine was started,
+    pub after: Option<String>,
     /// and so many seconds later,
     #[serde(default)]
     pub seconds: u64,
-    /// this happens.
+    /// this happens
     pub action: Action,
+    /// to this portal; none: to all.
+    pub portal: Option<usize>,
+    /// To this cable of the node; none: to all.
+    pub link: Option<usize>,
 }
 
 /// What can break.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
-    /// The node's cable is pulled.
+    /// Nothing passes the cable any more; no end of it notices.
     LinkDown,
-    /// And put back.
+    /// It does again.
     LinkUp,
-    /// All iSCSI targets die.
+    /// The cable is pulled: the card has no carrier.
+    CarrierDown,
+    /// And put back.
+    CarrierUp,
+    /// The iSCSI targets die.
     TargetKill,
     /// And are started anew.
     TargetStart,
+    /// They stand still: connections are accepted by the kernel, and nobody answers.
+    TargetStop,
+    /// And go on.
+    TargetContinue,
+    /// The image is told to power off, now and not when it has reported.
+    Poweroff,
     /// The site's server dies.
     DisklessdKill,
     /// It is started, or started anew.
@@ -46,18 +60,32 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// All of them.
-    pub fn new(faults: &[Fault]) -> Faults {
-        Faults { left: faults.iter().cloned().collect(), due: None }
+    /// All of them; the machine was started `now`.
+    pub fn new(faults: &[Fault], now: Instant) -> Faults {
+        let mut faults = Faults { left: faults.iter().cloned().collect(), due: None };
+        faults.follow(now);
+        faults
+    }
+
+    /// The next one is due by the clock alone, if it waits for no line.
+    fn follow(&mut self, now: Instant) {
+        let next = self.left.front().filter(|fault| fault.after.is_none());
+        self.due = next.map(|fault| now + Duration::from_secs(fault.seconds));
     }
 
     /// Takes a console line.
     pub fn line(&mut self, line: &str, now: Instant) {
         if self.due.is_none()
-            && let Some(fault) = self.left.front().filter(|fault| line.contains(&fault.after))
+            && let Some(fault) = self.left.front()
+            && fault.after.as_ref().is_some_and(|text| line.contains(text))
         {
             self.due = Some(now + Duration::from_secs(fault.seconds));
         }
+    }
+
+    /// Whether this is still to happen.
+    pub fn will(&self, action: Action) -> bool {
+        self.left.iter().any(|fault| fault.action == action)
     }
 
     /// When the next one happens, if that is known.
@@ -66,15 +94,19 @@ impl Faults {
     }
 
     /// What happens now, if anything does.
-    pub fn take(&mut self, now: Instant) -> Option<Action> {
+    pub fn take(&mut self, now: Instant) -> Option<Fault> {
         self.due.filter(|due| *due <= now)?;
-        self.due = None;
-        self.left.pop_front().map(|fault| fault.action)
+        let fault = self.left.pop_front();
+        self.follow(now);
+        fault
     }
 
-    /// What never happened: the console did not show what it waits for.
-    pub fn missed(&self) -> Option<&str> {
-        self.left.front().map(|fault| fault.after.as_str())
+    /// Why something never happened, if anything did not.
+    pub fn missed(&self) -> Option<String> {
+        self.left.front().map(|fault| match &fault.after {
+            Some(text) => format!("the console did not show {text:?}"),
+            None => "the machine ended too early".to_owned(),
+        })
     }
 }
 
@@ -82,24 +114,38 @@ impl Faults {
 mod tests {
     use super::*;
 
-    fn fault(after: &str, seconds: u64, action: Action) -> Fault {
-        Fault { after: after.to_owned(), seconds, action }
+    fn fault(after: Option<&str>, seconds: u64, action: Action) -> Fault {
+        Fault { after: after.map(str::to_owned), seconds, action, portal: None, link: None }
     }
 
     #[test]
     fn one_after_the_other_each_in_its_time() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut faults = Faults::new(&[fault("one", 0, Action::LinkDown), fault("two", 5, Action::LinkUp)]);
+        let all = [fault(Some("one"), 0, Action::LinkDown), fault(Some("two"), 5, Action::LinkUp)];
+        let mut faults = Faults::new(&all, start);
+        let take = |faults: &mut Faults, now| faults.take(now).map(|fault| fault.action);
         faults.line("two", at(0));
-        assert_eq!((faults.due(), faults.take(at(9))), (None, None));
+        assert_eq!((faults.due(), take(&mut faults, at(9))), (None, None));
         faults.line("and one", at(1));
-        assert_eq!(faults.take(at(1)), Some(Action::LinkDown));
-        assert_eq!(faults.missed(), Some("two"));
+        assert_eq!(take(&mut faults, at(1)), Some(Action::LinkDown));
+        assert!(faults.missed().unwrap().contains("two"));
         faults.line("two", at(2));
         faults.line("two", at(6));
-        assert_eq!((faults.take(at(6)), faults.due()), (None, Some(at(7))));
-        assert_eq!((faults.take(at(7)), faults.take(at(8))), (Some(Action::LinkUp), None));
+        assert_eq!((take(&mut faults, at(6)), faults.due()), (None, Some(at(7))));
+        assert_eq!((take(&mut faults, at(7)), take(&mut faults, at(8))), (Some(Action::LinkUp), None));
         assert_eq!(faults.missed(), None);
+    }
+
+    #[test]
+    fn without_a_line_by_the_clock() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let all = [fault(None, 3, Action::TargetKill), fault(None, 20, Action::TargetStart)];
+        let mut faults = Faults::new(&all, start);
+        assert_eq!(faults.due(), Some(at(3)));
+        assert_eq!(faults.take(at(4)).map(|fault| fault.action), Some(Action::TargetKill));
+        assert_eq!(faults.due(), Some(at(24)));
+        assert!(faults.missed().is_some());
     }
 }

@@ -3,6 +3,8 @@
 mod check;
 mod disklessd;
 mod fault;
+mod lio;
+mod network;
 mod target;
 mod words;
 
@@ -15,7 +17,9 @@ use serde_json::Value;
 pub use check::{Check, has};
 pub use disklessd::Disklessd;
 pub use fault::{Action, Fault, Faults};
-pub use target::{Chap, Encryption, Image, Layout, Software, Target};
+pub use lio::Lio;
+pub use network::{Behaviour, Link, Network, Place, Tls, Trap};
+pub use target::{Chap, Encryption, Image, Layout, Release, Software, Target};
 pub use words::{command_line, substitute};
 
 use crate::error::{At, Error, Result};
@@ -41,6 +45,8 @@ pub struct Document {
     /// iSCSI targets.
     #[serde(default)]
     pub targets: Vec<Target>,
+    /// A machine whose kernel is a target; none: there is none.
+    pub lio: Option<Lio>,
     /// Who may ask a portal for its targets; without it anybody.
     pub discovery: Option<Chap>,
     /// The site's server; none: there is none.
@@ -103,34 +109,6 @@ pub enum Firmware {
     Uefi,
 }
 
-/// `[network]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Network {
-    /// Whether there is a DHCP server.
-    pub dhcp: bool,
-    /// Whether the targets are there from the start.
-    pub iscsi: bool,
-    /// Whether there is an HTTPS server too, and what the node knows of it.
-    pub tls: Option<Tls>,
-}
-
-impl Default for Network {
-    fn default() -> Network {
-        Network { dhcp: true, iscsi: true, tls: None }
-    }
-}
-
-/// The authority whose certificates the node trusts, as /etc/diskless/ca.pem in the initramfs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Tls {
-    /// The server's.
-    Trusted,
-    /// Another one.
-    Untrusted,
-}
-
 /// `[initramfs]`
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -154,6 +132,15 @@ pub enum Modules {
     Few,
     /// Not diskless: dracut's own for iSCSI and LUKS. It needs no agent; the benchmarks compare with it.
     Stock,
+    /// As `All`, with the field's own tools for the same, and a script that calls them; for the benchmarks.
+    Chain,
+}
+
+impl Modules {
+    /// Whether it is made where the tools of the field are.
+    pub fn of_stock(self) -> bool {
+        matches!(self, Modules::Stock | Modules::Chain)
+    }
 }
 
 /// `[kernel]`
@@ -200,6 +187,18 @@ pub struct Scenario {
     pub plan: Option<String>,
 }
 
+impl Document {
+    /// The images that targets show.
+    pub fn images(&self) -> impl Iterator<Item = Image> {
+        self.targets.iter().map(|target| target.image).chain(self.lio.iter().map(|lio| lio.image))
+    }
+
+    /// The release whose kernel and dracut the node is to have: that of the images.
+    pub fn release(&self) -> Release {
+        self.images().map(|image| image.software.release()).max().unwrap_or_default()
+    }
+}
+
 impl Scenario {
     /// Reads the scenario in `folder`; all that can be wrong with it is found here.
     pub fn load(folder: &Path) -> Result<Scenario> {
@@ -233,7 +232,9 @@ impl Scenario {
 
 /// Parses `scenario.toml`.
 pub fn parse(text: &str) -> std::result::Result<Document, String> {
-    toml::from_str(&substitute(text)?).map_err(|cause| cause.to_string())
+    let document: Document = toml::from_str(&substitute(text)?).map_err(|cause| cause.to_string())?;
+    network::check(&document)?;
+    Ok(document)
 }
 
 fn read_plan(path: &Path) -> Result<String> {
@@ -299,6 +300,29 @@ mod tests {
         assert!(!all.is_empty());
         for folder in all {
             Scenario::load(&folder).unwrap();
+        }
+    }
+
+    /// To bring the list up to date: `UPDATE_DOCS=1 cargo test -p qemu-harness every_scenario_is_listed`.
+    #[test]
+    fn every_scenario_is_listed() {
+        const BEGIN: &str = "<!-- generated from the scenarios -->\n";
+        const END: &str = "<!-- end of what is generated -->\n";
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut table = "\n| scenario | what it proves |\n| --- | --- |\n".to_owned();
+        for folder in Scenario::all(&repository.join("scenarios")).unwrap() {
+            let scenario = Scenario::load(&folder).unwrap();
+            table += &format!("| `{}` | {} |\n", scenario.name, scenario.document.summary);
+        }
+        table += "\n";
+        let path = repository.join("../docs/scenarios.md");
+        let text = fs::read_to_string(&path).unwrap();
+        let (before, rest) = text.split_once(BEGIN).unwrap();
+        let (written, after) = rest.split_once(END).unwrap();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
+        } else {
+            assert_eq!(written, table, "docs/scenarios.md is behind: UPDATE_DOCS=1 cargo test -p qemu-harness");
         }
     }
 }

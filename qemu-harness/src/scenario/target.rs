@@ -13,12 +13,24 @@ pub struct Target {
     /// The TCP port; each port is a server of its own.
     #[serde(default = "default_port")]
     pub port: u16,
+    /// The subnet in which it listens, at the lab's address there.
+    #[serde(default)]
+    pub subnet: u8,
+    /// Whether its portal runs from the start; a portal runs if all of its targets do.
+    #[serde(default = "yes")]
+    pub start: bool,
     /// The logical unit that has the image.
     #[serde(default = "default_lun")]
     pub lun: u32,
     /// What the logical unit holds.
     #[serde(default)]
     pub image: Image,
+    /// Whether the last octet of the image is another one here.
+    #[serde(default)]
+    pub altered: bool,
+    /// Its number at its portal; without it the next. tgtd makes the WWID of it and the LUN: the same two at two portals
+    /// are, by what they say, one disk.
+    pub tid: Option<u32>,
     /// Who may log in; without it anybody.
     pub chap: Option<Chap>,
     /// The only initiator that may log in; without it any.
@@ -28,11 +40,15 @@ pub struct Target {
     pub params: BTreeMap<String, String>,
 }
 
-fn default_port() -> u16 {
+fn yes() -> bool {
+    true
+}
+
+pub(super) fn default_port() -> u16 {
     3260
 }
 
-fn default_lun() -> u32 {
+pub(super) fn default_lun() -> u32 {
     1
 }
 
@@ -58,8 +74,8 @@ pub struct Mutual {
     pub secret: String,
 }
 
-/// A disk image: `ENCRYPTION`, `ENCRYPTION-LAYOUT` or `LAYOUT`, which is not encrypted; with `+cloud-init` behind it what
-/// it boots is another Debian.
+/// A disk image: `ENCRYPTION`, `ENCRYPTION-LAYOUT` or `LAYOUT`, which is not encrypted; with `+SOFTWARE` behind it what it
+/// boots is another Debian.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Image {
@@ -88,11 +104,45 @@ pub enum Encryption {
 /// What an image boots.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Software {
-    /// A small Debian.
+    /// A small Debian, with open-iscsi, multipath-tools and dracut.
     #[default]
     Debian,
     /// The same with cloud-init.
     CloudInit,
+    /// Neither open-iscsi nor multipath-tools, nor dracut: nobody in it knows of iSCSI.
+    Neither,
+    /// As the first, but of the next release: the node has that one's kernel, and an initramfs that its dracut made.
+    Trixie,
+}
+
+impl Software {
+    /// The release that it is of.
+    pub fn release(self) -> Release {
+        match self {
+            Software::Debian | Software::CloudInit | Software::Neither => Release::Bookworm,
+            Software::Trixie => Release::Trixie,
+        }
+    }
+}
+
+/// A release of Debian. The tools of the lab are always of the first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Release {
+    /// 12: Linux 6.1, systemd 252, dracut 059.
+    #[default]
+    Bookworm,
+    /// 13: Linux 6.12, systemd 257, dracut 106.
+    Trixie,
+}
+
+impl Release {
+    /// As archives call it.
+    pub fn codename(self) -> &'static str {
+        match self {
+            Release::Bookworm => "bookworm",
+            Release::Trixie => "trixie",
+        }
+    }
 }
 
 /// How an image is divided.
@@ -115,17 +165,18 @@ const ENCRYPTIONS: [(&str, Encryption); 4] = [
     ("luks1", Encryption::Luks1),
     ("argon2-huge", Encryption::Argon2Huge),
 ];
-const CLOUD_INIT: &str = "+cloud-init";
+const SOFTWARE: [(&str, Software); 3] =
+    [("cloud-init", Software::CloudInit), ("neither", Software::Neither), ("trixie", Software::Trixie)];
 const LAYOUTS: [(&str, Layout); 3] = [("lvm", Layout::Lvm), ("mbr", Layout::Mbr), ("bare", Layout::Bare)];
 
 impl TryFrom<String> for Image {
     type Error = String;
 
     fn try_from(text: String) -> Result<Image, String> {
-        let (place, software) = match text.strip_suffix(CLOUD_INIT) {
-            Some(place) => (place, Software::CloudInit),
-            None => (text.as_str(), Software::Debian),
-        };
+        let with_software = SOFTWARE
+            .iter()
+            .find_map(|(name, software)| Some((text.strip_suffix(name)?.strip_suffix('+')?, *software)));
+        let (place, software) = with_software.unwrap_or((text.as_str(), Software::Debian));
         let encryption = |name: &str| ENCRYPTIONS.iter().find(|(known, _)| *known == name).map(|(_, e)| *e);
         let with_layout = LAYOUTS.iter().find_map(|(name, layout)| {
             let before = place.strip_suffix(name)?;
@@ -163,8 +214,20 @@ mod tests {
             let image = |software| Ok(Image { encryption, layout, software });
             assert_eq!(Image::try_from(text.to_owned()), image(Debian), "{text}");
             assert_eq!(Image::try_from(format!("{text}+cloud-init")), image(CloudInit), "{text}");
+            assert_eq!(Image::try_from(format!("{text}+neither")), image(Neither), "{text}");
+            assert_eq!(Image::try_from(format!("{text}+trixie")), image(Trixie), "{text}");
         }
-        for text in ["", "-lvm", "lukslvm", "lvm-luks", "zfs", "+cloud-init", "luks+snap"] {
+        for text in [
+            "",
+            "-lvm",
+            "lukslvm",
+            "lvm-luks",
+            "zfs",
+            "+cloud-init",
+            "luks+snap",
+            "lukstrixie",
+            "luks+neither+trixie",
+        ] {
             assert!(Image::try_from(text.to_owned()).is_err(), "{text}");
         }
     }

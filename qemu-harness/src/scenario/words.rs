@@ -1,6 +1,6 @@
 //! Texts of a scenario that the harness completes: `${…}` and the kernel's command line.
 
-use crate::lab::{DISKLESSD, HTTP, HTTPS, PORTAL, SERVER};
+use crate::lab::{DISKLESSD, HTTP, HTTPS, PORT, PORTAL, SERVER, lio_address, server, server6};
 use crate::recipe::{KEY_ARGON2ID, KEY_PBKDF2, LUKS_UUID};
 
 /// What the harness gives every node; `panic=-1` ends a machine that panics, or starts it anew. Mitigations of
@@ -9,7 +9,7 @@ const MACHINE: &str = "console=ttyS0 panic=-1 mitigations=off transparent_hugepa
 /// And one that boots without a server that knows better.
 const NETWORK: &str = "ip=dhcp rd.neednet=1";
 
-/// Replaces `${server}`, `${portal}`, `${http}`, `${https}`, `${disklessd}`, `${machine}`, `${image.uuid}`,
+/// Replaces `${server}`, `${portal}` and `${portal.N}`, `${portal6.N}`, `${lio.N}` (in subnet N), `${http}`, `${https}`, `${disklessd}`, `${machine}`, `${image.uuid}`,
 /// `${key.argon2id}` and `${key.pbkdf2}`.
 pub fn substitute(text: &str) -> Result<String, String> {
     let mut out = String::new();
@@ -19,15 +19,24 @@ pub fn substitute(text: &str) -> Result<String, String> {
             return Err("`${` without `}`".to_owned());
         };
         out.push_str(before);
-        out.push_str(value(name).ok_or_else(|| format!("`${{{name}}}` is not known"))?);
+        out.push_str(&value(name).ok_or_else(|| format!("`${{{name}}}` is not known"))?);
         rest = after;
     }
     out.push_str(rest);
     Ok(out)
 }
 
-fn value(name: &str) -> Option<&'static str> {
-    Some(match name {
+fn value(name: &str) -> Option<String> {
+    if let Some((kind, subnet)) = name.split_once('.') {
+        let subnet = subnet.parse::<u8>();
+        match (kind, subnet) {
+            ("lio", Ok(subnet)) => return Some(format!("{}:{PORT}", lio_address(subnet))),
+            ("portal", Ok(subnet)) => return Some(format!("{}:{PORT}", server(subnet))),
+            ("portal6", Ok(subnet)) => return Some(format!("[{}]:{PORT}", server6(subnet))),
+            _ => {}
+        }
+    }
+    let fixed = match name {
         "server" => SERVER,
         "portal" => PORTAL,
         "http" => HTTP,
@@ -38,7 +47,8 @@ fn value(name: &str) -> Option<&'static str> {
         "key.argon2id" => KEY_ARGON2ID,
         "key.pbkdf2" => KEY_PBKDF2,
         _ => return None,
-    })
+    };
+    Some(fixed.to_owned())
 }
 
 /// The kernel's command line: the harness's parameters, less those that the scenario names, and the
@@ -62,9 +72,15 @@ mod tests {
     #[test]
     fn names_are_replaced() {
         assert_eq!(substitute("a ${portal} b").unwrap(), format!("a {PORTAL} b"));
+        assert_eq!(substitute("${portal.0}").unwrap(), PORTAL);
+        assert_eq!(
+            substitute("${portal.2} ${portal6.1}").unwrap(),
+            "198.18.2.1:3260 [fd00:198:18:1::1]:3260"
+        );
         assert_eq!(substitute("no names, $ and {}").unwrap(), "no names, $ and {}");
         assert!(substitute("${colour}").unwrap_err().contains("colour"));
         assert!(substitute("${portal").is_err());
+        assert!(substitute("${portal.x}").is_err());
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //!
 //! The session for it is of no use to the kernel, so it is one on a socket of this process.
 
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::chap::Account;
@@ -19,7 +18,9 @@ use super::transport::Transport;
 use crate::error::{Code, Context, Error, Result};
 use crate::input::document::{Discovery, Iscsi};
 use crate::input::portal::Portal;
+use crate::sys::flag::Flag;
 use crate::sys::random;
+use crate::sys::tcp;
 
 /// The longest list; one with ten thousand targets has less.
 const LONGEST_LIST: usize = 1 << 20;
@@ -28,7 +29,7 @@ const MOST_PDUS: u32 = 4096;
 /// The answer to the logout is waited for so long; without it nothing is lost.
 const LOGOUT_LIMIT: Duration = Duration::from_secs(2);
 
-/// Asks at `place` for the portals of the plan's target; the first one is the one to try first.
+/// Asks at `place` for the portals of `target`, over a connection `from` there; the first one is the one to try first.
 ///
 /// # Errors
 /// [`Code::IscsiNoTarget`]: the target is not listed. [`Code::IscsiDiscoveryAuth`]: the account for discovery is
@@ -37,13 +38,16 @@ pub fn ask(
     iscsi: &Iscsi,
     discovery: &Discovery,
     initiator: &str,
+    target: &str,
+    from: tcp::From<'_>,
+    cancel: &Flag,
     place: Place<'_>,
 ) -> Result<Attempt<Vec<Portal>>> {
     let object = || format!("discovery at {}", place.name());
-    let stream = TcpStream::connect_timeout(&place.address, CONNECT_LIMIT)
+    let stream = tcp::connect(place.address, from, CONNECT_LIMIT, cancel)
         .context(Code::IscsiConnect, format!("portal {}", place.name()))?;
     let limit = Duration::from_secs(iscsi.settings.number(LOGIN_TIMEOUT).into());
-    let mut socket = Socket { stream, deadline: Instant::now() + limit, max_recv: MOST_DATA };
+    let mut socket = Socket { stream, deadline: Instant::now() + limit, max_recv: MOST_DATA, cancel };
     let offer = Offer::for_discovery(&iscsi.settings);
     // Of the random kind (RFC 7143, section 11.12.5): none that a session with a disk has.
     let [a, b, c] = random::bytes().context(Code::NoRandom, object())?;
@@ -63,14 +67,14 @@ pub fn ask(
     let list = list(&mut socket, session.expected_stat_sn, &object)?;
     let failed = |failure: Failure| Error::new(failure.code(), object()).because(failure);
     let targets = listing::targets(&list).map_err(|fault| failed(Failure::Text(fault)))?;
-    match listing::portals(&targets, &iscsi.target, place.address, place.portal) {
+    match listing::portals(&targets, target, place.address, place.portal) {
         Some(portals) if portals.is_empty() => {
-            let cause = format!("{} is listed without an address that can be used", iscsi.target);
+            let cause = format!("{target} is listed without an address that can be used");
             Err(Error::new(Code::IscsiNoTarget, object()).because(cause))
         }
         Some(portals) => Ok(Attempt::Done(portals)),
         None => {
-            let cause = format!("{} is not listed; {}", iscsi.target, listing::names(&targets));
+            let cause = format!("{target} is not listed; {}", listing::names(&targets));
             Err(Error::new(Code::IscsiNoTarget, object()).because(cause))
         }
     }
@@ -78,7 +82,7 @@ pub fn ask(
 
 /// The text of the list, after which the session is logged out.
 pub(super) fn list(
-    socket: &mut Socket,
+    socket: &mut Socket<'_>,
     expected_stat_sn: u32,
     object: &dyn Fn() -> String,
 ) -> Result<Vec<u8>> {

@@ -7,7 +7,7 @@ use super::super::fixture::{INITIATOR, iscsi, mutual};
 use super::super::mock::*;
 use super::super::pdu::BHS;
 use super::super::route::Route;
-use super::super::session::log_in;
+use super::super::session::{discover as discover_all, log_in_any};
 use super::*;
 use crate::engine::host::Host;
 
@@ -38,7 +38,8 @@ fn discover(discovery: &Discovery, turns: &[Turn]) -> (Result<Attempt<Vec<Portal
     std::thread::scope(|scope| {
         let target = scope.spawn(|| play(listener.accept().unwrap().0, turns));
         let place = Place { portal: &portal, own: address, address };
-        let result = ask(&iscsi(), discovery, INITIATOR, place);
+        let result =
+            ask(&iscsi(), discovery, INITIATOR, TARGET, tcp::From::default(), &Flag::default(), place);
         (result, address, target.join().unwrap())
     })
 }
@@ -153,7 +154,9 @@ fn a_discovery_that_is_redirected_is_made_there() {
         }
         let route = Route {
             resolve: &|portal| Ok(vec![portal.to_string().parse().unwrap()]),
-            attempt: &|place| ask(&iscsi, &discovery, INITIATOR, place),
+            attempt: &|place| {
+                ask(&iscsi, &discovery, INITIATOR, TARGET, tcp::From::default(), &Flag::default(), place)
+            },
         };
         route.take("discovery", std::slice::from_ref(&portal)).unwrap()
     });
@@ -175,10 +178,45 @@ fn the_login_goes_where_the_discovery_says() {
     std::fs::write(root.path().join("etc/hosts"), "127.0.0.1 store.example\n").unwrap();
     let error = std::thread::scope(|scope| {
         scope.spawn(|| play(listener.accept().unwrap().0, &turns));
-        log_in(&Host::fake(root.path()), &iscsi, INITIATOR, &super::super::portals(&iscsi)).unwrap_err()
+        log_in_any(&Host::fake(root.path()), &iscsi, INITIATOR, &iscsi.portals, &Flag::default()).unwrap_err()
     });
     assert_eq!(error.code(), Code::IscsiConnect);
     assert!(error.to_string().starts_with(&format!("portal {closed}: ")), "{error}");
+}
+
+#[test]
+fn each_target_is_asked_for_at_the_first_portal_that_answers() {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let list = anonymous(vec![listed(
+        FINAL,
+        format!(
+            "TargetName={TARGET}\0TargetAddress=10.0.0.1:3260,1\0TargetAddress=10.0.0.2:3260,1\0\
+             TargetName=iqn.b\0TargetAddress=10.0.1.1:3260,1\0"
+        ),
+    )]);
+    let mut iscsi = iscsi();
+    let addresses = [closed, listeners[0].local_addr().unwrap(), listeners[1].local_addr().unwrap()];
+    iscsi.portals = addresses.map(|at| Portal { host: at.ip().to_string(), port: at.port() }.into()).into();
+    iscsi.portals.push(iscsi.portals[2].clone());
+    iscsi.portals[2].target = Some("iqn.b".into());
+    iscsi.portals[2].source = Some("127.0.0.1".parse().unwrap());
+    let found = std::thread::scope(|scope| {
+        for listener in &listeners {
+            scope.spawn(|| play(listener.accept().unwrap().0, &list));
+        }
+        let (host, discovery) = (Host::fake("/nonexistent"), Discovery::default());
+        discover_all(&host, &iscsi, &discovery, INITIATOR, &iscsi.portals, &Flag::default()).unwrap()
+    });
+    let shown = found.iter().map(|portal| format!("{portal} {:?} {:?}", portal.target, portal.source));
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        [
+            "10.0.0.1:3260 None None",
+            "10.0.0.2:3260 None None",
+            "10.0.1.1:3260 Some(\"iqn.b\") Some(127.0.0.1)"
+        ]
+    );
 }
 
 proptest! {

@@ -33,6 +33,12 @@ impl Machine {
         fs::read_to_string(self.host().path(path)).unwrap()
     }
 
+    /// A session at another portal.
+    pub fn session_at(&self, sid: u32, state: &str, address: &str) {
+        self.session(sid, state);
+        self.write(&format!("/sys/class/iscsi_connection/connection{sid}:0/persistent_address"), address);
+    }
+
     /// A session of [`iscsi`]'s target, on the SCSI host of the same number.
     pub fn session(&self, sid: u32, state: &str) {
         let device = format!("/sys/devices/platform/host{sid}/session{sid}");

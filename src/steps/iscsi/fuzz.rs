@@ -112,8 +112,12 @@ fn response(flags: u8, status: u8, keys: &[u8]) -> Pdu {
 /// A discovery, where these are the bytes that a portal sends.
 pub fn discovery(data: &[u8]) {
     let Some((stream, _peer)) = portal(data) else { return };
-    let mut socket =
-        Socket { stream, deadline: Instant::now() + Duration::from_secs(5), max_recv: MOST_DATA };
+    let mut socket = Socket {
+        stream,
+        deadline: Instant::now() + Duration::from_secs(5),
+        max_recv: MOST_DATA,
+        cancel: &Flag::default(),
+    };
     let offer = Offer::for_discovery(&Settings::default());
     let parameters = Parameters {
         initiator: INITIATOR,

@@ -14,6 +14,7 @@ use super::*;
 use crate::error::{Code, Error};
 use crate::input::secret::Secret;
 use crate::input::settings::Settings;
+use crate::sys::flag::Flag;
 
 /// The answers of the account to identifier 1 and challenge 10111213, as md5sum, sha1sum, sha256sum and
 /// `openssl dgst -sha3-256` compute them: `printf '\001secret-of-node\020\021\022\023' | md5sum`.
@@ -91,7 +92,8 @@ fn log_in_with(
     let offer = Offer::for_disk(settings);
     std::thread::scope(|scope| {
         let target = scope.spawn(|| play(peer, turns));
-        let mut socket = socket(stream);
+        let cancel = Flag::default();
+        let mut socket = socket(stream, &cancel);
         let account = (!matches!(who, Nobody)).then_some(account);
         let result = negotiate(&mut socket, parameters(account, &offer), &|| "portal".into());
         drop(socket);
@@ -105,8 +107,8 @@ fn log_in(turns: &[Turn], who: As) -> (Result<Negotiated, Error>, usize) {
     log_in_with(turns, who, &[Algorithm::Md5], &Settings::default())
 }
 
-fn socket(stream: TcpStream) -> Socket {
-    Socket { stream, deadline: Instant::now() + Duration::from_secs(20), max_recv: MOST_DATA }
+fn socket(stream: TcpStream, cancel: &Flag) -> Socket<'_> {
+    Socket { stream, deadline: Instant::now() + Duration::from_secs(20), max_recv: MOST_DATA, cancel }
 }
 
 fn parameters<'a>(account: Option<Account<'a>>, offer: &'a Offer) -> Parameters<'a> {
@@ -309,7 +311,8 @@ fn a_target_that_hangs_up_may_be_tried_again() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     drop(listener);
-    let mut socket = socket(stream);
+    let cancel = Flag::default();
+    let mut socket = socket(stream, &cancel);
     let offer = Offer::for_disk(&Settings::default());
     let error =
         negotiate(&mut socket, parameters(None, &offer), &|| "portal".into()).map(|_| ()).unwrap_err();

@@ -1,35 +1,21 @@
 //! What sysfs shows of the session and its disk. The disk is found by session and LUN, never by its name.
 //!
-//! A session is the plan's if it has the plan's target and the node's own initiator name, and the address of the
-//! portal if the plan has one. A portal's name may stand for another address by now, and the name server may be away;
-//! a discovery may choose another portal each time: then the two names alone decide.
+//! A session is the plan's if it has a target of the plan and the node's own initiator name; `paths` says at which portal
+//! it is.
 
 use std::fs;
 use std::io;
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::{Path as Folder, PathBuf};
 use std::time::Duration;
 
-use super::Step;
+use super::paths::{Found, Path, paths};
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Error, Result};
 use crate::input::document::Iscsi;
-use crate::input::portal::Portal;
 use crate::sys::block::{self, Disk};
 
-/// So long after a scan without effect the next one is worth it: the target may have been given the LUN since.
-const RESCAN_AFTER: Duration = Duration::from_secs(5);
-
-/// What there is of the plan's disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
-    /// The session with the plan's target, portal and initiator name; one that is logged in, if any is.
-    pub session: Option<Session>,
-    /// Sessions that somebody who is dead left behind before they could be used.
-    pub half_made: Vec<u32>,
-    /// No scan for the LUN was made in this session, or one long ago.
-    pub scan_due: bool,
-}
+/// A disk that is there opens within this time: it is the kernel's own work.
+const OPEN_LIMIT: Duration = Duration::from_millis(200);
 
 /// A session of the kernel's initiator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,53 +52,47 @@ impl Session {
     }
 }
 
-/// The plan's disk, if it is there and can be read.
+/// The plan's disk at the first portal that has it, if it is there and can be read.
 ///
 /// # Errors
 /// [`Code::Io`]: sysfs cannot be read.
 pub fn disk(host: &Host, iscsi: &Iscsi, initiator: &str) -> Result<Option<Disk>> {
-    Ok(sessions(host, iscsi, initiator, &super::portals(iscsi))?
-        .0
-        .filter(Session::logged_in)
-        .and_then(|session| session.device)
-        .filter(|device| device.state == "running")
-        .and_then(|device| device.disk)
-        .filter(|disk| disk.sectors > 0))
+    Ok(paths(host, iscsi, initiator)?.iter().find_map(Path::disk).cloned())
 }
 
-pub fn observe(step: &Step<'_>, host: &Host) -> Result<Seen> {
-    let (session, half_made) = sessions(host, step.iscsi, &step.initiator, &step.portals)?;
-    let sid = session.as_ref().map(|session| session.sid);
-    let scan_due = step.scanned.get().is_none_or(|scanned| {
-        Some(scanned.sid) != sid || host.now().saturating_sub(scanned.at) >= RESCAN_AFTER
-    });
-    Ok(Seen { session, half_made, scan_due })
+/// Whether a disk is ready to be opened. The open is not waited for: at a target that is silent it takes until the kernel
+/// gives up.
+pub fn block_ready(node: &Folder) -> bool {
+    block::is_ready_within(node, OPEN_LIMIT)
 }
 
-/// The session at one of `portals`, and the half-made ones.
-fn sessions(
+/// The sessions with the node's own name and a target of the plan, by their ids, and the half-made ones. `is_ready` tells
+/// of a node below /dev that runs whether it can be used.
+pub fn sessions(
     host: &Host,
     iscsi: &Iscsi,
     initiator: &str,
-    portals: &[Portal],
-) -> Result<(Option<Session>, Vec<u32>)> {
+    is_ready: impl Fn(&Folder) -> bool + Copy,
+) -> Result<(Vec<Found>, Vec<u32>)> {
     let class = host.path("/sys/class/iscsi_session");
-    let mut best: Option<Session> = None;
+    let mut targets: Vec<&str> = iscsi.portals.iter().map(|portal| iscsi.target_at(portal)).collect();
+    targets.push(&iscsi.target);
+    let mut all = Vec::new();
     let mut half_made = Vec::new();
     for name in names(&class)? {
         let Some(sid) = name.strip_prefix("session").and_then(|sid| sid.parse().ok()) else {
             continue;
         };
         let found = class.join(&name);
-        if is_half_made(host, sid, &found, &iscsi.target) {
+        if is_half_made(host, sid, &found, &targets) {
             half_made.push(sid);
             continue;
         }
-        let discovered = iscsi.discovery.is_some();
-        if attribute(&found, "targetname").as_deref() != Some(&iscsi.target)
-            || attribute(&found, "initiatorname").as_deref() != Some(initiator)
-            || !portals.iter().any(|portal| discovered || is_at(host, sid, portal))
-        {
+        let Some(target) = attribute(&found, "targetname").filter(|name| targets.contains(&name.as_str()))
+        else {
+            continue;
+        };
+        if attribute(&found, "initiatorname").as_deref() != Some(initiator) {
             continue;
         }
         // It may go away between two looks at it; then there is nothing to tell of it.
@@ -127,40 +107,36 @@ fn sessions(
             state: attribute(&found, "state").unwrap_or_default(),
             supervised: is_supervised(host, &found),
             host: number,
-            device: device(host, &folder, iscsi.lun)?,
+            device: device(host, &folder, iscsi.lun, is_ready)?,
         };
-        if best.as_ref().is_none_or(|best| !best.logged_in()) {
-            best = Some(session);
-        }
+        let connection = connection(host, sid);
+        let iscsi_host = host.path("/sys/class/iscsi_host").join(format!("host{number}"));
+        all.push(Found {
+            target,
+            address: attribute(&connection, "persistent_address").unwrap_or_default(),
+            port: attribute(&connection, "persistent_port").and_then(|text| text.parse().ok()).unwrap_or(0),
+            // What is not set is `(null)`, and `default` where an iscsid says that there is no binding.
+            interface: attribute(&iscsi_host, "netdev")
+                .filter(|name| !matches!(&**name, "(null)" | "default" | "")),
+            source: attribute(&iscsi_host, "ipaddress").and_then(|text| text.parse().ok()),
+            session,
+        });
     }
-    Ok((best, half_made))
-}
-
-/// The session's portal as it was configured is `portal`.
-fn is_at(host: &Host, sid: u32, portal: &Portal) -> bool {
-    let connection = connection(host, sid);
-    let port = attribute(&connection, "persistent_port").and_then(|text| text.parse().ok());
-    let address = attribute(&connection, "persistent_address").unwrap_or_default();
-    port == Some(portal.port) && literal(&portal.host).is_none_or(|host| literal(&address) == Some(host))
+    all.sort_by_key(|found| found.session.sid);
+    Ok((all, half_made))
 }
 
 fn connection(host: &Host, sid: u32) -> PathBuf {
     host.path("/sys/class/iscsi_connection").join(format!("connection{sid}:0"))
 }
 
-/// An address and its interface; none: it is a name.
-fn literal(host: &str) -> Option<(IpAddr, Option<&str>)> {
-    let (address, interface) = host.split_once('%').map_or((host, None), |(ip, name)| (ip, Some(name)));
-    Some((address.parse().ok()?, interface))
-}
-
 /// Whoever made the session is dead, and did not come to the login: it was killed before it had set what names the
 /// session. That begins with the target; the kernel shows names that are not set as `(null)`, and a port as 0.
-fn is_half_made(host: &Host, sid: u32, session: &Path, target: &str) -> bool {
-    let shows = |folder: &Path, name, text| attribute(folder, name).as_deref() == Some(text);
+fn is_half_made(host: &Host, sid: u32, session: &Folder, targets: &[&str]) -> bool {
+    let shows = |folder: &Folder, name, text| attribute(folder, name).as_deref() == Some(text);
     let connection = connection(host, sid);
     let is_unnamed = shows(session, "targetname", "(null)")
-        || shows(session, "targetname", target)
+        || targets.iter().any(|target| shows(session, "targetname", target))
             && (shows(session, "initiatorname", "(null)")
                 || shows(&connection, "persistent_address", "(null)")
                 || shows(&connection, "persistent_port", "0"));
@@ -169,14 +145,14 @@ fn is_half_made(host: &Host, sid: u32, session: &Path, target: &str) -> bool {
 
 /// The process that made the session is no more. Who made it with a second socket is known by no pid, and counts as
 /// alive.
-fn is_orphaned(host: &Host, session: &Path) -> bool {
+fn is_orphaned(host: &Host, session: &Folder) -> bool {
     attribute(session, "creator")
         .and_then(|creator| creator.parse::<u32>().ok())
         .is_some_and(|pid| pid > 0 && !host.path("/proc").join(pid.to_string()).exists())
 }
 
 /// The process that made the session is an iscsid, and alive.
-fn is_supervised(host: &Host, session: &Path) -> bool {
+fn is_supervised(host: &Host, session: &Folder) -> bool {
     attribute(session, "creator").is_some_and(|creator| {
         // A name of digits only: it stays below /proc.
         creator.bytes().all(|c| c.is_ascii_digit())
@@ -185,12 +161,17 @@ fn is_supervised(host: &Host, session: &Path) -> bool {
 }
 
 /// The number N of the folder `hostN` that `session` is in.
-fn scsi_host(session: &Path) -> Option<u32> {
+pub fn scsi_host(session: &Folder) -> Option<u32> {
     session.ancestors().find_map(|folder| folder.file_name()?.to_str()?.strip_prefix("host")?.parse().ok())
 }
 
 /// The device of `lun` in the session whose folder this is: `targetH:C:T/H:C:T:LUN` in it.
-fn device(host: &Host, session: &Path, lun: u64) -> Result<Option<Device>> {
+fn device(
+    host: &Host,
+    session: &Folder,
+    lun: u64,
+    is_ready: impl Fn(&Folder) -> bool + Copy,
+) -> Result<Option<Device>> {
     let wanted = lun.to_string();
     for target in names(session)? {
         if !target.starts_with("target") {
@@ -200,14 +181,14 @@ fn device(host: &Host, session: &Path, lun: u64) -> Result<Option<Device>> {
         for name in names(&target)? {
             // Other entries (power, uevent) have no colons.
             if name.rsplit_once(':').is_some_and(|(_, lun)| lun == wanted) {
-                return scsi_device(host, &target.join(name)).map(Some);
+                return scsi_device(host, &target.join(name), is_ready).map(Some);
             }
         }
     }
     Ok(None)
 }
 
-fn scsi_device(host: &Host, folder: &Path) -> Result<Device> {
+fn scsi_device(host: &Host, folder: &Folder, is_ready: impl Fn(&Folder) -> bool + Copy) -> Result<Device> {
     let state = attribute(folder, "state").unwrap_or_default();
     let mut disk = None;
     let mut held = false;
@@ -220,7 +201,7 @@ fn scsi_device(host: &Host, folder: &Path) -> Result<Device> {
         let dev = dev.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
         let sectors = attribute(&block, "size").and_then(|size| size.parse().ok());
         if let (Some(dev), Some(sectors)) = (dev, sectors)
-            && (state != "running" || block::is_ready(&host.path("/dev").join(&name)))
+            && (state != "running" || is_ready(&host.path("/dev").join(&name)))
         {
             disk = Some(Disk { name, dev, sectors });
         }
@@ -235,7 +216,7 @@ fn scsi_device(host: &Host, folder: &Path) -> Result<Device> {
 }
 
 /// The names in a folder, in order; none if there is no such folder.
-fn names(folder: &Path) -> Result<Vec<String>> {
+fn names(folder: &Folder) -> Result<Vec<String>> {
     let object = || folder.display().to_string();
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -253,7 +234,7 @@ fn names(folder: &Path) -> Result<Vec<String>> {
 }
 
 /// An attribute's text. Some cannot be read before the session is complete: these count as absent.
-fn attribute(folder: &Path, name: &str) -> Option<String> {
+fn attribute(folder: &Folder, name: &str) -> Option<String> {
     let path: PathBuf = folder.join(name);
     Some(fs::read_to_string(path).ok()?.trim().to_owned())
 }

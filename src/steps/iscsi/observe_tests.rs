@@ -1,13 +1,18 @@
 use super::super::fixture::{INITIATOR, Machine, iscsi};
 use super::*;
-use crate::engine::converge::{Converge, Next};
+
+/// The plan's only session.
+fn session(machine: &Machine, iscsi: &Iscsi) -> Option<Session> {
+    let mut paths = paths(&machine.host(), iscsi, INITIATOR).unwrap();
+    assert!(paths.len() < 2);
+    paths.pop().map(|path| path.session)
+}
 
 #[test]
 fn an_empty_machine_has_nothing() {
     let machine = Machine::new();
     let iscsi = iscsi();
-    let seen = observe(&Step::new(&iscsi, INITIATOR), &machine.host()).unwrap();
-    assert_eq!(seen, Seen { session: None, half_made: vec![], scan_due: true });
+    assert_eq!(sessions(&machine.host(), &iscsi, INITIATOR, |_| true).unwrap(), (vec![], vec![]));
     assert_eq!(disk(&machine.host(), &iscsi, INITIATOR).unwrap(), None);
 }
 
@@ -20,9 +25,8 @@ fn the_disk_is_found_by_session_and_lun() {
     let iscsi = iscsi();
     let expected = Disk { name: "sdb".into(), dev: (8, 1), sectors: 2048 };
     assert_eq!(disk(&machine.host(), &iscsi, INITIATOR).unwrap(), Some(expected.clone()));
-    let seen = observe(&Step::new(&iscsi, INITIATOR), &machine.host()).unwrap();
     assert_eq!(
-        seen.session,
+        session(&machine, &iscsi),
         Some(Session {
             sid: 7,
             state: "LOGGED_IN".into(),
@@ -46,11 +50,7 @@ fn foreign_sessions_do_not_count() {
         let machine = Machine::new();
         machine.session(7, "LOGGED_IN");
         machine.write(&format!("/sys/class/{file}"), text);
-        assert_eq!(
-            sessions(&machine.host(), &iscsi, INITIATOR, &super::super::portals(&iscsi)).unwrap().0,
-            None,
-            "{file}"
-        );
+        assert_eq!(session(&machine, &iscsi), None, "{file}");
     }
 }
 
@@ -61,8 +61,7 @@ fn a_session_that_is_logged_in_wins() {
         let machine = Machine::new();
         machine.session(1, states[0]);
         machine.session(2, states[1]);
-        let session = sessions(&machine.host(), &iscsi, INITIATOR, &super::super::portals(&iscsi)).unwrap().0;
-        assert!(session.unwrap().logged_in());
+        assert!(session(&machine, &iscsi).unwrap().logged_in());
     }
 }
 
@@ -91,9 +90,9 @@ fn a_disk_counts_from_its_first_open_on() {
     machine.disk(7, 1, "sda");
     std::fs::remove_file(machine.host().path("/dev/sda")).unwrap();
     assert_eq!(disk(&machine.host(), &iscsi, INITIATOR).unwrap(), None);
-    let step = Step::new(&iscsi, INITIATOR);
-    let next = step.plan(&step.observe(&machine.host()).unwrap()).unwrap();
-    assert!(matches!(next, Next::Wait(what) if what.starts_with("disk of LUN 1")));
+    // For those who open it themselves, and wait.
+    let (found, _) = sessions(&machine.host(), &iscsi, INITIATOR, |_| true).unwrap();
+    assert!(found[0].session.device.as_ref().unwrap().disk.is_some());
 }
 
 #[test]
@@ -101,10 +100,7 @@ fn an_iscsid_that_runs_supervises_its_sessions() {
     let iscsi = iscsi();
     let machine = Machine::new();
     machine.session(7, "FAILED");
-    let supervised = || {
-        let session = sessions(&machine.host(), &iscsi, INITIATOR, &super::super::portals(&iscsi)).unwrap().0;
-        session.unwrap().supervised
-    };
+    let supervised = || session(&machine, &iscsi).unwrap().supervised;
     assert!(!supervised());
     machine.write("/proc/321/comm", "iscsid");
     assert!(supervised());
@@ -119,25 +115,7 @@ fn what_is_on_top_of_a_disk_holds_it() {
     machine.disk(7, 1, "sda");
     machine.write("/sys/block/sda/holders/dm-0/dev", "253:0");
     let iscsi = iscsi();
-    let session =
-        sessions(&machine.host(), &iscsi, INITIATOR, &super::super::portals(&iscsi)).unwrap().0.unwrap();
-    assert!(session.device.unwrap().held);
-}
-
-#[test]
-fn a_scan_is_due_once_in_a_while_and_in_each_session() {
-    let machine = Machine::new();
-    machine.session(7, "LOGGED_IN");
-    let iscsi = iscsi();
-    let step = Step::new(&iscsi, INITIATOR);
-    let host = machine.host();
-    assert!(observe(&step, &host).unwrap().scan_due);
-    step.scanned.set(Some(super::super::Scanned { sid: 7, at: host.now() }));
-    assert!(!observe(&step, &host).unwrap().scan_due);
-    host.wait_for_change(RESCAN_AFTER);
-    assert!(observe(&step, &host).unwrap().scan_due);
-    step.scanned.set(Some(super::super::Scanned { sid: 6, at: host.now() }));
-    assert!(observe(&step, &host).unwrap().scan_due);
+    assert!(session(&machine, &iscsi).unwrap().device.unwrap().held);
 }
 
 #[test]
@@ -145,12 +123,10 @@ fn a_portal_by_name_is_known_again_without_the_name_server() {
     let machine = Machine::new();
     machine.session(7, "LOGGED_IN");
     let mut iscsi = iscsi();
-    let found = |iscsi: &Iscsi| {
-        sessions(&machine.host(), iscsi, INITIATOR, &super::super::portals(iscsi)).unwrap().0.is_some()
-    };
-    iscsi.portals = vec![Portal::parse("store.example:3260").unwrap().into()];
+    let found = |iscsi: &Iscsi| session(&machine, iscsi).is_some();
+    iscsi.portals = vec![crate::input::portal::Portal::parse("store.example:3260").unwrap().into()];
     assert!(found(&iscsi));
-    iscsi.portals = vec![Portal::parse("store.example:3261").unwrap().into()];
+    iscsi.portals = vec![crate::input::portal::Portal::parse("store.example:3261").unwrap().into()];
     assert!(!found(&iscsi));
     iscsi.discovery = Some(Default::default());
     assert!(found(&iscsi));
@@ -165,9 +141,8 @@ fn a_link_local_portal_is_known_by_its_interface() {
     machine.write("/sys/class/iscsi_connection/connection7:0/persistent_address", "fe80::1%eth0");
     let mut iscsi = iscsi();
     for (portal, known) in [("[fe80:0::1%eth0]", true), ("[fe80::1%eth1]", false), ("[fe80::1]", false)] {
-        iscsi.portals = vec![Portal::parse(portal).unwrap().into()];
-        let seen = sessions(&machine.host(), &iscsi, INITIATOR, &super::super::portals(&iscsi)).unwrap();
-        assert_eq!(seen.0.is_some(), known, "{portal}");
+        iscsi.portals = vec![crate::input::portal::Portal::parse(portal).unwrap().into()];
+        assert_eq!(session(&machine, &iscsi).is_some(), known, "{portal}");
     }
 }
 
@@ -195,7 +170,7 @@ fn what_a_killed_run_left_is_known_and_nothing_else() {
         for (folder, name, text) in &changes {
             machine.write(&format!("/sys/class/{folder}/{name}"), text);
         }
-        let seen = observe(&Step::new(&iscsi, INITIATOR), &machine.host()).unwrap();
-        assert_eq!(seen.half_made, if half_made { vec![7] } else { vec![] }, "{changes:?}");
+        let (_, found) = sessions(&machine.host(), &iscsi, INITIATOR, |_| true).unwrap();
+        assert_eq!(found, if half_made { vec![7] } else { vec![] }, "{changes:?}");
     }
 }

@@ -1,187 +1,337 @@
 //! What is to be done next.
 
 use std::fmt;
+use std::time::Duration;
 
-use super::Step;
-use super::observe::{Seen, Session};
+use super::attempts::{Place, Tries, Work};
+use super::observe::{Device, Session};
+use super::quorum::{self, State, Verdict};
+use super::{Portals, Step};
 use crate::engine::converge::Next;
 use crate::error::{Code, Error, Result};
+use crate::sys::block::Disk;
+
+/// So long after a scan without effect the next one is worth it: the target may have been given the LUN since.
+pub const RESCAN_AFTER: Duration = Duration::from_secs(5);
 
 /// One thing to do for the disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Make a session.
-    Login {
-        /// `iqn... at 198.18.0.1:3260`.
-        target: String,
-    },
-    /// Take away a session that is of no use.
-    Drop {
+    /// Take away a session that was left half made.
+    Sweep {
         /// The session's id.
         sid: u32,
     },
-    /// Make the kernel look for the LUN.
-    Scan {
-        /// The session's id.
-        sid: u32,
-        /// The number of its SCSI host.
-        host: u32,
-        /// The LUN.
-        lun: u64,
+    /// Start something at a portal.
+    Start {
+        /// Where.
+        place: Place,
+        /// What.
+        work: Work,
+        /// The same for people: `log in to iqn... at 198.18.0.1:3260`.
+        about: String,
     },
 }
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Action::Login { target } => write!(f, "log in to {target}"),
-            Action::Drop { sid } => write!(f, "drop the dead iSCSI session {sid}"),
-            Action::Scan { host, lun, .. } => write!(f, "look for LUN {lun} on SCSI host {host}"),
+            Action::Sweep { sid } => write!(f, "drop the dead iSCSI session {sid}"),
+            Action::Start { about, .. } => f.write_str(about),
         }
     }
+}
+
+/// What there is of the plan's disk.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// One for each portal; for alternatives, one for all.
+    pub paths: Vec<PathSeen>,
+    /// The discovery, unless there is none or it is over.
+    pub discovery: Option<Tries>,
+    /// Sessions that somebody who is dead left behind before they could be used.
+    pub half_made: Vec<u32>,
+    /// The time of all this.
+    pub now: Duration,
+    /// Since when so many paths are up as the plan wants; none: they are not.
+    pub enough_since: Option<Duration>,
+}
+
+/// What there is at a portal.
+#[derive(Debug, Clone)]
+pub struct PathSeen {
+    /// `iqn... at 198.18.0.1:3260`
+    pub target: String,
+    /// `198.18.0.1:3260`
+    pub portal: String,
+    /// The session at it.
+    pub session: Option<Session>,
+    /// What was done so far.
+    pub tries: Tries,
+}
+
+/// What a path comes to.
+enum Judged<'a> {
+    Up(&'a Disk),
+    Do(Work),
+    Pending(Waits),
+}
+
+/// Why it is not there.
+enum Waits {
+    For(String),
+    Failed(Error),
+}
+
+pub fn is_up(path: &PathSeen) -> bool {
+    disk_of(path).is_some_and(|(session, device, _)| {
+        // What is in use was read.
+        device.held || path.tries.read == Some(session.sid)
+    })
+}
+
+/// The disk of a path that is logged in and runs.
+fn disk_of(path: &PathSeen) -> Option<(&Session, &Device, &Disk)> {
+    let session = path.session.as_ref().filter(|session| session.logged_in())?;
+    let device = session.device.as_ref().filter(|device| device.kind == 0 && device.state == "running")?;
+    Some((session, device, device.disk.as_ref().filter(|disk| disk.sectors > 0)?))
 }
 
 pub fn plan(step: &Step<'_>, seen: &Seen) -> Result<Next<Action>> {
     // Nobody else takes them away, and each costs the kernel a SCSI host.
     if let Some(sid) = seen.half_made.first() {
-        return Ok(Next::Do(Action::Drop { sid: *sid }));
+        return Ok(Next::Do(Action::Sweep { sid: *sid }));
     }
-    let Some(session) = &seen.session else {
-        return Ok(Next::Do(Action::Login { target: step.target() }));
-    };
-    if !session.logged_in() {
-        return Ok(lost(session));
+    if let Some(tries) = &seen.discovery
+        && is_due(step, seen, tries)
+    {
+        let about = format!("ask where {} is", step.iscsi.target);
+        return Ok(Next::Do(Action::Start { place: None, work: Work::Discover, about }));
     }
-    let Some(device) = &session.device else {
-        if seen.scan_due {
-            return Ok(Next::Do(Action::Scan { sid: session.sid, host: session.host, lun: step.iscsi.lun }));
+    let judged: Vec<Judged<'_>> = seen.paths.iter().map(|path| judge(step, seen, path)).collect();
+    for ((place, path), judged) in seen.paths.iter().enumerate().zip(&judged) {
+        if let Judged::Do(work) = judged {
+            let about = about(step, path, *work);
+            return Ok(Next::Do(Action::Start { place: Some(place), work: *work, about }));
         }
-        return Err(Error::new(Code::IscsiNoDisk, step.lun()));
+    }
+    decide(step, seen, &judged)
+}
+
+fn about(step: &Step<'_>, path: &PathSeen, work: Work) -> String {
+    let lun = step.iscsi.lun;
+    match work {
+        Work::Discover | Work::LogIn => format!("log in to {}", path.target),
+        Work::LogInAgain(sid) => format!("log iSCSI session {sid} in to {} again", path.target),
+        Work::Scan(sid) => format!("look for LUN {lun} in iSCSI session {sid}"),
+        Work::Read(sid) => format!("read the first sectors of LUN {lun} in iSCSI session {sid}"),
+        Work::Drop(sid) => format!("drop the dead iSCSI session {sid}"),
+    }
+}
+
+/// An attempt may be made by now.
+fn is_due(step: &Step<'_>, seen: &Seen, tries: &Tries) -> bool {
+    // In a boot what somebody has to repair is not tried again; who keeps the sessions does, now and then.
+    tries.running.is_none() && seen.now >= tries.not_before && (step.keeps || !tries.is_hopeless())
+}
+
+fn judge<'a>(step: &Step<'_>, seen: &Seen, path: &'a PathSeen) -> Judged<'a> {
+    let tries = &path.tries;
+    if let Some((work, _)) = tries.running {
+        // While one attempt follows the other, the reason is what people want to know.
+        return Judged::Pending(match &tries.error {
+            Some(error) => Waits::Failed(error.clone()),
+            None => Waits::For(format!("{work} at {}", path.portal)),
+        });
+    }
+    let or = |work: Work| {
+        if is_due(step, seen, tries) {
+            return Judged::Do(work);
+        }
+        Judged::Pending(match &tries.error {
+            Some(error) => Waits::Failed(error.clone()),
+            None => Waits::For(format!("{work} at {}", path.portal)),
+        })
+    };
+    let Some(session) = &path.session else {
+        return or(Work::LogIn);
+    };
+    let held = session.device.as_ref().is_some_and(|device| device.held);
+    if !session.logged_in() {
+        return match session.state.as_str() {
+            _ if session.supervised => {
+                Judged::Pending(Waits::For(format!("iscsid to reconnect iSCSI session {}", session.sid)))
+            }
+            // Never logged in, or lost for long; unless something is on its disk, a new one is as good.
+            "FREE" if !held => or(Work::Drop(session.sid)),
+            _ => or(Work::LogInAgain(session.sid)),
+        };
+    }
+    let lun = || format!("LUN {} of {}", step.iscsi.lun, path.target);
+    let Some(device) = &session.device else {
+        let due = tries
+            .scanned
+            .is_none_or(|(sid, at)| sid != session.sid || seen.now.saturating_sub(at) >= RESCAN_AFTER);
+        return match &tries.error {
+            _ if due => Judged::Do(Work::Scan(session.sid)),
+            Some(error) => Judged::Pending(Waits::Failed(error.clone())),
+            None => Judged::Pending(Waits::Failed(Error::new(Code::IscsiNoDisk, lun()))),
+        };
     };
     if device.kind != 0 {
-        return Err(Error::new(Code::IscsiNoDisk, step.lun())
-            .because(format!("it is no disk, but a SCSI device of type {}", device.kind)));
+        let cause = format!("it is no disk, but a SCSI device of type {}", device.kind);
+        return Judged::Pending(Waits::Failed(Error::new(Code::IscsiNoDisk, lun()).because(cause)));
     }
-    let disk = match &device.disk {
-        Some(disk) if device.state == "running" && disk.sectors > 0 => disk,
-        Some(disk) if device.state == "running" => {
-            return Ok(Next::Wait(format!("size of disk {} of {}", disk.name, step.lun())));
+    match (disk_of(path), &device.disk) {
+        (Some((_, _, disk)), _) if is_up(path) => Judged::Up(disk),
+        (Some(_), _) => or(Work::Read(session.sid)),
+        (None, Some(disk)) if device.state == "running" => {
+            Judged::Pending(Waits::For(format!("size of disk {} of {}", disk.name, lun())))
         }
-        Some(disk) => {
-            return Ok(Next::Wait(format!(
-                "disk {} of {}, which is {}",
-                disk.name,
-                step.lun(),
-                device.state
-            )));
+        (None, Some(disk)) => {
+            Judged::Pending(Waits::For(format!("disk {} of {}, which is {}", disk.name, lun(), device.state)))
         }
-        None => return Ok(Next::Wait(format!("disk of {}", step.lun()))),
-    };
-    // 2048 sectors of 512 bytes are one MiB.
-    Ok(Next::Done(format!("{}, {} MiB, {}", disk.name, disk.sectors / 2048, step.lun())))
+        (None, None) => Judged::Pending(Waits::For(format!("disk of {}", lun()))),
+    }
 }
 
-/// A session without a connection: it died, or whoever made it died before it was done.
-fn lost(session: &Session) -> Next<Action> {
-    if session.supervised {
-        return Next::Wait(format!("iscsid to reconnect iSCSI session {}", session.sid));
-    }
-    match &session.device {
-        // To take the disk away would break for good what is on it.
-        Some(device) if device.held => Next::Wait(format!(
-            "iSCSI session {}, which lost its connection while its disk is in use",
-            session.sid
-        )),
-        _ => Next::Do(Action::Drop { sid: session.sid }),
+/// No action is due: is it enough?
+fn decide(step: &Step<'_>, seen: &Seen, judged: &[Judged<'_>]) -> Result<Next<Action>> {
+    let state = |path: &PathSeen, judged: &Judged<'_>| match judged {
+        Judged::Up(_) => State::Up,
+        _ if path.tries.is_hopeless() => State::Hopeless,
+        _ => State::Pending,
+    };
+    let mut states: Vec<State> =
+        seen.paths.iter().zip(judged).map(|(path, judged)| state(path, judged)).collect();
+    // A discovery may bring any number of paths. One that is over brings no more.
+    let discovery = seen.discovery.as_ref();
+    let missing = usize::from(discovery.is_some()) * step.least_paths();
+    let of_discovery =
+        if discovery.is_some_and(Tries::is_hopeless) { State::Hopeless } else { State::Pending };
+    states.extend(std::iter::repeat_n(of_discovery, missing));
+    let enough_for = seen.enough_since.map(|since| seen.now.saturating_sub(since));
+    match quorum::decide(&states, step.least_paths(), step.grace_left(seen), enough_for) {
+        Verdict::Go => Ok(Next::Done(done(step, seen, judged))),
+        Verdict::Wait => wait(step, seen, judged, enough_for.is_some()),
+        Verdict::Fail => Err(hopeless(step, seen)),
     }
 }
+
+fn hopeless(step: &Step<'_>, seen: &Seen) -> Error {
+    let all = seen.paths.iter().map(|path| &path.tries).chain(&seen.discovery);
+    let mut errors = all.filter(|tries| tries.is_hopeless()).filter_map(|tries| tries.error.clone());
+    errors.next().unwrap_or_else(|| {
+        Error::new(Code::IscsiNoTarget, &step.iscsi.target).because(format!(
+            "{} portals were found, and {} paths are wanted",
+            seen.paths.len(),
+            step.least_paths()
+        ))
+    })
+}
+
+/// `path 2 of 2: REASON, attempt 7`; the reason alone where there is only one path.
+fn named(seen: &Seen, at: usize, reason: &str) -> String {
+    let count = seen.paths.get(at).map_or(0, |path| path.tries.count);
+    let attempt = if count > 1 { format!(", attempt {count}") } else { String::new() };
+    match seen.paths.len() {
+        0 | 1 => reason.to_owned(),
+        all => format!("path {} of {all}: {reason}{attempt}", at + 1),
+    }
+}
+
+fn reason(waits: &Waits) -> String {
+    match waits {
+        Waits::For(what) => what.clone(),
+        Waits::Failed(error) => error.to_string(),
+    }
+}
+
+fn wait(step: &Step<'_>, seen: &Seen, judged: &[Judged<'_>], enough: bool) -> Result<Next<Action>> {
+    let mut reasons = Vec::new();
+    let mut errors = Vec::new();
+    for (at, judged) in judged.iter().enumerate() {
+        if let Judged::Pending(waits) = judged {
+            reasons.push(named(seen, at, &reason(waits)));
+            if let Waits::Failed(error) = waits {
+                errors.push(error.clone());
+            }
+        }
+    }
+    if let Some(tries) = &seen.discovery {
+        reasons.push(match (&tries.error, tries.running) {
+            (Some(error), _) => error.to_string(),
+            (None, _) => format!("discovery of {}", step.iscsi.target),
+        });
+        errors.extend(tries.error.clone());
+    }
+    let all = reasons.join("; ");
+    if enough || errors.len() < reasons.len() {
+        // Something is still on its way.
+        return Ok(Next::Wait(all));
+    }
+    // At the end of its time the step fails with what is told here: of one path, its own error.
+    let Some(last) = errors.pop() else {
+        return Ok(Next::Wait(all));
+    };
+    if seen.paths.len() < 2 && errors.is_empty() {
+        return Err(last);
+    }
+    let up = judged.iter().filter(|judged| matches!(judged, Judged::Up(_))).count();
+    let object = format!("{up} of {} paths, {} are wanted", seen.paths.len(), step.least_paths());
+    Err(Error::new(last.code(), object).because(all))
+}
+
+/// `2 of 2 paths: sda 198.18.0.1:3260, sdb 198.18.1.1:3260`, and why the others are not there.
+fn done(step: &Step<'_>, seen: &Seen, judged: &[Judged<'_>]) -> String {
+    let mut up = Vec::new();
+    let mut others = Vec::new();
+    for ((at, path), judged) in seen.paths.iter().enumerate().zip(judged) {
+        match judged {
+            // 2048 sectors of 512 bytes are one MiB.
+            Judged::Up(disk) if seen.paths.len() == 1 => {
+                return format!(
+                    "{}, {} MiB, LUN {} of {}",
+                    disk.name,
+                    disk.sectors / 2048,
+                    step.iscsi.lun,
+                    path.target
+                );
+            }
+            Judged::Up(disk) => up.push(format!("{} {}", disk.name, path.portal)),
+            Judged::Pending(waits) => others.push(format!("; {}", named(seen, at, &reason(waits)))),
+            Judged::Do(_) => (),
+        }
+    }
+    format!("{} of {} paths: {}{}", up.len(), seen.paths.len(), up.join(", "), others.concat())
+}
+
+impl Step<'_> {
+    /// So many paths have to be up.
+    pub(super) fn least_paths(&self) -> usize {
+        match self.portals {
+            Portals::Alternatives => 1,
+            Portals::Paths => usize::try_from(self.iscsi.min_paths).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// How long others are waited for once there are enough; none: for ever. The step's own time ends it, too: it would
+    /// be a failure with all that is needed there.
+    fn grace_left(&self, seen: &Seen) -> Option<Duration> {
+        if self.keeps {
+            return None;
+        }
+        let grace = Duration::from_secs(self.iscsi.grace.into());
+        let until_end = self.deadline.map(|deadline| {
+            deadline.saturating_sub(LAST_LOOK).saturating_sub(seen.enough_since.unwrap_or_default())
+        });
+        Some(until_end.map_or(grace, |left| left.min(grace)))
+    }
+}
+
+/// Before the end of its time the step looks once more.
+const LAST_LOOK: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
-mod tests {
-    use super::super::fixture::{INITIATOR, iscsi};
-    use super::super::observe::Device;
-    use super::*;
-    use crate::sys::block::Disk;
-
-    const AT: &str = "LUN 1 of iqn.2026-01.example:image at 198.18.0.1:3260";
-
-    fn session(state: &str, device: Option<Device>) -> Session {
-        Session { sid: 7, state: state.into(), supervised: false, host: 2, device }
-    }
-
-    fn device(state: &str, sectors: Option<u64>) -> Option<Device> {
-        Some(Device {
-            kind: 0,
-            state: state.into(),
-            disk: sectors.map(|sectors| Disk { name: "sda".into(), dev: (8, 0), sectors }),
-            held: false,
-        })
-    }
-
-    fn decide(session: Option<Session>, scan_due: bool) -> Result<Next<Action>> {
-        let iscsi = iscsi();
-        let step = Step::new(&iscsi, INITIATOR);
-        plan(&step, &Seen { session, half_made: Vec::new(), scan_due })
-    }
-
-    #[test]
-    fn one_step_follows_another() {
-        let login = Action::Login { target: "iqn.2026-01.example:image at 198.18.0.1:3260".into() };
-        let scan = Action::Scan { sid: 7, host: 2, lun: 1 };
-        for (session, next) in [
-            (None, Next::Do(login)),
-            (Some(session("FREE", None)), Next::Do(Action::Drop { sid: 7 })),
-            (Some(session("FAILED", device("blocked", Some(8)))), Next::Do(Action::Drop { sid: 7 })),
-            (Some(session("LOGGED_IN", None)), Next::Do(scan)),
-            (Some(session("LOGGED_IN", device("running", None))), Next::Wait(format!("disk of {AT}"))),
-            (
-                Some(session("LOGGED_IN", device("running", Some(0)))),
-                Next::Wait(format!("size of disk sda of {AT}")),
-            ),
-            (
-                Some(session("LOGGED_IN", device("blocked", Some(8)))),
-                Next::Wait(format!("disk sda of {AT}, which is blocked")),
-            ),
-            (
-                Some(session("LOGGED_IN", device("running", Some(1_048_576)))),
-                Next::Done(format!("sda, 512 MiB, {AT}")),
-            ),
-        ] {
-            assert_eq!(decide(session, true).unwrap(), next);
-        }
-    }
-
-    #[test]
-    fn what_a_killed_run_left_goes_first() {
-        let iscsi = iscsi();
-        let seen = Seen { session: session("LOGGED_IN", None).into(), half_made: vec![3, 4], scan_due: true };
-        assert_eq!(plan(&Step::new(&iscsi, INITIATOR), &seen).unwrap(), Next::Do(Action::Drop { sid: 3 }));
-    }
-
-    #[test]
-    fn a_session_in_use_or_supervised_is_not_dropped() {
-        let mut held = session("FAILED", device("blocked", Some(8)));
-        held.device.as_mut().unwrap().held = true;
-        let mut supervised = session("FAILED", None);
-        supervised.supervised = true;
-        for session in [held, supervised] {
-            assert!(matches!(decide(Some(session), true), Ok(Next::Wait(_))));
-        }
-    }
-
-    #[test]
-    fn a_lun_that_a_scan_did_not_find_is_an_error_that_names_it() {
-        let error = decide(Some(session("LOGGED_IN", None)), false).unwrap_err();
-        assert_eq!(error.code(), Code::IscsiNoDisk);
-        assert!(error.to_string().starts_with(AT), "{error}");
-    }
-
-    #[test]
-    fn a_lun_that_is_no_disk_is_an_error() {
-        let mut controller = session("LOGGED_IN", device("running", None));
-        controller.device.as_mut().unwrap().kind = 12;
-        let error = decide(Some(controller), true).unwrap_err();
-        assert_eq!(error.code(), Code::IscsiNoDisk);
-        assert!(error.to_string().contains("type 12"), "{error}");
-    }
-}
+#[path = "plan_tests.rs"]
+mod tests;

@@ -132,7 +132,7 @@ impl<T> Route<'_, T> {
 }
 
 /// The error for all that was tried: the only one, or the code of the last with the text of each.
-fn all(target: &str, mut failures: Vec<Error>) -> Error {
+pub fn all(target: &str, mut failures: Vec<Error>) -> Error {
     let Some(last) = failures.pop() else {
         return Error::new(Code::IscsiConnect, target).because("it has no address");
     };

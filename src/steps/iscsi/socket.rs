@@ -2,31 +2,36 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use rustix::event::PollFlags;
 use zeroize::Zeroizing;
 
 use super::pdu::{BHS, Pdu};
 use super::transport::Transport;
+use crate::sys::flag::Flag;
 
 /// On a socket of this process.
-pub struct Socket {
+pub struct Socket<'a> {
     /// The connection to the portal.
     pub stream: TcpStream,
     /// Until when all responses have to be there.
     pub deadline: Instant,
     /// The largest data segment taken, in bytes: what was declared to the target.
     pub max_recv: usize,
+    /// Ends every wait.
+    pub cancel: &'a Flag,
 }
 
-impl Transport for Socket {
+impl Transport for Socket<'_> {
     fn exchange(&mut self, request: &Pdu) -> io::Result<Pdu> {
         self.send(request)?;
         self.receive()
     }
 }
 
-impl Socket {
+impl Socket<'_> {
     fn send(&mut self, request: &Pdu) -> io::Result<()> {
         self.stream.set_write_timeout(Some(self.left()?))?;
         let mut bytes = Zeroizing::new(Vec::with_capacity(BHS + request.data.len() + 3));
@@ -69,8 +74,11 @@ impl Socket {
     /// Fills `buffer`, before the deadline however slowly the bytes drip in.
     fn read(&mut self, mut buffer: &mut [u8]) -> io::Result<()> {
         while !buffer.is_empty() {
-            let left = self.left()?;
-            self.stream.set_read_timeout(Some(left))?;
+            self.cancel.check()?;
+            // Readable, at its end, or broken: the read tells.
+            self.cancel.wait_with(&[(self.stream.as_fd(), PollFlags::IN)], self.left()?);
+            self.cancel.check()?;
+            self.stream.set_read_timeout(Some(self.left()?))?;
             match self.stream.read(buffer) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(length) => buffer = buffer.get_mut(length..).unwrap_or_default(),
@@ -117,7 +125,8 @@ mod tests {
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut peer, _) = listener.accept().unwrap();
         peer.write_all(&answer).unwrap();
-        let mut socket = Socket { stream, deadline: Instant::now() + limit, max_recv: 8192 };
+        let mut socket =
+            Socket { stream, deadline: Instant::now() + limit, max_recv: 8192, cancel: &Flag::default() };
         let result = socket.exchange(&pdu(b"A=1\0B=2\0\0"));
         drop(socket);
         let mut got = vec![0; 64];

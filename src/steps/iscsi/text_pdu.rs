@@ -11,6 +11,7 @@ const LOGOUT_REQUEST: u8 = 0x46;
 /// Opcodes of the target.
 const NOP_IN: u8 = 0x20;
 const TEXT_RESPONSE: u8 = 0x24;
+const LOGOUT_RESPONSE: u8 = 0x26;
 const ASYNC_MESSAGE: u8 = 0x32;
 const REJECT: u8 = 0x3f;
 const FINAL: u8 = 0x80;
@@ -67,6 +68,11 @@ pub fn logout(expected_stat_sn: u32) -> Pdu {
     bhs[16..20].copy_from_slice(&(TASK_TAG + 1).to_be_bytes());
     bhs[28..32].copy_from_slice(&expected_stat_sn.to_be_bytes());
     Pdu { bhs, data: Zeroizing::default() }
+}
+
+/// It answers a logout, whatever it says about it.
+pub fn is_logout_response(bhs: &[u8; BHS]) -> bool {
+    bhs[0] & 0x3f == LOGOUT_RESPONSE
 }
 
 /// What a target sends to a text request.

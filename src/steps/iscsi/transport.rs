@@ -8,6 +8,7 @@ use std::io;
 use std::time::Instant;
 
 use super::pdu::Pdu;
+use crate::sys::flag::Flag;
 use crate::sys::iscsi_netlink::{Connection, Initiator};
 
 /// Carries PDUs, until a deadline of its own.
@@ -27,12 +28,14 @@ pub struct Kernel<'a> {
     pub connection: Connection,
     /// Until when all responses have to be there.
     pub deadline: Instant,
+    /// Ends the wait for a response.
+    pub cancel: &'a Flag,
 }
 
 impl Transport for Kernel<'_> {
     fn exchange(&mut self, request: &Pdu) -> io::Result<Pdu> {
         self.initiator.send_pdu(self.connection, &request.bhs, &request.data)?;
-        let (bhs, data) = self.initiator.recv_pdu(self.connection, self.deadline)?;
+        let (bhs, data) = self.initiator.recv_pdu(self.connection, self.deadline, self.cancel)?;
         Ok(Pdu { bhs, data })
     }
 }

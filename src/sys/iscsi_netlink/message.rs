@@ -24,9 +24,12 @@ pub const SET_PARAM: u32 = 16;
 pub const START_CONN: u32 = 17;
 pub const STOP_CONN: u32 = 18;
 pub const SEND_PDU: u32 = 19;
+pub const SET_HOST_PARAM: u32 = 26;
 pub const RECV_PDU: u32 = 101;
 pub const CONN_ERROR: u32 = 102;
 pub const IF_ERROR: u32 = 103;
+/// enum iscsi_host_param
+pub const ISCSI_HOST_PARAM_NETDEV_NAME: u32 = 2;
 
 /// A connection: the kernel's session id and the connection's id in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +44,15 @@ pub struct Connection {
 pub enum Event {
     Pdu { connection: Connection, bhs: [u8; BHS], data: Zeroizing<Vec<u8>> },
     Error { connection: Connection, error: u32 },
+}
+
+impl Event {
+    /// It is about this connection.
+    pub fn is_of(&self, wanted: Connection) -> bool {
+        match self {
+            Event::Pdu { connection, .. } | Event::Error { connection, .. } => *connection == wanted,
+        }
+    }
 }
 
 /// The request part of an event, `u`: 24 bytes, zero where nothing is written.
@@ -179,7 +191,7 @@ fn decode_message(message: &[u8]) -> Option<Message> {
             })
         }
         CONN_ERROR => Message::Event(Event::Error { connection, error: r[2] }),
-        CREATE_SESSION..=SEND_PDU | IF_ERROR => Message::Reply(Reply {
+        CREATE_SESSION..=SEND_PDU | SET_HOST_PARAM | IF_ERROR => Message::Reply(Reply {
             answered: u16::from_ne_bytes([header[4], header[5]]).into(),
             event,
             error: u32_at(4)?.cast_signed(),

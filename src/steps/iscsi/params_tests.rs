@@ -1,5 +1,6 @@
 use super::super::fixture::{INITIATOR, iscsi, mutual};
 use super::*;
+use crate::input::portal::Portal;
 
 fn show(params: &[(Param, Zeroizing<Vec<u8>>)]) -> String {
     let show = |(param, value): &(Param, Zeroizing<Vec<u8>>)| {
@@ -15,7 +16,7 @@ fn iscsid_finds_all_it_needs_in_the_session() {
     let (own, address) = ("198.18.0.1:3261".parse().unwrap(), "198.18.0.9:3262".parse().unwrap());
     let mut shown = |mutual| {
         iscsi.auth.as_mut().unwrap().mutual = mutual;
-        show(&identity(&iscsi, INITIATOR, Place { portal: &portal, own, address }))
+        show(&identity(&iscsi, &iscsi.target, INITIATOR, Place { portal: &portal, own, address }))
     };
     let one_way = "TargetName=iqn.2026-01.example:image InitiatorName=iqn.2026-01.example:n1 \
                    PersistentAddress=198.18.0.1 PersistentPort=3261 IfaceName=default DiscoverySess=0 \
