@@ -84,7 +84,7 @@ pub struct Map {
     pub since_ms: u64,
 }
 
-/// Memory in KiB, as /proc/self/smaps_rollup has it.
+/// Memory in bytes, as /proc/self/smaps_rollup has it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
     /// Its own pages: heap, stacks, changed data.
@@ -169,15 +169,16 @@ impl Memory {
     }
 
     fn of(rollup: &str) -> Memory {
-        let kib = |name: &str| {
+        let bytes = |name: &str| {
             let line = rollup.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok()).unwrap_or(0)
+            let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+            kib.unwrap_or(0).saturating_mul(1024)
         };
-        Memory { anonymous: kib("Anonymous"), resident: kib("Rss"), locked: kib("Locked") }
+        Memory { anonymous: bytes("Anonymous"), resident: bytes("Rss"), locked: bytes("Locked") }
     }
 
     fn describe(self) -> String {
-        let mib = |kib: u64| format!("{}.{} MiB", kib / 1024, kib % 1024 * 10 / 1024);
+        let mib = |bytes: u64| format!("{}.{} MiB", bytes >> 20, ((bytes % (1 << 20)) * 10) >> 20);
         format!("{} anonymous, {} resident", mib(self.anonymous), mib(self.resident))
     }
 }
@@ -228,7 +229,7 @@ AnonHugePages:         0 kB
 Locked:             2970 kB
 ",
         );
-        assert_eq!(memory, Memory { anonymous: 410, resident: 2970, locked: 2970 });
+        assert_eq!(memory, Memory { anonymous: 410 << 10, resident: 2970 << 10, locked: 2970 << 10 });
         assert_eq!(memory.describe(), "0.4 MiB anonymous, 2.9 MiB resident");
         assert_eq!(Memory::of("junk\nRss: x kB\n"), Memory::default());
     }
