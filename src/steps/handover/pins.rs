@@ -28,7 +28,8 @@ pub struct Managers {
 impl Managers {
     /// Nobody will renew a lease: the address has to be there without.
     pub fn nobody_renews(self) -> bool {
-        !self.networkd_starts && !(self.network_manager && self.network_manager_goes_on)
+        let goes_on = self.network_manager && self.network_manager_goes_on;
+        !(self.networkd_starts || goes_on)
     }
 }
 
