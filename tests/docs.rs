@@ -11,6 +11,7 @@ use diskless::input::document::Document;
 use diskless::input::parameters;
 use diskless::input::settings::{Lands, SETTINGS};
 use diskless::input::words::{PARAMETERS, Parameter};
+use diskless::steps::handover::{WRITTEN, Written};
 use serde_json::Value;
 
 const BEGIN: &str = "<!-- generated from the code -->\n";
@@ -69,6 +70,16 @@ fn every_parameter_is_described() {
             parameter.name
         );
     }
+}
+
+#[test]
+fn every_file_of_the_new_root_is_described() {
+    let mut table = String::from("\n| file | when | why |\n| --- | --- | --- |\n");
+    for Written { path, when, why } in WRITTEN {
+        writeln!(table, "| `{path}` | {when} | {why} |").unwrap();
+    }
+    table.push('\n');
+    check("handover.md", &table);
 }
 
 #[test]

@@ -1,35 +1,53 @@
-//! Addresses of the network interfaces.
+//! Addresses of the network interfaces, and which of them leads where.
+
+mod timed;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::path::Path;
+
+pub use timed::{Timed, keep_for_ever, timed};
+
+/// The port that IANA gave to the discard protocol; nothing is sent to it.
+const ANY_PORT: u16 = 9;
 
 /// The addresses of each interface, without link-local ones; empty if the kernel does not tell.
 pub fn by_interface() -> BTreeMap<String, Vec<IpAddr>> {
     let mut found: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
-    // nix, for rustix has no getifaddrs.
-    for interface in nix::ifaddrs::getifaddrs().into_iter().flatten() {
-        let Some(address) = interface.address.as_ref().and_then(ip) else {
-            continue;
-        };
+    for (interface, address) in all() {
         let link_local = match address {
             IpAddr::V4(address) => address.is_link_local(),
             IpAddr::V6(address) => address.is_unicast_link_local(),
         };
         if !link_local {
-            found.entry(interface.interface_name).or_default().push(address);
+            found.entry(interface).or_default().push(address);
         }
     }
     found
 }
 
-/// The interface that has this address; none: no one has, or the kernel does not tell.
-pub fn interface_of(wanted: IpAddr) -> Option<String> {
-    nix::ifaddrs::getifaddrs()
-        .into_iter()
-        .flatten()
-        .find(|interface| interface.address.as_ref().and_then(ip) == Some(wanted))
-        .map(|interface| interface.interface_name)
+/// The interface that has `address`; none: no one has.
+pub fn interface_of(address: IpAddr) -> Option<String> {
+    all().into_iter().find_map(|(interface, other)| (other == address).then_some(interface))
+}
+
+/// The interface that packets to `to` leave by, from the address `from` if there is one; none: there is no way.
+///
+/// The kernel decides it by all of its routing rules when a UDP socket is connected, which sends nothing.
+pub fn interface_to(to: IpAddr, from: Option<IpAddr>) -> Option<String> {
+    let any = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((from.unwrap_or(any), 0)).ok()?;
+    socket.connect((to, ANY_PORT)).ok()?;
+    interface_of(socket.local_addr().ok()?.ip())
+}
+
+/// Each address with its interface.
+fn all() -> Vec<(String, IpAddr)> {
+    // nix, for rustix has no getifaddrs.
+    let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
+    interfaces
+        .filter_map(|interface| Some((interface.interface_name, interface.address.as_ref().and_then(ip)?)))
+        .collect()
 }
 
 /// The IPv6 addresses that are not to be used yet, for it is not known whether another node has them, as
@@ -73,9 +91,15 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_an_interface() {
-        assert_eq!(interface_of("127.0.0.1".parse().unwrap()).as_deref(), Some("lo"));
-        assert_eq!(interface_of("192.0.2.77".parse().unwrap()), None);
+    fn this_machine_reaches_itself_by_its_loopback_interface() {
+        let here = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let name = interface_of(here).unwrap();
+        assert_eq!(interface_to(here, None), Some(name.clone()));
+        assert_eq!(interface_to(here, Some(here)), Some(name));
+        // TEST-NET-1 (RFC 5737) is no address of anybody.
+        let nobody = IpAddr::from([192, 0, 2, 1]);
+        assert_eq!(interface_of(nobody), None);
+        assert_eq!(interface_to(here, Some(nobody)), None);
     }
 
     proptest! {

@@ -5,10 +5,11 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use super::failed;
+use super::observe::{accept_ra, open, root_of};
 use crate::engine::host::Host;
-use crate::error::{Code, Context, Result};
+use crate::error::Result;
 use crate::steps::overlay::SYSROOT;
-use crate::sys::in_root::Root;
+use crate::sys::address::{self, Timed};
 
 /// What to do in the new root.
 pub enum Action {
@@ -26,6 +27,16 @@ pub enum Action {
         /// Absolute, in the new root.
         path: &'static str,
     },
+    /// Have the kernel listen to routers on an interface.
+    Listen {
+        /// Its name.
+        interface: String,
+    },
+    /// Have the kernel keep an address for ever.
+    Keep {
+        /// It.
+        address: Timed,
+    },
     /// Make a symbolic link.
     Link {
         /// Absolute, in the new root.
@@ -40,17 +51,27 @@ impl fmt::Display for Action {
         match self {
             Action::Write { path, .. } => write!(f, "write {path}"),
             Action::Remove { path } => write!(f, "remove {path}"),
+            Action::Listen { interface } => write!(f, "listen to routers on {interface}"),
+            Action::Keep { address } => write!(f, "keep {} beyond its lease", address.address),
             Action::Link { path, to } => write!(f, "link {path} to {to}"),
         }
     }
 }
 
 pub fn apply(host: &Host, action: Action) -> Result<()> {
-    let root = Root::open(&host.path(SYSROOT)).context(Code::Handover, SYSROOT)?;
     match action {
-        Action::Write { path, mode, bytes } => root.write(&path, &bytes, mode).map_err(failed(&path)),
-        Action::Remove { path } => root.remove(path).map_err(failed(path)),
-        Action::Link { path, to } => root.link(&path, &to).map_err(failed(&path)),
+        Action::Write { path, mode, bytes } => {
+            open(host, root_of(&path))?.write(&path, &bytes, mode).map_err(failed(&path))
+        }
+        Action::Remove { path } => open(host, SYSROOT)?.remove(path).map_err(failed(path)),
+        Action::Link { path, to } => open(host, SYSROOT)?.link(&path, &to).map_err(failed(&path)),
+        Action::Listen { interface } => {
+            let path = accept_ra(&interface);
+            std::fs::write(host.path(&path), "1").map_err(failed(&path))
+        }
+        Action::Keep { address: timed } => {
+            address::keep_for_ever(&timed).map_err(failed(&timed.address.to_string()))
+        }
     }
 }
 
@@ -61,13 +82,15 @@ mod tests {
 
     use super::*;
     use crate::engine::converge::{Converge, Next, converge};
+    use crate::error::Code;
     use crate::steps::handover::Step;
     use crate::steps::handover::fixture::{document, image};
 
     const INITIATOR: &str = "iqn.2026-01.org.example:node1";
 
     fn run(folder: &tempfile::TempDir, plan: serde_json::Value) -> Result<String> {
-        let step = Step::new(&document(plan), INITIATOR)?;
+        let document = document(plan);
+        let step = Step::new(&document, INITIATOR)?;
         converge(&step, &Host::fake(folder.path()), Duration::ZERO, &mut |_| ())
     }
 
@@ -93,7 +116,7 @@ mod tests {
         assert_eq!(
             done,
             "/etc/hostname /etc/iscsi/initiatorname.iscsi /etc/iscsi/iscsid.conf \
-             /etc/systemd/system/open-iscsi.service.d/50-diskless.conf /etc/multipath.conf /opt/site/key \
+             /etc/systemd/system/open-iscsi.service.d/50-diskless.conf /opt/site/key /etc/multipath.conf \
              iscsid.service multipathd.service multipathd.socket getty@ttyS0.service \
              multipath-tools-boot.service (masked in the image: left so)"
         );
@@ -118,7 +141,8 @@ mod tests {
             assert_eq!(link, std::path::Path::new(leads));
         }
         assert!(!root.join(".autorelabel").exists());
-        let step = Step::new(&document(plan), INITIATOR).unwrap();
+        let document = document(plan);
+        let step = Step::new(&document, INITIATOR).unwrap();
         let seen = step.observe(&Host::fake(folder.path())).unwrap();
         assert!(matches!(step.plan(&seen), Ok(Next::Done(what)) if what == done));
     }

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use zeroize::Zeroizing;
 
-use crate::error::Result;
+use crate::input::account_settings;
 use crate::input::document::Document;
 use crate::input::secret::Secret;
-use crate::input::{account_settings, multipath_settings};
 use crate::steps::volumes::lvm;
 
 /// A file of the new root.
@@ -29,14 +28,13 @@ pub enum Content {
     /// What the image has there, with these lines `key = value` in place of its own of the same keys; none as the
     /// value: with no line of that key.
     Settings(Vec<(&'static str, Option<Secret>)>),
+    /// What the image has there, and this line, once.
+    Line(String),
 }
 
-/// The files that `document` asks for, on the node that is called `initiator` by its targets. A file of the plan's own
-/// goes before what the agent would write at the same path.
-///
-/// # Errors
-/// [`crate::error::Code::PlanInvalid`]: the plan has a line for multipath.conf that cannot be written.
-pub fn files(document: &Document, initiator: &str) -> Result<Vec<File>> {
+/// The files that `document` alone asks for, on the node that is called `initiator` by its targets. A file of the plan's
+/// own goes before what the agent would write at the same path.
+pub fn files(document: &Document, initiator: &str) -> Vec<File> {
     let whole = |text: &str| Content::Whole(Secret::new(text.into()));
     let hostname = match &document.hostname {
         Some(hostname) => whole(&format!("{hostname}\n")),
@@ -55,20 +53,22 @@ pub fn files(document: &Document, initiator: &str) -> Result<Vec<File>> {
         let settings = vec![(READ_ONLY_VOLUMES, Some(Secret::new(groups.into())))];
         ours.push(("/etc/lvm/lvmlocal.conf", 0o644, Content::Settings(settings)));
     }
-    if let Some(multipath) = document.map() {
-        ours.push(("/etc/multipath.conf", 0o644, whole(&multipath_settings::file(multipath, None)?)));
-    }
     let of_plan = &document.handover.files;
     let ours = ours
         .into_iter()
-        .filter(|(path, ..)| !of_plan.iter().any(|file| file.path == *path))
+        .filter(|(path, ..)| !is_of_plan(document, path))
         .map(|(path, mode, content)| File { path: path.into(), mode, content });
     let of_plan = of_plan.iter().map(|file| File {
         path: file.path.clone(),
         mode: file.mode.0,
         content: Content::Whole(file.content.clone()),
     });
-    Ok(ours.chain(of_plan).collect())
+    ours.chain(of_plan).collect()
+}
+
+/// The plan says itself what is to be at `path`.
+pub fn is_of_plan(document: &Document, path: &str) -> bool {
+    document.handover.files.iter().any(|file| file.path == path)
 }
 
 /// Debian's unit unmounts and logs out at its stop whatever it does not recognise as the root, and does not see the root
@@ -105,6 +105,7 @@ impl Content {
             Content::Whole(text) => Some(Zeroizing::new(text.expose().to_vec())),
             Content::HostName => hostname.map(|name| Zeroizing::new(format!("{name}\n").into_bytes())),
             Content::Settings(settings) => Some(with_settings(current, settings)),
+            Content::Line(line) => Some(with_line(current, line)),
         }
     }
 
@@ -112,7 +113,7 @@ impl Content {
     pub fn length(&self) -> u64 {
         match self {
             Content::Whole(text) => text.expose().len() as u64,
-            Content::HostName | Content::Settings(_) => 0,
+            Content::HostName | Content::Settings(_) | Content::Line(_) => 0,
         }
     }
 }
@@ -141,10 +142,24 @@ fn with_settings(current: &[u8], settings: &[(&'static str, Option<Secret>)]) ->
     bytes
 }
 
+/// `current`, with `line` at its end unless it has it.
+fn with_line(current: &[u8], line: &str) -> Zeroizing<Vec<u8>> {
+    let mut bytes = Zeroizing::new(current.to_vec());
+    if !current.split(|byte| *byte == b'\n').any(|other| other == line.as_bytes()) {
+        if bytes.last().is_some_and(|byte| *byte != b'\n') {
+            bytes.push(b'\n');
+        }
+        bytes.extend_from_slice(line.as_bytes());
+        bytes.push(b'\n');
+    }
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::steps::handover::fixture::document;
+    use crate::steps::handover::written::is_listed;
 
     #[test]
     fn settings_replace_their_own_lines_alone() {
@@ -163,9 +178,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_line_is_there_once() {
+        for (current, expected) in [
+            ("", "/1/\n"),
+            ("# x\n/2/", "# x\n/2/\n/1/\n"),
+            ("/1/\n/2/\n", "/1/\n/2/\n"),
+            ("/11/\n", "/11/\n/1/\n"),
+        ] {
+            assert_eq!(String::from_utf8_lossy(&with_line(current.as_bytes(), "/1/")), expected);
+        }
+    }
+
     /// The files as `path mode: text`.
     fn text(change: serde_json::Value) -> Vec<String> {
-        let files = files(&document(change), "iqn.2026-01.a:node1").unwrap();
+        let files = files(&document(change), "iqn.2026-01.a:node1");
         let text = |file: &File| {
             let bytes = file.content.bytes(b"", Some("kernels-name")).unwrap();
             format!("{} {:o}: {}", file.path, file.mode, String::from_utf8_lossy(&bytes))
@@ -177,6 +204,9 @@ mod tests {
     fn the_plan_decides_what_is_written() {
         let files = text(serde_json::json!({}));
         assert_eq!(files.len(), 4);
+        for file in &files {
+            assert!(is_listed(file.split(' ').next().unwrap(), &[]), "{file}");
+        }
         assert_eq!(files[0], "/etc/hostname 644: node1\n");
         assert_eq!(files[1], "/etc/iscsi/initiatorname.iscsi 600: InitiatorName=iqn.2026-01.a:node1\n");
         assert!(files[2].starts_with("/etc/iscsi/iscsid.conf 600: iscsid.startup = "), "{}", files[2]);
@@ -192,12 +222,11 @@ mod tests {
             ]}})
         };
         assert_eq!(text(mounts("/dev/mapper/luks_root-x")).len(), 4);
+        assert!(is_listed("/etc/lvm/lvmlocal.conf", &[]));
         assert_eq!(
             text(mounts("/dev/mapper/my--site-var"))[4],
             "/etc/lvm/lvmlocal.conf 644: activation/read_only_volume_list = [ \"my-site\" ]\n"
         );
-        let multipath = text(serde_json::json!({"multipath": {}}));
-        assert!(multipath[4].starts_with("/etc/multipath.conf 644: "), "{}", multipath[4]);
     }
 
     #[test]

@@ -1,14 +1,20 @@
 //! What the new root must know to carry on: its name, how the image's iscsid and multipathd are to keep the sessions
-//! and maps they inherit, and what else the plan has for it.
+//! and maps they inherit, which network interfaces are not its own to change, and what else the plan has for it.
+//! docs/handover.md lists the files.
 
 mod apply;
 mod files;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod install;
+mod managers;
+mod nic;
 mod observe;
+mod paths;
+mod pins;
 mod plan;
 mod units;
+mod written;
 
 #[cfg(test)]
 mod fixture;
@@ -19,32 +25,38 @@ use crate::error::{Code, Error, Result};
 use crate::input::document::Document;
 use files::File;
 use units::Wanted;
+pub use written::{WRITTEN, Written};
 
 /// Asks systemd to label the whole file system at the next boot, on which it then restarts: a node would never be up.
 const AUTORELABEL: &str = "/.autorelabel";
 
 /// Writes files into the new root and enables the units that take over.
-pub struct Step {
+pub struct Step<'a> {
+    document: &'a Document,
     files: Vec<File>,
     units: Vec<Wanted>,
 }
 
-impl Step {
+impl<'a> Step<'a> {
     /// The step for a node that is called `initiator` by its targets.
     ///
     /// # Errors
     /// [`Code::PlanInvalid`]: the plan has a line for multipath.conf that cannot be written.
-    pub fn new(document: &Document, initiator: &str) -> Result<Step> {
-        Ok(Step { files: files::files(document, initiator)?, units: units::wanted(document) })
+    pub fn new(document: &'a Document, initiator: &str) -> Result<Step<'a>> {
+        // What cannot be written is to be told before anything is done.
+        if let Some(map) = document.map() {
+            paths::files(map, None)?;
+        }
+        Ok(Step { document, files: files::files(document, initiator), units: units::wanted(document) })
     }
 }
 
-impl Converge for Step {
+impl Converge for Step<'_> {
     type Seen = observe::Seen;
     type Action = apply::Action;
 
     fn observe(&self, host: &Host) -> Result<observe::Seen> {
-        observe::observe(host, &self.files, &self.units)
+        observe::observe(host, self.document, &self.files, &self.units)
     }
 
     fn plan(&self, seen: &observe::Seen) -> Result<Next<apply::Action>> {

@@ -1,11 +1,14 @@
 //! Reads the files and units as they are in the new root.
 
-use super::files::{Content, File};
+use super::files::{self, Content, File};
+use super::nic::{self, Nic};
 use super::units::{self, Unit, Wanted};
-use super::{AUTORELABEL, failed};
+use super::{AUTORELABEL, failed, managers, paths, pins};
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Result};
+use crate::input::document::Document;
 use crate::steps::overlay::SYSROOT;
+use crate::sys::address::Timed;
 use crate::sys::in_root::{Found, Root};
 
 /// No file that is changed, and no unit, is longer.
@@ -15,31 +18,76 @@ pub const LONGEST: u64 = 1 << 20;
 pub struct Seen {
     /// The name that the kernel has for the node; none: it has none yet.
     pub hostname: Option<String>,
-    /// For each file: what is there, if it is one.
+    /// The files that the plan does not ask for, but what there is of the disk and of the network.
+    pub more: Vec<File>,
+    /// For each of the step's files, and then of those: what is there, if it is one.
     pub files: Vec<Option<Found>>,
+    /// Addresses of the root's interfaces that will end with a lease that nobody is going to renew.
+    pub ending: Vec<Timed>,
+    /// The root's interfaces on which nobody will listen to the routers that gave them addresses.
+    pub deaf: Vec<String>,
     /// The whole file system is to be labelled anew at the next boot.
     pub autorelabel: bool,
     /// The units that are wanted, and those that are to be enabled with them.
     pub units: Vec<Unit>,
 }
 
-pub fn observe(host: &Host, files: &[File], wanted: &[Wanted]) -> Result<Seen> {
-    let root = Root::open(&host.path(SYSROOT)).context(Code::Handover, SYSROOT)?;
+pub fn observe(host: &Host, document: &Document, files: &[File], wanted: &[Wanted]) -> Result<Seen> {
+    let root = open(host, SYSROOT)?;
     let autorelabel = root.is_there(AUTORELABEL).map_err(failed(AUTORELABEL))?;
+    let nics = nic::nics(host, &document.iscsi);
+    let managers = managers::managers(host, &root, wanted, &nics)?;
+    let mut more = pins::files(&nics, managers);
+    if let Some(map) = document.map() {
+        more.extend(paths::files(map, paths::below(host, &document.luks.name).as_ref())?);
+    }
+    more.retain(|file| !files::is_of_plan(document, &file.path));
+    let (ending, deaf) =
+        if managers.nobody_renews() { lost_with_leases(host, nics) } else { Default::default() };
     Ok(Seen {
         hostname: hostname(host),
-        files: files.iter().map(|file| current(&root, file)).collect::<Result<_>>()?,
+        files: files.iter().chain(&more).map(|file| current(host, file)).collect::<Result<_>>()?,
+        more,
+        ending,
+        deaf,
         autorelabel,
         units: units::look(&root, wanted)?,
     })
 }
 
-fn current(root: &Root, file: &File) -> Result<Option<Found>> {
+/// The root folder that `path` is in: /run goes along into the new root, and what is in it is not of the image.
+pub fn root_of(path: &str) -> &'static str {
+    if path.starts_with("/run/") { "/" } else { SYSROOT }
+}
+
+/// That of [`root_of`].
+pub fn open(host: &Host, root: &str) -> Result<Root> {
+    Root::open(&host.path(root)).context(Code::Handover, root)
+}
+
+/// What of the addresses and routes of `nics` the kernel would remove after a while.
+fn lost_with_leases(host: &Host, nics: Vec<Nic>) -> (Vec<Timed>, Vec<String>) {
+    let deaf = nics.iter().filter(|nic| {
+        let accept = std::fs::read(host.path(accept_ra(&nic.name))).unwrap_or_default();
+        nic.timed.iter().any(|timed| timed.address.is_ipv6()) && accept.trim_ascii() == b"0"
+    });
+    let deaf = deaf.map(|nic| nic.name.clone()).collect();
+    (nics.into_iter().flat_map(|nic| nic.timed).collect(), deaf)
+}
+
+/// Whether the kernel itself listens to routers (RFC 4861) on an interface. systemd-networkd turns it off, to do it in
+/// the kernel's place.
+pub fn accept_ra(interface: &str) -> String {
+    format!("/proc/sys/net/ipv6/conf/{interface}/accept_ra")
+}
+
+fn current(host: &Host, file: &File) -> Result<Option<Found>> {
+    let root = open(host, root_of(&file.path))?;
     match root.read(&file.path, LONGEST.max(file.content.length())) {
         // Not what it is to be, and nothing of it is to stay.
         Err(error)
             if error.kind() == std::io::ErrorKind::FileTooLarge
-                && !matches!(file.content, Content::Settings(_)) =>
+                && !matches!(file.content, Content::Settings(_) | Content::Line(_)) =>
         {
             Ok(None)
         }

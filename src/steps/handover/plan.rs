@@ -11,7 +11,14 @@ use crate::error::{Code, Error, Result};
 pub fn plan(files: &[File], seen: &Seen) -> Result<Next<Action>> {
     // First of all: an error in the plan is to be told before anything is written.
     let units = seen.units.iter().map(says).collect::<Result<Vec<_>>>()?;
-    for (file, current) in files.iter().zip(&seen.files) {
+    // Listening to routers comes first: it is by the address's end that it is known to be missing.
+    if let Some(interface) = seen.deaf.first() {
+        return Ok(Next::Do(Action::Listen { interface: interface.clone() }));
+    }
+    if let Some(address) = seen.ending.first() {
+        return Ok(Next::Do(Action::Keep { address: address.clone() }));
+    }
+    for (file, current) in files.iter().chain(&seen.more).zip(&seen.files) {
         let bytes = current.as_ref().map_or(&[][..], |found| found.bytes.as_slice());
         let Some(wanted) = file.content.bytes(bytes, seen.hostname.as_deref()) else { continue };
         let is_so = current
@@ -31,7 +38,7 @@ pub fn plan(files: &[File], seen: &Seen) -> Result<Next<Action>> {
             return Ok(Next::Do(Action::Link { path: link.clone(), to: path.clone() }));
         }
     }
-    let files = files.iter().map(|file| file.path.clone());
+    let files = files.iter().chain(&seen.more).map(|file| file.path.clone());
     Ok(Next::Done(files.chain(units).collect::<Vec<_>>().join(" ")))
 }
 
@@ -54,10 +61,12 @@ mod tests {
     use super::*;
     use crate::input::secret::Secret;
     use crate::steps::handover::files::Content;
+    use crate::sys::address::Timed;
     use crate::sys::in_root::Found;
 
     fn seen(files: Vec<Option<Found>>, units: Vec<Unit>) -> Seen {
-        Seen { hostname: None, files, autorelabel: false, units }
+        let (more, ending, deaf) = Default::default();
+        Seen { hostname: None, more, files, ending, deaf, autorelabel: false, units }
     }
 
     fn found(bytes: &[u8], mode: u32, owned: bool) -> Option<Found> {
@@ -82,6 +91,24 @@ mod tests {
             let next = plan(&files, &seen(vec![current], Vec::new())).unwrap();
             assert_eq!(matches!(next, Next::Done(_)), done);
         }
+    }
+
+    #[test]
+    fn addresses_are_kept_before_files_are_written() {
+        let files = [File { path: "/etc/hostname".into(), mode: 0o644, content: Content::HostName }];
+        let mut seen = Seen { hostname: Some("node1".into()), ..seen(vec![None], Vec::new()) };
+        seen.ending = vec![Timed::of(2, [10, 0, 0, 5])];
+        seen.deaf = vec!["eth0".into()];
+        assert!(
+            matches!(plan(&files, &seen), Ok(Next::Do(Action::Listen { interface })) if interface == "eth0")
+        );
+        seen.deaf.clear();
+        let next = plan(&files, &seen).unwrap();
+        assert!(matches!(&next, Next::Do(Action::Keep { address }) if *address == seen.ending[0]));
+        let Next::Do(action) = next else { panic!("nothing to do") };
+        assert_eq!(action.to_string(), "keep 10.0.0.5 beyond its lease");
+        seen.ending.clear();
+        assert!(matches!(plan(&files, &seen), Ok(Next::Do(Action::Write { .. }))));
     }
 
     #[test]
