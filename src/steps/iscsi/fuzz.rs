@@ -20,6 +20,7 @@ use crate::input::document::Algorithm;
 use crate::input::portal::Portal;
 use crate::input::secret::Secret;
 use crate::input::settings::Settings;
+use crate::sys::flag::Flag;
 
 const INITIATOR: &str = "iqn.2026-01.example:n1";
 const TARGET: &str = "iqn.2026-01.example:image";
