@@ -176,8 +176,9 @@ impl Attempts {
                     }
                 }
                 Err(error) => {
+                    // What the kernel refuses it may take a moment later.
+                    let pause = host.around(pause(tries.count, error.class() == Class::Config));
                     tries.error = Some(error);
-                    let pause = host.around(pause(tries.count, tries.is_hopeless()));
                     tries.not_before = host.now().saturating_add(pause);
                 }
             }

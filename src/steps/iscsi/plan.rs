@@ -158,12 +158,16 @@ fn judge<'a>(step: &Step<'_>, seen: &Seen, path: &'a PathSeen) -> Judged<'a> {
     };
     let held = session.device.as_ref().is_some_and(|device| device.held);
     if !session.logged_in() {
+        let refused = tries.error.as_ref().is_some_and(|error| error.code() == Code::Kernel);
         return match session.state.as_str() {
             _ if session.supervised => {
                 Judged::Pending(Waits::For(format!("iscsid to reconnect iSCSI session {}", session.sid)))
             }
-            // Never logged in, or lost for long; unless something is on its disk, a new one is as good.
-            "FREE" if !held => or(Work::Drop(session.sid)),
+            // Never logged in.
+            "FREE" if session.device.is_none() => or(Work::Drop(session.sid)),
+            // The kernel does not take it back: a new one, if nothing is on its disk.
+            _ if !held && refused && seen.now >= tries.not_before => Judged::Do(Work::Drop(session.sid)),
+            // One that was lost for long, too: a target that did not notice has it still, and would have two.
             _ => or(Work::LogInAgain(session.sid)),
         };
     }

@@ -72,7 +72,11 @@ fn one_step_follows_another() {
         (Some(session("FREE", None)), none(), Some(Work::Drop(7))),
         (Some(session("FAILED", device("blocked", Some(8)))), none(), Some(Work::LogInAgain(7))),
         (Some(session("FAILED", None)), later(failed(Code::IscsiConnect)), None),
-        // A session that lost its connection long ago keeps what is on its disk.
+        // A session that lost its connection long ago keeps what is on its disk, and the target does not get a second.
+        (Some(session("FREE", device("transport-offline", Some(8)))), none(), Some(Work::LogInAgain(7))),
+        (Some(session("FAILED", device("blocked", Some(8)))), failed(Code::Kernel), Some(Work::Drop(7))),
+        (Some(session("FAILED", device("blocked", Some(8)))), later(failed(Code::Kernel)), None),
+        (Some(held("FAILED")), failed(Code::Kernel), None),
         (Some(held("FREE")), none(), Some(Work::LogInAgain(7))),
         (Some(session("LOGGED_IN", None)), none(), Some(Work::Scan(7))),
         (

@@ -153,6 +153,15 @@ mod tests {
         assert_eq!(logout(8).bhs, expected);
     }
 
+    #[test]
+    fn the_answer_to_a_logout_is_told_from_others() {
+        let mut bhs = [0; BHS];
+        for (opcode, answers) in [(0x26, true), (0x66, true), (0x23, false), (0x20, false), (0x32, false)] {
+            bhs[0] = opcode;
+            assert_eq!(is_logout_response(&bhs), answers, "{opcode:#x}");
+        }
+    }
+
     fn answer(change: impl FnOnce(&mut [u8; BHS])) -> Result<Answer, Malformed> {
         let mut bhs = [0; BHS];
         bhs[0] = 0x24;
