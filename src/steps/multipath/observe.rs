@@ -293,3 +293,7 @@ fn situation(step: &Step<'_>, host: &Host, map: Option<&Known>) -> Situation {
         queues: map.is_some_and(|map| map.layout.queueing),
     }
 }
+
+#[cfg(test)]
+#[path = "observe_tests.rs"]
+mod tests;

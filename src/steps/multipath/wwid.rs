@@ -128,6 +128,27 @@ mod tests {
         wwid(Some(&page(designators)), None, "", "")
     }
 
+    fn bytes(hex: &str) -> Vec<u8> {
+        let hex: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
+        hex.chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect()
+    }
+
+    /// Pages of tgt 1.0.85, and what scsi_id of systemd 252 printed as ID_SERIAL: by default, and with `--page=0x80`.
+    #[test]
+    fn pages_of_a_target_are_named_as_scsi_id_names_them() {
+        let page_83 = bytes(
+            "00830048 02010024 49455420202020203030303130303031 00000000000000000000000000000000 00000000
+             01030008 3000000100000001 01030010 60000000000000000e00000000010001",
+        );
+        let page_80 =
+            bytes("00800024 202020202020202020202020 20202020202020202020202020202020 2020 626561663131");
+        let found = |page_83| wwid(page_83, Some(&page_80), "IET", "VIRTUAL-DISK");
+        assert_eq!(found(Some(page_83.as_slice())).as_deref(), Some("360000000000000000e00000000010001"));
+        assert_eq!(found(None).as_deref(), Some("SIET_VIRTUAL-DISK_beaf11"));
+    }
+
     #[test]
     fn the_best_designator_is_taken() {
         let t10 = designator(2, T10, b"IET     00010001");
