@@ -88,11 +88,19 @@ pub fn prepare(host: &Host, destination: &Destination) -> Result<()> {
     }
 }
 
-/// Makes the copy of the agent, the running one.
+/// Makes the copy of the agent, the running one, unless it is there.
 ///
 /// # Errors
 /// [`Code::Io`]: it cannot be read or written.
 pub fn copy_agent(host: &Host) -> Result<()> {
+    let is_like = |path: &str| {
+        let metadata = std::fs::metadata(host.path(path)).ok()?;
+        Some((metadata.len(), metadata.modified().ok()?))
+    };
+    if is_like(AGENT).is_some_and(|copy| is_like("/proc/self/exe") == Some(copy)) {
+        // It is megabytes, and more than one part of the boot wants it.
+        return Ok(());
+    }
     let (agent, modified) = copied(host, "/proc/self/exe")?;
     whole_file::write(&host.path(AGENT), &agent, 0o755, modified)
 }
