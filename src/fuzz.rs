@@ -26,6 +26,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("pdu-text", steps::iscsi::fuzz::text),
     ("login", steps::iscsi::fuzz::login),
     ("discovery", steps::iscsi::fuzz::discovery),
+    ("vpd", steps::multipath::fuzz::pages),
+    ("multipath-table", steps::multipath::fuzz::table),
     ("luks", steps::luks::fuzz::header),
     ("luks-signed", steps::luks::fuzz::signed),
     ("gpt", steps::volumes::fuzz::table),

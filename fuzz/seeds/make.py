@@ -172,3 +172,21 @@ device = bytes(512) + at(label, 512) + bytes(1024) + at(area, 512) + TEXT
 device += bytes(-len(device) % 512)
 keep("lvm/linear", device)
 keep("lvm-signed/linear", device)
+
+# VPD pages (SPC-4, 7.8), and what the kernel prints of a map.
+def designator(code_set, kind, value):
+    return bytes([code_set, kind, 0, len(value)]) + value
+
+
+def vpd(page, data):
+    return struct.pack(">2BH", 0, page, len(data)) + data
+
+
+T10 = designator(2, 1, b"IET     00010001" + bytes(8))
+NAA = designator(1, 3, bytes.fromhex("60000000000000000e00000000010001"))
+keep("vpd/naa", vpd(0x83, T10 + NAA))
+keep("vpd/t10", vpd(0x83, designator(1, 0x14, bytes([0, 0, 0, 1])) + T10))
+keep("vpd/serial", vpd(0x83, b"") + vpd(0x80, b" beaf11   "))
+TABLE = "1 queue_if_no_path 1 alua 2 1 service-time 0 1 2 8:0 1 1 service-time 0 1 2 8:16 1 1 "
+keep("multipath-table/table", TABLE.encode())
+keep("multipath-table/status", b"2 0 0 0 2 1 A 0 1 2 8:0 F 3 0 1 E 0 1 2 8:16 A 0 0 1 ")

@@ -1,7 +1,7 @@
 //! Device-mapper maps: a map is a value ([`Map`]), loaded as a whole and then waited for, with a deadline.
 
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use devicemapper::{DM, DevId, Device, DmFlags, DmName, DmOptions, DmUdevFlags, DmUuid};
 
@@ -148,6 +148,20 @@ pub fn remove(name: &str) -> Result<()> {
 /// # Errors
 /// The kernel refuses the map (nothing of it is left then), or udev was not done within `limit`.
 pub fn create(map: &Map, limit: Duration) -> Result<()> {
+    load_first(map)?;
+    resume(&map.name, Resume::First, Until::UdevIsDone, limit)
+}
+
+/// The same, but does not wait for udev, which goes on with the map on its own.
+///
+/// # Errors
+/// The kernel refuses the map (nothing of it is left then), or was not done within `limit`.
+pub fn create_ahead_of_udev(map: &Map, limit: Duration) -> Result<()> {
+    load_first(map)?;
+    resume(&map.name, Resume::First, Until::IsActive, limit)
+}
+
+fn load_first(map: &Map) -> Result<()> {
     let object = || format!("map {}", map.name);
     let dm = DM::new().context(Code::Kernel, object())?;
     let name = DmName::new(&map.name).context(Code::Kernel, object())?;
@@ -162,11 +176,12 @@ pub fn create(map: &Map, limit: Duration) -> Result<()> {
         let _ = dm.device_remove(&id, DmOptions::default());
         return Err(Error::new(Code::Kernel, object()).because(cause));
     }
-    resume(&map.name, Resume::First, limit)
+    Ok(())
 }
 
-/// Gives the active map `map.name` another table of the same size, read-only or not as it is, and waits until udev has
-/// seen to it, for at most `limit`. Reads and writes that are on their way come back first, those that are queued stay so.
+/// Gives the active map `map.name` another table of the same size, read-only or not as it is, within `limit`. Reads and
+/// writes that are on their way come back first, those that are queued stay so. udev, which may need this very map for its
+/// work, is not waited for.
 ///
 /// # Errors
 /// The kernel refuses the table (the map keeps its own), or not all was done within `limit`.
@@ -176,7 +191,7 @@ pub fn reload(map: &Map, read_only: bool, limit: Duration) -> Result<()> {
     let id = DevId::Name(DmName::new(&map.name).context(Code::Kernel, object())?);
     let flags = if read_only { DmFlags::DM_READONLY } else { DmFlags::empty() };
     dm.table_load(&id, &lines(map), DmOptions::default().set_flags(flags)).context(Code::Kernel, object())?;
-    resume(&map.name, Resume::Again, limit)
+    resume(&map.name, Resume::Again, Until::IsActive, limit)
 }
 
 fn lines(map: &Map) -> Vec<(u64, u64, String, String)> {
@@ -193,19 +208,56 @@ enum Resume {
     Again,
 }
 
+/// What a resume is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// udev has seen to the map.
+    UdevIsDone,
+    /// The kernel works with the table.
+    IsActive,
+}
+
+/// How often the kernel is asked whether it does.
+const LOOK: Duration = Duration::from_millis(2);
+
 /// Makes the loaded table the active one. The crate then waits for udev on a semaphore, without end: so that
 /// happens in a thread of its own, and this waits for it with a deadline.
-fn resume(name: &str, which: Resume, limit: Duration) -> Result<()> {
+fn resume(name: &str, which: Resume, until: Until, limit: Duration) -> Result<()> {
     let (done, wait) = mpsc::channel();
     let owned = name.to_owned();
     std::thread::spawn(move || {
         // Nobody may be listening any more: then the answer is of no use either.
         let _ = done.send(resume_and_wait(&owned, which));
     });
-    wait.recv_timeout(limit).unwrap_or_else(|_| {
-        Err(Error::new(Code::Timeout, format!("map {name}"))
-            .because(format!("udev did not finish with it within {} s", limit.as_secs())))
-    })
+    let start = Instant::now();
+    let who = match until {
+        Until::UdevIsDone => "udev",
+        Until::IsActive => "the kernel",
+    };
+    loop {
+        let left = limit.saturating_sub(start.elapsed());
+        let pause = if until == Until::IsActive { LOOK.min(left) } else { left };
+        if let Ok(result) = wait.recv_timeout(pause) {
+            return result;
+        }
+        if until == Until::IsActive && is_resumed(name)? {
+            return Ok(());
+        }
+        if left.is_zero() {
+            return Err(Error::new(Code::Timeout, format!("map {name}"))
+                .because(format!("{who} did not finish with it within {} s", limit.as_secs())));
+        }
+    }
+}
+
+/// The map has a table, and none that is loaded and not used yet.
+fn is_resumed(name: &str) -> Result<bool> {
+    let object = || format!("map {name}");
+    let dm = DM::new().context(Code::Kernel, object())?;
+    let id = DevId::Name(DmName::new(name).context(Code::Kernel, object())?);
+    let flags = dm.device_info(&id).context(Code::Kernel, object())?.flags();
+    let is_waiting = flags.intersects(DmFlags::DM_SUSPEND | DmFlags::DM_INACTIVE_PRESENT);
+    Ok(flags.contains(DmFlags::DM_ACTIVE_PRESENT) && !is_waiting)
 }
 
 /// multipath-tools' own flag of a table that only has other paths: its udev rules then look at nothing anew.

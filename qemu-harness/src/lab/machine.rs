@@ -199,7 +199,7 @@ fn cards(folder: &Path, number: usize, link: &Link, hardware: &Hardware) -> Vec<
 }
 
 /// KVM where the processor itself offers it; /dev/kvm alone says too little.
-fn accelerator() -> Result<[&'static str; 4]> {
+pub fn accelerator() -> Result<[&'static str; 4]> {
     let text = fs::read_to_string("/proc/cpuinfo").at("read", "/proc/cpuinfo")?;
     Ok(match virtualizes(&text) && Path::new("/dev/kvm").exists() {
         true => ["-accel", "kvm", "-cpu", "host"],

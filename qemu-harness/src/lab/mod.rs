@@ -6,6 +6,7 @@ mod console;
 mod dhcp;
 mod disklessd;
 mod http;
+mod lio;
 mod machine;
 mod network;
 mod qmp;
@@ -16,6 +17,7 @@ mod tls;
 mod trap;
 
 pub use console::Seen;
+pub use lio::address as lio_address;
 pub use machine::{Boot, Machine};
 pub use service::Service;
 pub use setup::Lab;

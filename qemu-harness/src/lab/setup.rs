@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -10,6 +9,7 @@ use super::cable::Cable;
 use super::dhcp::{Dhcp, PLAIN};
 use super::disklessd::Disklessd;
 use super::http::HttpServer;
+use super::lio;
 use super::network::Cables;
 use super::qmp;
 use super::target::{self, Portals, sessions};
@@ -34,6 +34,7 @@ pub struct Lab<'a> {
     dhcp: Option<Dhcp>,
     http: HttpServer,
     portals: Portals<'a>,
+    lio: Option<lio::Machine>,
     disklessd: Option<Disklessd<'a>>,
     /// The certificate of the authority that the node is to trust, if there is HTTPS.
     pub trusted: Option<String>,
@@ -53,6 +54,7 @@ impl<'a> Lab<'a> {
     /// Removes what is large and nobody looks at after a run.
     pub fn tidy(folder: &Path, scenario: &Scenario) -> Result<()> {
         tree::remove(&Lab::initramfs(folder, scenario)?)?;
+        lio::Machine::tidy(folder)?;
         Cable::tidy(folder, scenario.document.network.links.len());
         target::tidy(folder, &scenario.document);
         let _ = fs::remove_file(qmp::socket(folder));
@@ -93,6 +95,7 @@ impl<'a> Lab<'a> {
             dhcp: None,
             http,
             portals: Portals::new(tools, folder, ready, document)?,
+            lio: None,
             disklessd: None,
             trusted,
         };
@@ -102,6 +105,9 @@ impl<'a> Lab<'a> {
         }
         if network.iscsi {
             lab.portals.start_first()?;
+            if let Some(wanted) = &document.lio {
+                lab.lio = Some(lio::Machine::start(tools, folder, ready, wanted)?);
+            }
         }
         Ok(lab)
     }
@@ -136,7 +142,7 @@ impl<'a> Lab<'a> {
             }
             Action::DisklessdStart => disklessd.map_or(Ok(()), Disklessd::start),
             Action::DisklessdReload => disklessd.map_or(Ok(()), |disklessd| disklessd.reload()),
-            Action::CarrierDown | Action::CarrierUp | Action::Poweroff => Ok(()),
+            Action::CarrierDown | Action::CarrierUp => Ok(()),
         }
     }
 
@@ -150,9 +156,8 @@ impl<'a> Lab<'a> {
         self.http.posts()
     }
 
-    /// The end: what was seen of the node in each of its boots, of which tgtadm showed `targets` then. The machine took
-    /// `off` from the last word to it until it was off.
-    pub fn seen(&self, targets: &[Vec<Option<String>>], off: Option<Duration>) -> Result<Vec<Value>> {
+    /// The end: what was seen of the node in each of its boots, of which tgtadm showed `targets` then.
+    pub fn seen(&self, targets: &[Vec<Option<String>>]) -> Result<Vec<Value>> {
         let counts = |shown: &[Option<String>]| -> Vec<Option<usize>> {
             shown.iter().map(|text| text.as_deref().map(sessions)).collect()
         };
@@ -163,8 +168,8 @@ impl<'a> Lab<'a> {
             json!({
                 "http": self.http.requests(), "posts": self.http.posts(),
                 "target": shown.iter().flatten().map(String::as_str).collect::<String>(),
-                "portals": counts(shown), "sessions": sum(shown), "sessions_left": left,
-                "off_seconds": off.map(|off| off.as_secs_f64()), "disklessd": disklessd,
+                "portals": counts(shown), "sessions": sum(shown), "sessions_left": left, "disklessd": disklessd,
+                "lio": self.lio.as_ref().map(lio::Machine::sessions),
             })
         };
         Ok(targets.iter().map(one).collect())
@@ -179,6 +184,7 @@ impl<'a> Lab<'a> {
     pub fn check(&mut self) -> Result<()> {
         self.dhcp.as_mut().map_or(Ok(()), Dhcp::check)?;
         self.disklessd.as_mut().map_or(Ok(()), Disklessd::check)?;
+        self.lio.as_mut().map_or(Ok(()), lio::Machine::check)?;
         self.portals.check()
     }
 }

@@ -31,6 +31,32 @@ const STOCK: &[&str] = &[
     "--install",
     "/lib/open-iscsi/startup-checks.sh",
 ];
+/// The script's tools; multipath loads some of its parts, and what threads need at their end, by name.
+const CHAIN: &[&str] = &[
+    "--add",
+    "diskless systemd-networkd",
+    "--install",
+    "/usr/bin/harness-chain /etc/multipath.conf iscsistart multipath cryptsetup dmsetup mkfs.ext4 udevadm modprobe ip sed \
+     cat tr cut wc sleep mkdir mount /lib/multipath/libchecktur.so /lib/multipath/libprioconst.so \
+     /lib/multipath/libpriosysfs.so /lib/x86_64-linux-gnu/libgcc_s.so.1 \
+     /usr/lib/systemd/system/harness-chain.service \
+     /etc/systemd/system/initrd-root-fs.target.requires/harness-chain.service",
+];
+/// What of it is no package's.
+const CHAIN_FILES: [(&str, &str, u32); 3] = [
+    ("usr/bin/harness-chain", include_str!("../../assets/chain/harness-chain"), 0o755),
+    (
+        "usr/lib/systemd/system/harness-chain.service",
+        include_str!("../../assets/chain/harness-chain.service"),
+        0o644,
+    ),
+    ("etc/multipath.conf", include_str!("../../assets/chain/multipath.conf"), 0o644),
+];
+/// Makes the boot wait for the script's unit.
+const CHAIN_LINK: (&str, &str) = (
+    "/usr/lib/systemd/system/harness-chain.service",
+    "etc/systemd/system/initrd-root-fs.target.requires/harness-chain.service",
+);
 /// Without a name of its own the machine that builds gets no iscsi module; nodes bring their own.
 const BUILDER_NAME: (&str, &str) =
     ("etc/iscsi/initiatorname.iscsi", "InitiatorName=iqn.2026-01.org.example:builder\n");
@@ -49,6 +75,7 @@ fn modules(options: Initramfs) -> &'static [&'static str] {
         Modules::All => ALL,
         Modules::Few => FEW,
         Modules::Stock => STOCK,
+        Modules::Chain => CHAIN,
     }
 }
 
@@ -56,7 +83,8 @@ fn modules(options: Initramfs) -> &'static [&'static str] {
 pub fn recipe(options: Initramfs) -> String {
     let configuration = if options.mkfs_xfs { CONFIGURATION.1 } else { "" };
     let words = [hostonly(options), modules(options), &DRACUT].concat().join(" ");
-    format!("{words} {configuration}")
+    let script = if options.modules == Modules::Chain { format!("{CHAIN_FILES:?}") } else { String::new() };
+    format!("{words} {configuration}{script}")
 }
 
 /// Makes the initramfs at `at`; the builder stays as it is.
@@ -83,6 +111,9 @@ pub fn make(
             let (name, text) = CONFIGURATION;
             fs::write(path.join(name), text).at("write", name)?;
         }
+        if options.modules == Modules::Chain {
+            add_chain(&path)?;
+        }
         if options.modules == Modules::Stock {
             let (name, text) = BUILDER_NAME;
             fs::write(path.join(name), text).at("write", name)?;
@@ -92,4 +123,17 @@ pub fn make(
         dracut.args(hostonly(options)).args(modules(options)).args(DRACUT).arg(version).arg(root.inside(at)?);
         command::run(&mut dracut, &cache.log("initramfs"))
     })
+}
+
+fn add_chain(root: &Path) -> Result<()> {
+    for (name, text, mode) in CHAIN_FILES {
+        let file = root.join(name);
+        fs::write(&file, text).at("write", &file)?;
+        fs::set_permissions(&file, Permissions::from_mode(mode)).at("set the mode of", &file)?;
+    }
+    let (unit, link) = (CHAIN_LINK.0, root.join(CHAIN_LINK.1));
+    if let Some(folder) = link.parent() {
+        fs::create_dir_all(folder).at("create", folder)?;
+    }
+    std::os::unix::fs::symlink(unit, &link).at("link", &link)
 }

@@ -12,6 +12,7 @@
 
 mod disk;
 mod initramfs;
+mod lio;
 mod luks;
 mod mirror;
 mod roots;
@@ -52,6 +53,8 @@ pub struct Supplies {
     disks: BTreeMap<(Layout, Software), Item>,
     encrypted: BTreeMap<Image, Item>,
     initramfs: BTreeMap<(Release, Initramfs), Item>,
+    /// The initramfs of a target machine; only where there is one.
+    lio: Option<Item>,
     sources: Sources,
 }
 
@@ -75,6 +78,7 @@ pub struct Ready {
     peers: Option<PathBuf>,
     kernels: BTreeMap<Release, PathBuf>,
     initramfs: BTreeMap<(Release, Initramfs), PathBuf>,
+    lio: Option<PathBuf>,
     images: BTreeMap<Image, PathBuf>,
     disklessd: Option<PathBuf>,
 }
@@ -93,6 +97,11 @@ impl Ready {
     /// The initramfs that a scenario asked for.
     pub fn initramfs(&self, document: &Document) -> Result<&Path> {
         made(self.initramfs.get(&(document.release(), document.initramfs)), "initramfs")
+    }
+
+    /// The initramfs of a target machine.
+    pub fn lio(&self) -> Result<&Path> {
+        made(self.lio.as_ref(), "initramfs of a target machine")
     }
 
     /// A disk image that a scenario asked for.
@@ -155,6 +164,7 @@ fn initramfs_name(release: Release, options: Initramfs) -> String {
         (options.mkfs_xfs, "xfs"),
         (options.modules == Modules::Few, "few"),
         (options.modules == Modules::Stock, "stock"),
+        (options.modules == Modules::Chain, "chain"),
         (release == Release::Trixie, "trixie"),
     ];
     parts.iter().filter(|(there, _)| *there).map(|(_, part)| *part).collect()
@@ -200,8 +210,8 @@ impl Supplies {
             bases.insert(release, item(&name("base"), what, base, 45, 35, 240));
             builders.insert(release, item(&name("builder"), tools, builder, 45, 150, 950));
         }
-        let targets = scenarios.iter().flat_map(|scenario| &scenario.document.targets);
-        let images: BTreeSet<Image> = targets.map(|target| target.image).collect();
+        let images: BTreeSet<Image> =
+            scenarios.iter().flat_map(|scenario| scenario.document.images()).collect();
         let (mut roots, mut disks, mut encrypted) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for wanted in images {
             let (software, release) = (wanted.software, wanted.software.release());
@@ -229,14 +239,17 @@ impl Supplies {
             .key(key_of(builders.get(&Release::default()))?)
             .text(&roots::stock_recipe())
             .finish();
+        let lio = Ingredients::of("lio")
+            .key(key_of(builders.get(&Release::default()))?)
+            .text(&lio::recipe())
+            .finish();
         let mut initramfs = BTreeMap::new();
         for document in scenarios.iter().map(|scenario| &scenario.document) {
             let (release, options) = (document.release(), document.initramfs);
-            if options.modules == Modules::Stock && release != Release::default() {
-                return Err(Error::Host("`modules = \"stock\"` is for the first release alone".into()));
+            if options.modules.of_stock() && release != Release::default() {
+                return Err(Error::Host("`stock` and `chain` are modules of the first release alone".into()));
             }
-            let made_in =
-                if options.modules == Modules::Stock { &stock } else { key_of(builders.get(&release))? };
+            let made_in = if options.modules.of_stock() { &stock } else { key_of(builders.get(&release))? };
             let key = Ingredients::of("initramfs")
                 .key(made_in)
                 .text(&initramfs::recipe(options))
@@ -252,13 +265,17 @@ impl Supplies {
             bases,
             builders,
             roots,
-            stock: initramfs.keys().any(|(_, options)| options.modules == Modules::Stock).then(|| {
+            stock: initramfs.keys().any(|(_, options)| options.modules.of_stock()).then(|| {
                 item("stock", "the builder, with what dracut's own modules need", stock, 30, 5, 1000)
             }),
             peers: None,
             disks,
             encrypted,
             initramfs,
+            lio: scenarios
+                .iter()
+                .any(|scenario| scenario.document.lio.is_some())
+                .then(|| item("lio", "an initramfs for a machine that is a target", lio, 3, 0, 5)),
             sources,
         })
     }
@@ -287,7 +304,7 @@ impl Supplies {
             .chain(self.roots.values())
             .chain(&self.stock)
             .chain(&self.peers);
-        roots.chain(images).chain(self.initramfs.values())
+        roots.chain(images).chain(self.initramfs.values()).chain(&self.lio)
     }
 
     /// Says what is still to be made and what that takes.
@@ -367,16 +384,23 @@ impl Supplies {
         let mut initramfs = BTreeMap::new();
         for (&(release, options), item) in &self.initramfs {
             let root = match options.modules {
-                Modules::Stock => &stock,
+                Modules::Stock | Modules::Chain => &stock,
                 Modules::All | Modules::Few => made(builders.get(&release), "builder")?,
             };
             let version = version(release)?;
             let make_it = |at: &Path| initramfs::make(cache, root, &self.sources, version, options, at);
             initramfs.insert((release, options), make(cache, item, make_it)?);
         }
+        let lio = match &self.lio {
+            Some(item) => {
+                let version = version(Release::default())?;
+                Some(make(cache, item, |at| lio::make(cache, builder, version, at))?)
+            }
+            None => None,
+        };
         let builder = builder.to_path_buf();
         let disklessd = self.sources.disklessd.clone();
-        Ok(Ready { builder, peers, kernels, initramfs, images, disklessd })
+        Ok(Ready { builder, peers, kernels, initramfs, lio, images, disklessd })
     }
 }
 
@@ -422,7 +446,7 @@ mod tests {
             }
         }
         for (hostonly, mkfs_xfs) in [(false, false), (false, true), (true, false), (true, true)] {
-            for modules in [Modules::All, Modules::Few, Modules::Stock] {
+            for modules in [Modules::All, Modules::Few, Modules::Stock, Modules::Chain] {
                 for release in [Release::Bookworm, Release::Trixie] {
                     names.push(initramfs_name(release, Initramfs { hostonly, mkfs_xfs, modules }));
                 }

@@ -66,8 +66,9 @@ const BUILDER_PACKAGES: &[&str] = &[
     "xfsprogs",
 ];
 
-/// What dracut's own modules for iSCSI and the network want: its network-legacy takes ISC's client and arping.
-const STOCK_PACKAGES: &[&str] = &["isc-dhcp-client", "iputils-arping", "open-iscsi"];
+/// What dracut's own modules for iSCSI and the network want: its network-legacy takes ISC's client and arping. And what a
+/// script wants that does the same.
+const STOCK_PACKAGES: &[&str] = &["isc-dhcp-client", "iputils-arping", "open-iscsi", "multipath-tools"];
 
 /// What disklessd is compared with, and what makes the load.
 const PEER_PACKAGES: &[&str] = &["iproute2", "nginx-light", "python3-flask", "wrk"];
@@ -108,7 +109,8 @@ fn image_packages(software: Software) -> Vec<&'static str> {
 fn builder_packages(release: Release) -> Vec<&'static str> {
     match release {
         Release::Bookworm => [LAB_PACKAGES, BUILDER_PACKAGES].concat(),
-        Release::Trixie => BUILDER_PACKAGES.to_vec(),
+        // What the initramfs needs that the lab of the first has anyway.
+        Release::Trixie => [&["iproute2"], BUILDER_PACKAGES].concat(),
     }
 }
 

@@ -42,8 +42,6 @@ pub enum Action {
     TargetStop,
     /// And go on.
     TargetContinue,
-    /// The image is told to power off, now and not when it has reported.
-    Poweroff,
     /// The site's server dies.
     DisklessdKill,
     /// It is started, or started anew.
@@ -81,11 +79,6 @@ impl Faults {
         {
             self.due = Some(now + Duration::from_secs(fault.seconds));
         }
-    }
-
-    /// Whether this is still to happen.
-    pub fn will(&self, action: Action) -> bool {
-        self.left.iter().any(|fault| fault.action == action)
     }
 
     /// When the next one happens, if that is known.

@@ -3,6 +3,7 @@
 mod check;
 mod disklessd;
 mod fault;
+mod lio;
 mod network;
 mod target;
 mod words;
@@ -16,6 +17,7 @@ use serde_json::Value;
 pub use check::{Check, has};
 pub use disklessd::Disklessd;
 pub use fault::{Action, Fault, Faults};
+pub use lio::Lio;
 pub use network::{Behaviour, Link, Network, Place, Tls, Trap};
 pub use target::{Chap, Encryption, Image, Layout, Release, Software, Target};
 pub use words::{command_line, substitute};
@@ -43,6 +45,8 @@ pub struct Document {
     /// iSCSI targets.
     #[serde(default)]
     pub targets: Vec<Target>,
+    /// A machine whose kernel is a target; none: there is none.
+    pub lio: Option<Lio>,
     /// Who may ask a portal for its targets; without it anybody.
     pub discovery: Option<Chap>,
     /// The site's server; none: there is none.
@@ -77,6 +81,8 @@ pub struct Machine {
     pub clock: Option<String>,
     /// How often the image starts the machine anew before it powers off.
     pub reboots: usize,
+    /// Seconds from its report until the image is told to go down.
+    pub linger: u64,
 }
 
 impl Default for Machine {
@@ -88,6 +94,7 @@ impl Default for Machine {
             nic: "virtio-net-pci".to_owned(),
             clock: None,
             reboots: 0,
+            linger: 0,
         }
     }
 }
@@ -128,6 +135,15 @@ pub enum Modules {
     Few,
     /// Not diskless: dracut's own for iSCSI and LUKS. It needs no agent; the benchmarks compare with it.
     Stock,
+    /// As `All`, with the field's own tools for the same, and a script that calls them; for the benchmarks.
+    Chain,
+}
+
+impl Modules {
+    /// Whether it is made where the tools of the field are.
+    pub fn of_stock(self) -> bool {
+        matches!(self, Modules::Stock | Modules::Chain)
+    }
 }
 
 /// `[kernel]`
@@ -153,6 +169,8 @@ pub enum Expect {
         /// What the console must have shown, one after the other.
         #[serde(default)]
         shown: Vec<String>,
+        /// In so many seconds, from when it is told so, the machine must be off.
+        down_within: Option<u64>,
     },
     /// The agent fails with this code and the emergency shell is reached.
     Emergency {
@@ -175,9 +193,14 @@ pub struct Scenario {
 }
 
 impl Document {
-    /// The release whose kernel and dracut the node is to have: that of what the targets show.
+    /// The images that targets show.
+    pub fn images(&self) -> impl Iterator<Item = Image> {
+        self.targets.iter().map(|target| target.image).chain(self.lio.iter().map(|lio| lio.image))
+    }
+
+    /// The release whose kernel and dracut the node is to have: that of the images.
     pub fn release(&self) -> Release {
-        self.targets.iter().map(|target| target.image.software.release()).max().unwrap_or_default()
+        self.images().map(|image| image.software.release()).max().unwrap_or_default()
     }
 }
 
@@ -235,7 +258,7 @@ mod tests {
         let document = parse("summary = 's'\n[expect]\nend = 'up'").unwrap();
         assert_eq!((document.timeout, document.machine.memory, document.network.dhcp), (300, 2048, true));
         assert!(
-            matches!(document.expect, Expect::Up { facts, posts, shown } if facts.is_empty() && posts.is_empty() && shown.is_empty())
+            matches!(document.expect, Expect::Up { facts, posts, shown, .. } if facts.is_empty() && posts.is_empty() && shown.is_empty())
         );
     }
 

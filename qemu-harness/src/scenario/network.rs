@@ -140,6 +140,7 @@ impl Document {
 
 /// Whether all that a scenario says about its network fits together.
 pub(super) fn check(document: &Document) -> Result<(), String> {
+    document.lio.as_ref().map_or(Ok(()), super::lio::check)?;
     let network = &document.network;
     let links = &network.links;
     if !links.iter().any(|link| link.subnet == 0) {
@@ -161,7 +162,8 @@ pub(super) fn check(document: &Document) -> Result<(), String> {
         .places()
         .into_iter()
         .map(|place| place.subnet)
-        .chain(network.traps.iter().map(|trap| trap.subnet));
+        .chain(network.traps.iter().map(|trap| trap.subnet))
+        .chain(document.lio.iter().flat_map(|lio| lio.portals.iter().map(|portal| portal.subnet)));
     for subnet in used {
         if !links.iter().any(|link| link.subnet == subnet) {
             return Err(format!("no link leads to subnet {subnet}"));

@@ -48,7 +48,7 @@ pub(super) fn default_port() -> u16 {
     3260
 }
 
-fn default_lun() -> u32 {
+pub(super) fn default_lun() -> u32 {
     1
 }
 

@@ -1,6 +1,6 @@
 //! Texts of a scenario that the harness completes: `${…}` and the kernel's command line.
 
-use crate::lab::{DISKLESSD, HTTP, HTTPS, PORT, PORTAL, SERVER, server, server6};
+use crate::lab::{DISKLESSD, HTTP, HTTPS, PORT, PORTAL, SERVER, lio_address, server, server6};
 use crate::recipe::{KEY_ARGON2ID, KEY_PBKDF2, LUKS_UUID};
 
 /// What the harness gives every node; `panic=-1` ends a machine that panics, or starts it anew. Mitigations of
@@ -9,7 +9,7 @@ const MACHINE: &str = "console=ttyS0 panic=-1 mitigations=off transparent_hugepa
 /// And one that boots without a server that knows better.
 const NETWORK: &str = "ip=dhcp rd.neednet=1";
 
-/// Replaces `${server}`, `${portal}` and `${portal.N}`, `${portal6.N}` (in subnet N), `${http}`, `${https}`, `${disklessd}`, `${machine}`, `${image.uuid}`,
+/// Replaces `${server}`, `${portal}` and `${portal.N}`, `${portal6.N}`, `${lio.N}` (in subnet N), `${http}`, `${https}`, `${disklessd}`, `${machine}`, `${image.uuid}`,
 /// `${key.argon2id}` and `${key.pbkdf2}`.
 pub fn substitute(text: &str) -> Result<String, String> {
     let mut out = String::new();
@@ -30,6 +30,7 @@ fn value(name: &str) -> Option<String> {
     if let Some((kind, subnet)) = name.split_once('.') {
         let subnet = subnet.parse::<u8>();
         match (kind, subnet) {
+            ("lio", Ok(subnet)) => return Some(format!("{}:{PORT}", lio_address(subnet))),
             ("portal", Ok(subnet)) => return Some(format!("{}:{PORT}", server(subnet))),
             ("portal6", Ok(subnet)) => return Some(format!("[{}]:{PORT}", server6(subnet))),
             _ => {}

@@ -8,7 +8,7 @@ use crate::engine::host::Host;
 use crate::error::{Code, Context, Result};
 use crate::sys::{dm, module};
 
-/// How long udev may take with the map, and the kernel with reads that are on their way.
+/// How long the kernel may take with reads that are on their way.
 const MAP_LIMIT: Duration = Duration::from_secs(30);
 
 pub fn apply(step: &Step<'_>, host: &Host, action: Action) -> Result<()> {
@@ -16,7 +16,7 @@ pub fn apply(step: &Step<'_>, host: &Host, action: Action) -> Result<()> {
         Action::Create(map) => {
             module::load(host, &["dm_multipath"])?;
             let object = format!("map {}", map.name);
-            dm::create(&map, MAP_LIMIT).context(Code::PathMap, object)
+            dm::create_ahead_of_udev(&map, MAP_LIMIT).context(Code::PathMap, object)
         }
         Action::Reload { map, read_only } => {
             let object = format!("map {}", map.name);

@@ -7,6 +7,8 @@
 mod apply;
 #[cfg(test)]
 mod fixture;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod identify;
 mod observe;
 mod path;

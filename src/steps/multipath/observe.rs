@@ -13,7 +13,7 @@ use super::table::{Layout, State, states};
 use crate::engine::host::Host;
 use crate::error::Result;
 use crate::input::document::{Identify, Iscsi};
-use crate::steps::iscsi;
+use crate::steps::iscsi::{self, Session};
 use crate::sys::block::{self, Disk};
 use crate::sys::dm;
 
@@ -29,6 +29,8 @@ pub struct Seen {
     pub paths: Vec<Found>,
     /// What a path must be like to be one; none: nobody knows yet.
     pub reference: Option<Identity>,
+    /// The DM UUID of a map that has the name which this one should have, and is another one.
+    pub foreign: Option<String>,
     /// What decides about queueing.
     pub situation: Situation,
     /// What the kernel is to choose a path by.
@@ -87,18 +89,17 @@ impl Known {
 /// # Errors
 /// sysfs cannot be read.
 pub fn paths(host: &Host, iscsi: &Iscsi, initiator: &str) -> Result<Vec<Path>> {
-    let mut paths = Vec::new();
-    for portal in &iscsi.portals {
-        let one = Iscsi {
-            target: iscsi.target_at(portal).to_owned(),
-            portals: vec![portal.clone()],
-            ..iscsi.clone()
-        };
-        if let Some(disk) = iscsi::disk(host, &one, initiator)? {
-            paths.push(Path { portal: portal.to_string(), sid: 0, disk, live: true });
-        }
-    }
-    Ok(paths)
+    let paths = iscsi::paths(host, iscsi, initiator)?;
+    Ok(paths.into_iter().filter_map(|path| of_session(iscsi, path)).collect())
+}
+
+fn of_session(iscsi: &Iscsi, path: iscsi::Path) -> Option<Path> {
+    let live = path.disk().is_some();
+    let portal = iscsi.portals.get(path.portal).map(ToString::to_string);
+    let Session { sid, device, .. } = path.session;
+    let disk = device.filter(|device| device.kind == 0)?.disk?;
+    // A portal that was discovered has no place in the plan.
+    Some(Path { portal: portal.unwrap_or(path.address), sid, disk, live })
 }
 
 pub fn observe(step: &Step<'_>, host: &Host) -> Result<Seen> {
@@ -118,10 +119,16 @@ pub fn observe(step: &Step<'_>, host: &Host) -> Result<Seen> {
     step.checks.retain(is_there);
     step.reinstated.borrow_mut().retain(|key, _| is_there(*key));
     let situation = situation(step, host, map.as_ref());
+    let reference = step.reference.borrow().clone();
+    let foreign = match (&map, &reference) {
+        (None, Some(reference)) => dm::find(&reference.wwid)?.map(|map| map.uuid),
+        _ => None,
+    };
     Ok(Seen {
         map,
         paths: found,
-        reference: step.reference.borrow().clone(),
+        reference,
+        foreign,
         situation,
         selector: step.map.path_selector().to_owned(),
         keeping: step.keeping,

@@ -77,7 +77,7 @@ struct Sorted<'a> {
 ///
 /// # Errors
 /// [`Code::PathMismatch`]: a path leads to another disk; while there is a map, only when nothing else is to be done.
-/// [`Code::PathSilent`]: no path tells what it leads to.
+/// [`Code::PathSilent`]: no path tells what it leads to. [`Code::PathMap`]: a map of this name is there, and it is another.
 pub fn plan(seen: &Seen) -> Result<Next<Action>> {
     let sorted = sort(seen);
     match &seen.map {
@@ -139,6 +139,10 @@ fn create(seen: &Seen, sorted: Sorted<'_>) -> Result<Next<Action>> {
             None => Ok(Next::Wait("a path to the disk".into())),
         };
     };
+    if let Some(foreign) = &seen.foreign {
+        return Err(Error::new(Code::PathMap, format!("map {}", reference.wwid))
+            .because(format!("there is one of this name, of something else: {foreign:?}")));
+    }
     // Left by an interrupted run.
     let name = seen.map.as_ref().map_or_else(|| reference.wwid.clone(), |map| map.name.clone());
     Ok(Next::Do(Action::Create(map(name, &reference.wwid, reference.sectors, &layout, &seen.selector))))

@@ -33,7 +33,8 @@ fn seen(paths: Vec<Found>, map: Option<Known>) -> Seen {
     });
     let situation =
         Situation { none_for: None, queueing: Queueing::Forever, phase: Phase::Boot, queues: true };
-    Seen { map, paths, reference, situation, selector: "service-time 0".into(), keeping: false }
+    let selector = "service-time 0".into();
+    Seen { map, paths, reference, foreign: None, situation, selector, keeping: false }
 }
 
 /// The map as the kernel shows it after `action`.
@@ -204,6 +205,15 @@ fn a_map_without_a_table_is_completed() {
     map.layout.groups.clear();
     let seen = seen(vec![path(1, WWID)], Some(map));
     assert!(matches!(action(&seen), Action::Create(map) if map.name == "left"));
+}
+
+#[test]
+fn a_map_of_something_else_is_left_alone() {
+    let mut seen = seen(vec![path(1, WWID)], None);
+    seen.foreign = Some("LVM-x".into());
+    let error = plan(&seen).unwrap_err();
+    assert_eq!(error.code(), Code::PathMap);
+    assert!(error.to_string().ends_with("of something else: \"LVM-x\""), "{error}");
 }
 
 #[test]
