@@ -251,12 +251,14 @@ impl Keeper<'_> {
                 self.note_once(what.clone());
             }
         }
-        if let Some(stream) = self.unanswered.take() {
+        if outcomes.iter().all(|outcome| matches!(outcome, Outcome::Well(_))) {
+            // What a login took is not needed for a long time.
             memory::trim();
-            self.journal.memory = Memory::now(self.host);
-            self.answer(stream);
         }
         self.save();
+        if let Some(stream) = self.unanswered.take() {
+            self.answer(stream);
+        }
     }
 
     /// Notes what was not noted just before: it is said again at each look as long as it lasts.
