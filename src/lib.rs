@@ -10,6 +10,9 @@
 //!   console, /dev/kmsg <── report ─┴── state.json      sys: the kernel
 //! ```
 //!
+//! [`keeper`] is the other process: it outlives the initramfs, and drives two of the steps again whenever a connection is
+//! lost.
+//!
 //! Six folders, six verbs: [`input`] reads, [`plan`] decides, [`engine`] drives, [`steps`] do, [`report`] tells, [`sys`]
 //! touches. To learn it, read [`plan`], then [`engine::converge`], then the smallest step, [`steps::zram`]; the other
 //! steps have the same files.

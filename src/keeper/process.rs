@@ -38,7 +38,8 @@ pub fn main(host: &Host) -> Result<()> {
     if let Err(error) = memory::lock() {
         log::warn!("keeper: memory cannot be locked: {error}");
     }
-    serve::serve(host, listener)
+    serve::serve(host, listener);
+    Ok(())
 }
 
 /// The program is the copy that was made for it.

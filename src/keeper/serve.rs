@@ -61,14 +61,11 @@ pub fn listen(host: &Host) -> Result<UnixListener> {
 }
 
 /// Serves until it is told to end.
-///
-/// # Errors
-/// The kernel's events cannot be had.
-pub fn serve(host: &Host, listener: UnixListener) -> Result<()> {
+pub fn serve(host: &Host, listener: UnixListener) {
     let mut keeper = Keeper {
         host,
         listener,
-        devices: Events::devices().context(Code::Keeper, "events of devices")?,
+        devices: None,
         iscsi: None,
         daemons: Vec::new(),
         journal: Journal::default(),
@@ -86,7 +83,7 @@ pub fn serve(host: &Host, listener: UnixListener) -> Result<()> {
         };
         match order {
             Order::Keep(new) => plan = Some(new),
-            Order::End => return Ok(()),
+            Order::End => return,
         }
     }
 }
@@ -100,8 +97,8 @@ enum Order {
 struct Keeper<'a> {
     host: &'a Host,
     listener: UnixListener,
-    devices: Events,
-    /// None until the kernel has iSCSI.
+    /// None until there is something to keep: nobody reads them before. And so the other.
+    devices: Option<Events>,
     iscsi: Option<Events>,
     /// The ends of the image's daemons.
     daemons: Vec<(u32, OwnedFd)>,
@@ -130,6 +127,8 @@ impl Keeper<'_> {
     fn keep(&mut self, plan: &Plan) -> Order {
         let host = self.host;
         let mut watch = Watch::default();
+        // Without them the next look finds out, which is soon where anything is wrong.
+        self.devices = self.devices.take().or_else(|| Events::devices().ok());
         self.iscsi = self.iscsi.take().or_else(|| Events::iscsi().ok());
         self.journal.doing = if self.ending.is_some() { Doing::Ending } else { Doing::Keeping };
         self.journal.note(host.now(), format!("keeps {} portals", plan.iscsi.portals.len()));
@@ -252,12 +251,14 @@ impl Keeper<'_> {
                 self.note_once(what.clone());
             }
         }
-        if let Some(stream) = self.unanswered.take() {
+        if outcomes.iter().all(|outcome| matches!(outcome, Outcome::Well(_))) {
+            // What a login took is not needed for a long time.
             memory::trim();
-            self.journal.memory = Memory::now(self.host);
-            self.answer(stream);
         }
         self.save();
+        if let Some(stream) = self.unanswered.take() {
+            self.answer(stream);
+        }
     }
 
     /// Notes what was not noted just before: it is said again at each look as long as it lasts.
@@ -285,7 +286,9 @@ impl Keeper<'_> {
     fn wait(&mut self, at_most: Duration) -> bool {
         let until = Instant::now() + at_most;
         loop {
-            let mut fds = vec![self.listener.as_fd(), self.devices.as_fd()];
+            let mut fds = vec![self.listener.as_fd()];
+            fds.extend(self.devices.as_ref().map(AsFd::as_fd));
+            let others = fds.len();
             fds.extend(self.iscsi.as_ref().map(AsFd::as_fd));
             fds.extend(self.daemons.iter().map(|(_, end)| end.as_fd()));
             let left = until.saturating_duration_since(Instant::now());
@@ -293,8 +296,10 @@ impl Keeper<'_> {
             self.host.wait_for(&fds, left);
             let ready = wake::ready(&fds);
             self.journal.wakes += 1;
-            let mut happened = self.host.take_news() || ready.iter().skip(2).any(|ready| *ready);
-            self.devices.drain(|message| happened |= concerns(message));
+            let mut happened = self.host.take_news() || ready.iter().skip(others).any(|ready| *ready);
+            if let Some(devices) = &self.devices {
+                devices.drain(|message| happened |= concerns(message));
+            }
             if let Some(iscsi) = &self.iscsi {
                 iscsi.drain(|_| ());
             }

@@ -42,6 +42,6 @@ fn one_keeper_answers_until_it_is_told_to_end() {
     junk.read_to_end(&mut answer).unwrap();
     assert!(matches!(wire::read_answer(&answer).unwrap(), Answer::Refused(_)));
     assert_eq!(client::ask(&host, &Request::End).unwrap().doing, Doing::Ended);
-    served.join().unwrap().unwrap();
+    served.join().unwrap();
     assert_eq!(Journal::read(&host.path(journal::FILE)).unwrap().unwrap().doing, Doing::Ended);
 }

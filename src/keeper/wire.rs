@@ -13,8 +13,8 @@ use crate::error::{Code, Context, Error, Result};
 use crate::input::document::{Algorithm, Chap, Discovery, Identify, Iscsi, Map, Mutual, TargetPortal};
 use crate::input::secret::Secret;
 
-/// No request is longer: a plan has a few KiB.
-pub const LONGEST_REQUEST: usize = 256 * 1024;
+/// No request is longer: what is kept of a plan has a few KiB, and the keeper is small.
+pub const LONGEST_REQUEST: usize = 64 * 1024;
 /// No answer is longer.
 pub const LONGEST_ANSWER: usize = 256 * 1024;
 
