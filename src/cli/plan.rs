@@ -212,7 +212,12 @@ mod tests {
     fn a_boot_is_shown_as_it_would_be() {
         let by_url = "rd.diskless.plan=http://198.18.0.2/plan";
         let cases = [
-            (by_url, Some(PLAN), Some(FACTS), "network plan iscsi keeper luks volumes zram overlay handover exit"),
+            (
+                by_url,
+                Some(PLAN),
+                Some(FACTS),
+                "network plan iscsi keeper luks volumes zram overlay handover exit",
+            ),
             (by_url, None, None, "network plan"),
             ("rd.diskless.plan=/p", None, None, "plan"),
             (

@@ -132,7 +132,12 @@ fn force(host: &Host, verb: Verb) -> ! {
     let why = format!("{verb} by force: the target does not answer, and the system did not end by itself");
     end::say(&format!("exit: {why}"));
     // Other disks than the root's may have something to be written.
-    let synced = std::thread::spawn(|| within(2 * EACH, || Ok(rustix::fs::sync())));
+    let synced = std::thread::spawn(|| {
+        within(2 * EACH, || {
+            rustix::fs::sync();
+            Ok(())
+        })
+    });
     if let Ok(destination) = Destination::read(host) {
         within(end::LAST_REPORT, move || end::send(&Host::this(), &destination, why, end::LAST_REPORT));
     }
