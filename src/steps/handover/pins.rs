@@ -50,6 +50,8 @@ pub fn files(nics: &[Nic], managers: Managers) -> Vec<File> {
         if managers.ifupdown {
             let unit = escaped(&nic.name);
             put(format!("/etc/systemd/system/ifup@{unit}.service.d/50-diskless.conf"), HOTPLUGGED.into());
+            // What is up already, by this, is not set up once more, and who waits for it need not.
+            put(format!("/run/network/ifstate.{}", nic.name), format!("{}\n", nic.name));
         }
     }
     if nics.is_empty() {
@@ -60,7 +62,7 @@ pub fn files(nics: &[Nic], managers: Managers) -> Vec<File> {
     }
     if managers.ifupdown {
         put("/etc/systemd/system/networking.service.d/50-diskless.conf".into(), no_ifdown(nics));
-        // What is up already is not set up once more, and who waits for it need not.
+        // The same, for ifquery.
         put("/run/network/ifstate".into(), nics.iter().map(|nic| format!("{0}={0}\n", nic.name)).collect());
     }
     files
@@ -182,11 +184,12 @@ mod tests {
             paths(Managers { ifupdown: true, ..none }),
             [
                 "/etc/systemd/system/ifup@eth0.service.d/50-diskless.conf",
+                "/run/network/ifstate.eth0",
                 "/etc/systemd/system/networking.service.d/50-diskless.conf",
                 "/run/network/ifstate"
             ]
         );
-        assert_eq!(paths(all).len(), 6);
+        assert_eq!(paths(all).len(), 7);
         for path in paths(all) {
             assert!(is_listed(&path, &["eth0"]), "{path}");
         }
@@ -210,8 +213,9 @@ mod tests {
         let managers = Managers { ifupdown: true, ..Managers::default() };
         let files = text(&[nic("br-lan", true, Vec::new()), nic("eth0", false, Vec::new())], managers);
         assert_eq!(files[0].0, "/etc/systemd/system/ifup@br\\x2dlan.service.d/50-diskless.conf");
-        assert!(files[2].1.ends_with(" --exclude=lo --exclude=br-lan --exclude=eth0\n"), "{}", files[2].1);
-        assert_eq!(files[3].1, "br-lan=br-lan\neth0=eth0\n");
+        assert_eq!(files[1], ("/run/network/ifstate.br-lan".to_owned(), "br-lan\n".to_owned()));
+        assert!(files[4].1.ends_with(" --exclude=lo --exclude=br-lan --exclude=eth0\n"), "{}", files[4].1);
+        assert_eq!(files[5].1, "br-lan=br-lan\neth0=eth0\n");
     }
 
     #[test]

@@ -90,10 +90,11 @@ pub const WRITTEN: &[Written] = &[
     ),
     file("/etc/systemd/system/ifup@NIC.service.d/50-diskless.conf", IFUPDOWN, "the same for `allow-hotplug`"),
     file(
-        "/run/network/ifstate",
+        "/run/network/ifstate.NIC",
         IFUPDOWN,
         "the interface counts as up: `ifup` leaves it alone, and ifupdown-wait-online does not wait for it",
     ),
+    file("/run/network/ifstate", IFUPDOWN, "the same for older versions, and for `ifquery --state`"),
 ];
 
 /// Whether a file at `path` is among those that the document lists.
