@@ -322,7 +322,10 @@ mod tests {
         if std::env::var_os("UPDATE_DOCS").is_some() {
             fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
         } else {
-            assert_eq!(written, table, "docs/scenarios.md is behind: UPDATE_DOCS=1 cargo test -p qemu-harness");
+            assert_eq!(
+                written, table,
+                "docs/scenarios.md is behind: UPDATE_DOCS=1 cargo test -p qemu-harness"
+            );
         }
     }
 }
