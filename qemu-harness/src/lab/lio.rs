@@ -19,6 +19,8 @@ use crate::{command, cpio, tree};
 const UP: Duration = Duration::from_secs(120);
 const INITRAMFS: &str = "lio.initramfs";
 const POLL: Duration = Duration::from_millis(100);
+/// How long its script may take to see what has changed.
+const LOOK: Duration = Duration::from_secs(3);
 /// What its console shows.
 const IS_UP: &str = "lio: up";
 const HAS_FAILED: &str = "lio: failed";
@@ -109,9 +111,17 @@ impl Machine {
         self.qemu.check()
     }
 
-    /// How many sessions it has had, each time that changed; the last is how many there are.
-    pub fn sessions(&self) -> Vec<usize> {
-        sessions(&self.shown())
+    /// How many sessions it had at most, and how many it has. Its script looks a few times a second: what has just been
+    /// ended is given that time.
+    pub fn sessions(&self) -> Sessions {
+        let start = Instant::now();
+        loop {
+            let seen = sessions(&self.shown());
+            if seen.left == 0 || start.elapsed() > LOOK {
+                return seen;
+            }
+            thread::sleep(POLL);
+        }
     }
 
     fn shown(&self) -> String {
@@ -119,8 +129,18 @@ impl Machine {
     }
 }
 
-fn sessions(console: &str) -> Vec<usize> {
-    console.lines().filter_map(|line| line.trim().strip_prefix(SESSIONS)?.parse().ok()).collect()
+/// Sessions of the machine, by its console.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Sessions {
+    /// At most.
+    most: usize,
+    /// At the end.
+    left: usize,
+}
+
+fn sessions(console: &str) -> Sessions {
+    let counts = console.lines().filter_map(|line| line.trim().strip_prefix(SESSIONS)?.parse().ok());
+    counts.fold(Sessions::default(), |seen, left| Sessions { most: seen.most.max(left), left })
 }
 
 /// The lines that the machine's script reads.
@@ -159,10 +179,8 @@ mod tests {
 
     #[test]
     fn sessions_are_read_from_the_console() {
-        assert_eq!(
-            sessions("lio: up\r\nlio: sessions 0\r\nlio: sessions 2\nelse\nlio: sessions 1"),
-            [0, 2, 1]
-        );
-        assert_eq!(sessions(""), [0usize; 0]);
+        let console = "lio: up\r\nlio: sessions 0\r\nlio: sessions 2\nelse\nlio: sessions 1";
+        assert_eq!(sessions(console), Sessions { most: 2, left: 1 });
+        assert_eq!(sessions(""), Sessions::default());
     }
 }
