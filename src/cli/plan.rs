@@ -212,16 +212,16 @@ mod tests {
     fn a_boot_is_shown_as_it_would_be() {
         let by_url = "rd.diskless.plan=http://198.18.0.2/plan";
         let cases = [
-            (by_url, Some(PLAN), Some(FACTS), "network plan iscsi luks volumes zram overlay handover"),
+            (by_url, Some(PLAN), Some(FACTS), "network plan iscsi keeper luks volumes zram overlay handover"),
             (by_url, None, None, "network plan"),
             ("rd.diskless.plan=/p", None, None, "plan"),
             (
                 "rd.diskless.plan=/p",
                 Some(PLAN),
                 Some(FACTS),
-                "plan network iscsi luks volumes zram overlay handover",
+                "plan network iscsi keeper luks volumes zram overlay handover",
             ),
-            (DISK, None, None, "network iscsi luks volumes zram overlay handover"),
+            (DISK, None, None, "network iscsi keeper luks volumes zram overlay handover"),
         ];
         for (cmdline, plan, facts, steps) in cases {
             let boot = boot(cmdline, plan, facts).unwrap();
@@ -247,11 +247,12 @@ timers     single-path: a login may take 15 s; a connection is not pinged; reads
  2 network     60 s  wait until a portal answers: 198.18.0.1:3260
  3 iscsi       60 s  LUN 1 of iqn.2026-01.org.example:image at 198.18.0.1:3260 for \
 iqn.2026-01.node.diskless:52-54-00-00-00-01, with CHAP as node
- 4 luks       120 s  open the disk as /dev/mapper/luks_root with the key in /etc/diskless/image.key
- 5 volumes    120 s  map read-only: luks_root1
- 6 zram       120 s  writable layer of 2147483648 bytes, ext4
- 7 overlay    120 s  mount / of /dev/mapper/luks_root1 below /sysroot, writable over read-only
- 8 handover   120 s  write into the new root: iSCSI configuration, host name node1
+ 4 keeper     120 s  hand the sessions to a process that outlives the initramfs
+ 5 luks       120 s  open the disk as /dev/mapper/luks_root with the key in /etc/diskless/image.key
+ 6 volumes    120 s  map read-only: luks_root1
+ 7 zram       120 s  writable layer of 2147483648 bytes, ext4
+ 8 overlay    120 s  mount / of /dev/mapper/luks_root1 below /sysroot, writable over read-only
+ 9 handover   120 s  write into the new root: iSCSI configuration, host name node1
 ";
         assert_eq!(text, expected);
         let text = boot(DISK, None, None).unwrap().describe();
