@@ -6,9 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rustix::event::PollFlags;
-
-use crate::sys::{clock, events::KernelEvents, flag::Flag, random};
+use crate::sys::{clock, events::KernelEvents, flag::Flag, random, wake};
 
 /// The node a step works on.
 ///
@@ -70,8 +68,7 @@ impl Host {
     /// Waits until one of `fds` can be read or a thread has news ([`Host::tell_news`]), for at most `at_most`; the kernel's
     /// events of this host have no part in it.
     pub fn wait_for(&self, fds: &[BorrowedFd<'_>], at_most: Duration) {
-        let fds: Vec<_> = fds.iter().map(|fd| (*fd, PollFlags::IN)).collect();
-        self.news.wait_with(&fds, at_most);
+        wake::wait(fds, &self.news, at_most);
     }
 
     /// Whether a thread had news since this was asked last.

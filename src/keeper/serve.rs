@@ -7,8 +7,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
 
-use rustix::net::sockopt::socket_peercred;
-
 use super::SOCKET;
 use super::journal::{self, Doing, Journal, Memory};
 use super::keep::{self, Outcome};
@@ -421,8 +419,7 @@ fn concerns(uevent: &[u8]) -> bool {
 
 /// Reads what a process of root asks.
 fn request(stream: &UnixStream) -> Result<Request> {
-    let peer = socket_peercred(stream).context(Code::Keeper, SOCKET)?;
-    if !peer.uid.is_root() {
+    if !wake::is_of_root(stream) {
         return Err(Error::new(Code::Keeper, SOCKET).because("root alone may ask"));
     }
     let until = Instant::now() + REQUEST_LIMIT;

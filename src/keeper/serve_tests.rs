@@ -19,7 +19,7 @@ fn uevents_that_matter() {
 
 #[test]
 fn one_keeper_answers_until_it_is_told_to_end() {
-    if !rustix::process::getuid().is_root() {
+    if std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) != 0 {
         // Only root is answered.
         return;
     }

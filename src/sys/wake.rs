@@ -3,10 +3,15 @@
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::net::sockopt::socket_peercred;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, netlink, recv, socket_with};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::flag::Flag;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 /// ISCSI_NL_GRP_ISCSID, and the group of the kernel's own uevents.
 const GROUP: u32 = 1;
@@ -69,6 +74,17 @@ pub fn process(pid: u32) -> io::Result<OwnedFd> {
     Ok(pidfd_open(pid, PidfdFlags::empty())?)
 }
 
+/// Waits until one of `fds` can be read or `flag` is up, for at most `at_most`.
+pub fn wait(fds: &[BorrowedFd<'_>], flag: &Flag, at_most: Duration) {
+    let fds: Vec<_> = fds.iter().map(|fd| (*fd, PollFlags::IN)).collect();
+    flag.wait_with(&fds, at_most);
+}
+
+/// Whether the process at the other end of a connection was root's when it connected.
+pub fn is_of_root(stream: &UnixStream) -> bool {
+    socket_peercred(stream).is_ok_and(|peer| peer.uid.is_root())
+}
+
 /// Of each of `fds`, whether it can be read.
 pub fn ready(fds: &[BorrowedFd<'_>]) -> Vec<bool> {
     let mut polled: Vec<PollFd<'_>> =
@@ -82,8 +98,6 @@ pub fn ready(fds: &[BorrowedFd<'_>]) -> Vec<bool> {
 mod tests {
     use super::*;
     use std::io::Write;
-    use std::os::unix::net::UnixStream;
-    use std::time::Duration;
 
     /// Whether `fd` can be read within ten seconds.
     fn comes(fd: BorrowedFd<'_>) -> bool {
