@@ -65,7 +65,7 @@ mod tests {
             std::fs::write(path, "").unwrap();
         };
         let host = Host::fake(folder.path());
-        let nics = [Nic { name: "eth0".into(), index: 2, carries: true, timed: Vec::new() }];
+        let nics = [Nic { name: "eth0".into(), index: 2, carries: true, lease: None, timed: Vec::new() }];
         let look = |wanted: &[Wanted]| managers(&host, &Root::open(&root).unwrap(), wanted, &nics).unwrap();
         assert_eq!(look(&[]), Managers::default());
         put("sysroot/usr/lib/systemd/systemd-networkd");

@@ -7,6 +7,7 @@ mod files;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod install;
+mod lease;
 mod managers;
 mod nic;
 mod observe;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Path;
 
+use super::lease::{self, Client};
 use crate::engine::host::Host;
 use crate::input::document::{Iscsi, TargetPortal};
 use crate::sys::address::{self, Timed};
@@ -20,6 +21,8 @@ pub struct Nic {
     pub index: u32,
     /// Packets leave by it; else it is below one by which they do: a part of a bond, what a VLAN is on.
     pub carries: bool,
+    /// systemd-networkd has a lease for it; what it calls itself to the server.
+    pub lease: Option<Client>,
     /// Its addresses that the kernel will remove when their time is over.
     pub timed: Vec<Timed>,
 }
@@ -36,7 +39,12 @@ pub fn nics(host: &Host, iscsi: &Iscsi) -> Vec<Nic> {
     let connected = connected.into_iter().filter_map(|to| address::interface_to(to, None));
     let carriers: BTreeSet<String> = planned.chain(connected).collect();
     let timed = address::timed().unwrap_or_default();
-    with_lower(&host.path("/sys/class/net"), &carriers, &timed)
+    let mut nics = with_lower(&host.path("/sys/class/net"), &carriers, &timed);
+    for nic in &mut nics {
+        let lease = std::fs::read_to_string(host.path(format!("/run/systemd/netif/leases/{}", nic.index)));
+        nic.lease = lease.ok().map(|text| lease::client(&text));
+    }
+    nics
 }
 
 /// How the interface of a portal is told.
@@ -86,7 +94,7 @@ fn with_lower(net: &Path, carriers: &BTreeSet<String>, timed: &[Timed]) -> Vec<N
             let Some(index) = number(&net.join(&name)) else { continue };
             next.extend(lower(&net.join(&name)).into_iter().map(|name| (name, false)));
             let timed = timed.iter().filter(|timed| timed.interface == index).cloned().collect();
-            found.insert(name.clone(), Nic { name, index, carries, timed });
+            found.insert(name.clone(), Nic { name, index, carries, lease: None, timed });
         }
         level = next;
     }

@@ -22,7 +22,7 @@ pub struct Seen {
     pub more: Vec<File>,
     /// For each of the step's files, and then of those: what is there, if it is one.
     pub files: Vec<Option<Found>>,
-    /// Addresses of the root's interfaces that will end with a lease that nobody is going to renew.
+    /// Addresses of the root's interfaces that the kernel would remove with their lease.
     pub ending: Vec<Timed>,
     /// The root's interfaces on which nobody will listen to the routers that gave them addresses.
     pub deaf: Vec<String>,
@@ -42,8 +42,8 @@ pub fn observe(host: &Host, document: &Document, files: &[File], wanted: &[Wante
         more.extend(paths::files(map, paths::below(host, &document.luks.name).as_ref())?);
     }
     more.retain(|file| !files::is_of_plan(document, &file.path));
-    let (ending, deaf) =
-        if managers.nobody_renews() { lost_with_leases(host, nics) } else { Default::default() };
+    let deaf = if managers.nobody_listens() { deaf(host, &nics) } else { Vec::new() };
+    let ending = nics.into_iter().flat_map(|nic| nic.timed).filter(|_| managers.addresses_stay()).collect();
     Ok(Seen {
         hostname: hostname(host),
         files: files.iter().chain(&more).map(|file| current(host, file)).collect::<Result<_>>()?,
@@ -65,14 +65,13 @@ pub fn open(host: &Host, root: &str) -> Result<Root> {
     Root::open(&host.path(root)).context(Code::Handover, root)
 }
 
-/// What of the addresses and routes of `nics` the kernel would remove after a while.
-fn lost_with_leases(host: &Host, nics: Vec<Nic>) -> (Vec<Timed>, Vec<String>) {
+/// Those of `nics` with addresses that a router gave, on which the kernel does not listen to routers.
+fn deaf(host: &Host, nics: &[Nic]) -> Vec<String> {
     let deaf = nics.iter().filter(|nic| {
         let accept = std::fs::read(host.path(accept_ra(&nic.name))).unwrap_or_default();
         nic.timed.iter().any(|timed| timed.address.is_ipv6()) && accept.trim_ascii() == b"0"
     });
-    let deaf = deaf.map(|nic| nic.name.clone()).collect();
-    (nics.into_iter().flat_map(|nic| nic.timed).collect(), deaf)
+    deaf.map(|nic| nic.name.clone()).collect()
 }
 
 /// Whether the kernel itself listens to routers (RFC 4861) on an interface. systemd-networkd turns it off, to do it in

@@ -26,10 +26,15 @@ pub struct Managers {
 }
 
 impl Managers {
-    /// Nobody will renew a lease: the address has to be there without.
-    pub fn nobody_renews(self) -> bool {
-        let goes_on = self.network_manager && self.network_manager_goes_on;
-        !(self.networkd_starts || goes_on)
+    /// The kernel is to keep the addresses whatever becomes of a lease. Also with a systemd-networkd: until it has the
+    /// lease, and if the server gives it another, the sessions are bound to what there is.
+    pub fn addresses_stay(self) -> bool {
+        !(self.network_manager && self.network_manager_goes_on)
+    }
+
+    /// Nobody will listen to IPv6 routers.
+    pub fn nobody_listens(self) -> bool {
+        self.addresses_stay() && !self.networkd_starts
     }
 }
 
@@ -44,7 +49,7 @@ pub fn files(nics: &[Nic], managers: Managers) -> Vec<File> {
             put(format!("/etc/systemd/network/00-diskless-{}.link", nic.name), link(nic));
         }
         if managers.networkd {
-            let text = network(nic, managers.networkd_starts);
+            let text = network(nic);
             put(format!("/etc/systemd/network/00-diskless-{}.network", nic.name), text);
         }
         if managers.ifupdown {
@@ -56,6 +61,12 @@ pub fn files(nics: &[Nic], managers: Managers) -> Vec<File> {
     }
     if nics.is_empty() {
         return files;
+    }
+    if managers.networkd {
+        put(
+            "/etc/systemd/system/systemd-network-generator.service.d/50-diskless.conf".into(),
+            GENERATED.into(),
+        );
     }
     if managers.network_manager && !managers.network_manager_goes_on {
         put("/etc/NetworkManager/conf.d/90-diskless.conf".into(), unmanaged(nics));
@@ -77,16 +88,19 @@ fn link(nic: &Nic) -> String {
 }
 
 /// systemd.network(5). `00-` sorts before all that an image, netplan or an initramfs has: the first that matches wins.
-fn network(nic: &Nic, renews: bool) -> String {
+fn network(nic: &Nic) -> String {
     let mut text =
         format!("# Written by diskless: the root hangs on this interface.\n[Match]\nName={}\n\n", nic.name);
     if nic.carries {
-        let dhcp = if renews && !nic.timed.is_empty() { "yes" } else { "no" };
+        let dhcp = if nic.lease.is_some() { "yes" } else { "no" };
         text += &format!(
             "[Network]\nDHCP={dhcp}\n# Addresses and routes stay as they are, also when there is no lease any more.\n\
-             KeepConfiguration=yes\n\n[DHCPv4]\n# As in the initramfs, so that the server gives the same address.\n\
-             ClientIdentifier=mac\n"
+             KeepConfiguration=yes\n"
         );
+        if let Some(client) = &nic.lease {
+            text += "\n[DHCPv4]\n# As in the initramfs: by it the server knows the node again.\n";
+            text += &client.lines();
+        }
     } else {
         // Managed, a part of a bond would be taken out of it.
         text += "[Link]\nUnmanaged=yes\n";
@@ -103,6 +117,13 @@ fn unmanaged(nics: &[Nic]) -> String {
         names.join(",")
     )
 }
+
+/// What it made of `ip=` in the initramfs is still in /run, and it fails where its files are there already.
+const GENERATED: &str = "\
+# Written by diskless: what the kernel command line says of the network was for the initramfs.
+[Unit]
+ConditionKernelCommandLine=!ip
+";
 
 /// ifup@.service, for `allow-hotplug`: its start does nothing, for the interface is up; its stop must not, either.
 const HOTPLUGGED: &str = "\
@@ -138,11 +159,11 @@ fn escaped(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::steps::handover::lease::Client;
     use crate::steps::handover::written::is_listed;
-    use crate::sys::address::Timed;
 
-    fn nic(name: &str, carries: bool, timed: Vec<Timed>) -> Nic {
-        Nic { name: name.into(), index: 2, carries, timed }
+    fn nic(name: &str, carries: bool, lease: Option<Client>) -> Nic {
+        Nic { name: name.into(), index: 2, carries, lease, timed: Vec::new() }
     }
 
     fn text(nics: &[Nic], managers: Managers) -> Vec<(String, String)> {
@@ -157,7 +178,7 @@ mod tests {
 
     #[test]
     fn only_what_the_image_has_is_told() {
-        let nics = [nic("eth0", true, Vec::new())];
+        let nics = [nic("eth0", true, None)];
         let all = Managers {
             udev: true,
             networkd: true,
@@ -178,7 +199,11 @@ mod tests {
         assert!(paths(Managers { network_manager: true, network_manager_goes_on: true, ..none }).is_empty());
         assert_eq!(
             paths(Managers { udev: true, networkd: true, ..none }),
-            ["/etc/systemd/network/00-diskless-eth0.link", "/etc/systemd/network/00-diskless-eth0.network"]
+            [
+                "/etc/systemd/network/00-diskless-eth0.link",
+                "/etc/systemd/network/00-diskless-eth0.network",
+                "/etc/systemd/system/systemd-network-generator.service.d/50-diskless.conf"
+            ]
         );
         assert_eq!(
             paths(Managers { ifupdown: true, ..none }),
@@ -189,7 +214,7 @@ mod tests {
                 "/run/network/ifstate"
             ]
         );
-        assert_eq!(paths(all).len(), 7);
+        assert_eq!(paths(all).len(), 8);
         for path in paths(all) {
             assert!(is_listed(&path, &["eth0"]), "{path}");
         }
@@ -198,12 +223,10 @@ mod tests {
     #[test]
     fn a_carrier_keeps_its_addresses_and_what_is_below_is_left_alone() {
         let managers = Managers { networkd: true, networkd_starts: true, ..Managers::default() };
-        let files = text(&[nic("bond0", true, Vec::new()), nic("eth0", false, Vec::new())], managers);
+        let files = text(&[nic("bond0", true, None), nic("eth0", false, None)], managers);
         assert!(files[0].1.contains("\nName=bond0\n"), "{}", files[0].1);
-        let leased = nic("bond0", true, vec![Timed::of(4, [10, 0, 0, 5])]);
-        assert!(text(std::slice::from_ref(&leased), managers)[0].1.contains("\nDHCP=yes\n"));
-        let not_started = Managers { networkd_starts: false, ..managers };
-        assert!(text(&[leased], not_started)[0].1.contains("\nDHCP=no\n"));
+        let leased = text(&[nic("bond0", true, Some(Client::Mac))], managers).remove(0).1;
+        assert!(leased.contains("\nDHCP=yes\n") && leased.ends_with("\nClientIdentifier=mac\n"), "{leased}");
         assert!(files[0].1.contains("\nDHCP=no\n") && files[0].1.contains("\nKeepConfiguration=yes\n"));
         assert!(files[1].1.ends_with("\nName=eth0\n\n[Link]\nUnmanaged=yes\n"), "{}", files[1].1);
     }
@@ -211,7 +234,7 @@ mod tests {
     #[test]
     fn ifupdown_holds_both_for_up_and_takes_none_down() {
         let managers = Managers { ifupdown: true, ..Managers::default() };
-        let files = text(&[nic("br-lan", true, Vec::new()), nic("eth0", false, Vec::new())], managers);
+        let files = text(&[nic("br-lan", true, None), nic("eth0", false, None)], managers);
         assert_eq!(files[0].0, "/etc/systemd/system/ifup@br\\x2dlan.service.d/50-diskless.conf");
         assert_eq!(files[1], ("/run/network/ifstate.br-lan".to_owned(), "br-lan\n".to_owned()));
         assert!(files[4].1.ends_with(" --exclude=lo --exclude=br-lan --exclude=eth0\n"), "{}", files[4].1);
@@ -219,12 +242,19 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_is_renewed_by_networkd_or_by_nobody() {
+    fn addresses_stay_unless_who_has_them_goes_on() {
         let none = Managers::default();
-        assert!(none.nobody_renews());
-        assert!(!Managers { networkd_starts: true, ..none }.nobody_renews());
-        assert!(Managers { network_manager: true, ..none }.nobody_renews());
-        assert!(!Managers { network_manager: true, network_manager_goes_on: true, ..none }.nobody_renews());
+        assert!(none.addresses_stay() && none.nobody_listens());
+        let networkd = Managers { networkd_starts: true, ..none };
+        assert!(networkd.addresses_stay() && !networkd.nobody_listens());
+        let manager = Managers { network_manager: true, ..none };
+        assert!(manager.addresses_stay() && manager.nobody_listens());
+        let goes_on = Managers { network_manager_goes_on: true, ..manager };
+        assert!(!goes_on.addresses_stay() && !goes_on.nobody_listens());
+    }
+
+    #[test]
+    fn units_of_interfaces_are_escaped() {
         assert_eq!(escaped("eth0.5"), "eth0.5");
         assert_eq!(escaped(".a:b_c"), "\\x2ea:b_c");
     }

@@ -75,8 +75,13 @@ pub const WRITTEN: &[Written] = &[
     file(
         "/etc/systemd/network/00-diskless-NIC.network",
         "it has systemd-networkd",
-        "goes before every file of the image, netplan's and the initramfs's: `KeepConfiguration=yes`, and DHCP where there \
-         was a lease; what is below a VLAN or bond is `Unmanaged`",
+        "goes before every file of the image, netplan's and the initramfs's: `KeepConfiguration=yes`, and where \
+         there is a lease, DHCP with the client identifier of the lease; what is below a VLAN or bond is `Unmanaged`",
+    ),
+    file(
+        "/etc/systemd/system/systemd-network-generator.service.d/50-diskless.conf",
+        "it has systemd-networkd",
+        "`ip=` was for the initramfs, whose files in /run are still there: made once more, it would fail",
     ),
     file(
         "/etc/NetworkManager/conf.d/90-diskless.conf",
