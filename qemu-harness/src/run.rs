@@ -95,13 +95,14 @@ fn boot(
     let reboots = document.machine.reboots;
     let mut watch = Watch::new(&document.expect, reboots + 1);
     let mut faults = Faults::new(&document.faults, start);
-    // When the machine was last told to go down.
-    let mut told = None;
     let mut record = Record::default();
     // What tgtadm showed when a booted root had reported.
     let mut shown = Vec::new();
+    // When the image is to be told to go down.
+    let mut leave: Option<Instant> = None;
     let verdict = loop {
-        match machine.console.next(faults.due().map_or(deadline, |due| due.min(deadline))) {
+        let due = [faults.due(), leave].into_iter().flatten().fold(deadline, Instant::min);
+        match machine.console.next(due) {
             Seen::Line(line) => {
                 show(&line, start.elapsed());
                 if let Some(verdict) = watch.line(&line, start.elapsed()) {
@@ -109,18 +110,14 @@ fn boot(
                 }
                 if line.contains(REPORTED) {
                     shown.push(lab.targets()?);
-                    if !faults.will(Action::Poweroff) {
-                        machine.type_line(if shown.len() <= reboots { "reboot" } else { "poweroff" })?;
-                        told = Some(Instant::now());
-                    }
+                    leave = Some(Instant::now() + Duration::from_secs(document.machine.linger));
                 }
                 faults.line(&line, Instant::now());
             }
             Seen::End => {
-                let off = told.map(|told| told.elapsed());
                 let status = machine.wait()?;
                 record = Record { facts: read_reports(folder), posts: lab.posts(), timeline: lab.timeline() };
-                for (facts, seen) in record.facts.iter_mut().zip(lab.seen(&shown, off)?) {
+                for (facts, seen) in record.facts.iter_mut().zip(lab.seen(&shown)?) {
                     if let Some(facts) = facts.as_object_mut() {
                         facts.insert("lab".to_owned(), seen);
                     }
@@ -140,12 +137,12 @@ fn boot(
             match fault.action {
                 Action::CarrierDown => machine.carrier(fault.link, false)?,
                 Action::CarrierUp => machine.carrier(fault.link, true)?,
-                Action::Poweroff => {
-                    machine.type_line("poweroff")?;
-                    told = Some(Instant::now());
-                }
                 _ => lab.act(&fault)?,
             }
+        }
+        if leave.take_if(|leave| *leave <= Instant::now()).is_some() {
+            watch.told_to_go(start.elapsed());
+            machine.type_line(if shown.len() <= reboots { "reboot" } else { "poweroff" })?;
         }
     };
     // A server that died is the better explanation of a failure.

@@ -49,7 +49,9 @@ pub struct Watch<'a> {
     agent: VecDeque<String>,
     /// How many of the texts that the console must show it has shown.
     shown: usize,
-    powered_down: bool,
+    /// When the image was last told to go down, and when the machine was off.
+    left: Option<Duration>,
+    powered_down: Option<Duration>,
 }
 
 impl<'a> Watch<'a> {
@@ -62,7 +64,8 @@ impl<'a> Watch<'a> {
             codes: Vec::new(),
             agent: VecDeque::new(),
             shown: 0,
-            powered_down: false,
+            left: None,
+            powered_down: None,
         }
     }
 
@@ -92,8 +95,15 @@ impl<'a> Watch<'a> {
         if line.contains("Kernel panic") {
             return Some(self.fail("the kernel panicked"));
         }
-        self.powered_down |= line.contains("reboot: Power down");
+        if line.contains("reboot: Power down") {
+            self.powered_down = Some(at);
+        }
         SHELL.iter().any(|text| line.contains(text)).then(|| self.shell())
+    }
+
+    /// The image was told to go down, so long after the start.
+    pub fn told_to_go(&mut self, at: Duration) {
+        self.left = Some(at);
     }
 
     fn shell(&self) -> Verdict {
@@ -108,7 +118,7 @@ impl<'a> Watch<'a> {
 
     /// QEMU has ended by itself, `clean` or not.
     pub fn ended(&self, clean: bool, record: &Record) -> Verdict {
-        let Expect::Up { facts: checks, posts, shown } = self.expect else {
+        let Expect::Up { facts: checks, posts, shown, down_within } = self.expect else {
             return self.fail("the machine ended before an emergency shell");
         };
         if record.facts.is_empty() {
@@ -129,8 +139,14 @@ impl<'a> Watch<'a> {
         if let Some(text) = shown.get(self.shown) {
             faults.push(format!("the console did not show {text:?}"));
         }
-        if !(clean && self.powered_down) {
+        if !(clean && self.powered_down.is_some()) {
             faults.push("the machine did not power down cleanly".to_owned());
+        }
+        if let (Some(most), Some(left), Some(down)) = (down_within, self.left, self.powered_down) {
+            let took = down.saturating_sub(left).as_secs();
+            if took > *most {
+                faults.push(format!("the machine was off after {took} s, and {most} s are the most"));
+            }
         }
         if faults.is_empty() { Verdict::Pass } else { self.fail(&faults.join("\n  ")) }
     }
@@ -272,6 +288,23 @@ mod tests {
         assert!(reason(watch.line("A stop job is running", at(281)).unwrap()).contains("go down"));
         assert_eq!(watch.line("[    0.0] Linux version 6.1", at(282)), None);
         assert_eq!(watch.line("[    1.0] anything", at(900)), None);
+    }
+
+    #[test]
+    fn the_machine_must_be_off_in_time() {
+        let expect = expect(&UP.replace("'up'\n", "'up'\ndown_within = 30\n"));
+        let at = Duration::from_secs;
+        let facts = [json!({"root": "overlay"})];
+        for (down, late) in [(130, false), (131, true)] {
+            let mut watch = Watch::new(&expect, 1);
+            watch.told_to_go(at(100));
+            watch.line("reboot: Power down", at(down));
+            let verdict = watch.ended(true, &record(&facts));
+            match late {
+                true => assert!(reason(verdict).contains("off after 31 s")),
+                false => assert_eq!(verdict, Verdict::Pass),
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -143,7 +142,7 @@ impl<'a> Lab<'a> {
             }
             Action::DisklessdStart => disklessd.map_or(Ok(()), Disklessd::start),
             Action::DisklessdReload => disklessd.map_or(Ok(()), |disklessd| disklessd.reload()),
-            Action::CarrierDown | Action::CarrierUp | Action::Poweroff => Ok(()),
+            Action::CarrierDown | Action::CarrierUp => Ok(()),
         }
     }
 
@@ -157,9 +156,8 @@ impl<'a> Lab<'a> {
         self.http.posts()
     }
 
-    /// The end: what was seen of the node in each of its boots, of which tgtadm showed `targets` then. The machine took
-    /// `off` from the last word to it until it was off.
-    pub fn seen(&self, targets: &[Vec<Option<String>>], off: Option<Duration>) -> Result<Vec<Value>> {
+    /// The end: what was seen of the node in each of its boots, of which tgtadm showed `targets` then.
+    pub fn seen(&self, targets: &[Vec<Option<String>>]) -> Result<Vec<Value>> {
         let counts = |shown: &[Option<String>]| -> Vec<Option<usize>> {
             shown.iter().map(|text| text.as_deref().map(sessions)).collect()
         };
@@ -170,8 +168,7 @@ impl<'a> Lab<'a> {
             json!({
                 "http": self.http.requests(), "posts": self.http.posts(),
                 "target": shown.iter().flatten().map(String::as_str).collect::<String>(),
-                "portals": counts(shown), "sessions": sum(shown), "sessions_left": left,
-                "off_seconds": off.map(|off| off.as_secs_f64()), "disklessd": disklessd,
+                "portals": counts(shown), "sessions": sum(shown), "sessions_left": left, "disklessd": disklessd,
                 "lio": self.lio.as_ref().map(lio::Machine::sessions),
             })
         };

@@ -42,8 +42,6 @@ pub enum Action {
     TargetStop,
     /// And go on.
     TargetContinue,
-    /// The image is told to power off, now and not when it has reported.
-    Poweroff,
     /// The site's server dies.
     DisklessdKill,
     /// It is started, or started anew.
@@ -81,11 +79,6 @@ impl Faults {
         {
             self.due = Some(now + Duration::from_secs(fault.seconds));
         }
-    }
-
-    /// Whether this is still to happen.
-    pub fn will(&self, action: Action) -> bool {
-        self.left.iter().any(|fault| fault.action == action)
     }
 
     /// When the next one happens, if that is known.
@@ -147,5 +140,26 @@ mod tests {
         assert_eq!(faults.take(at(4)).map(|fault| fault.action), Some(Action::TargetKill));
         assert_eq!(faults.due(), Some(at(24)));
         assert!(faults.missed().is_some());
+    }
+
+    #[test]
+    fn what_can_happen_is_described() {
+        #[derive(Debug, Deserialize)]
+        struct One {
+            action: Action,
+        }
+        let text = include_str!("../../../docs/harness.md");
+        let (_, table) = text.split_once("What can happen:").unwrap();
+        let (table, _) = table.split_once("###").unwrap();
+        let names = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+        let names: Vec<&str> = names.flat_map(|(names, _)| names.split("`, `")).collect();
+        let actions: Vec<Action> = names
+            .iter()
+            .map(|name| toml::from_str::<One>(&format!("action = '{name}'")).unwrap().action)
+            .collect();
+        // What serde knows, it tells who asks for something else.
+        let known = toml::from_str::<One>("action = 'dance'").unwrap_err().to_string();
+        let known = known.split("expected one of").nth(1).unwrap().split('`').skip(1).step_by(2).count();
+        assert_eq!(actions.len(), known, "{names:?}");
     }
 }

@@ -81,6 +81,8 @@ pub struct Machine {
     pub clock: Option<String>,
     /// How often the image starts the machine anew before it powers off.
     pub reboots: usize,
+    /// Seconds from its report until the image is told to go down.
+    pub linger: u64,
 }
 
 impl Default for Machine {
@@ -92,6 +94,7 @@ impl Default for Machine {
             nic: "virtio-net-pci".to_owned(),
             clock: None,
             reboots: 0,
+            linger: 0,
         }
     }
 }
@@ -166,6 +169,8 @@ pub enum Expect {
         /// What the console must have shown, one after the other.
         #[serde(default)]
         shown: Vec<String>,
+        /// In so many seconds, from when it is told so, the machine must be off.
+        down_within: Option<u64>,
     },
     /// The agent fails with this code and the emergency shell is reached.
     Emergency {
@@ -253,7 +258,7 @@ mod tests {
         let document = parse("summary = 's'\n[expect]\nend = 'up'").unwrap();
         assert_eq!((document.timeout, document.machine.memory, document.network.dhcp), (300, 2048, true));
         assert!(
-            matches!(document.expect, Expect::Up { facts, posts, shown } if facts.is_empty() && posts.is_empty() && shown.is_empty())
+            matches!(document.expect, Expect::Up { facts, posts, shown, .. } if facts.is_empty() && posts.is_empty() && shown.is_empty())
         );
     }
 
