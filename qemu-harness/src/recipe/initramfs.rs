@@ -27,7 +27,7 @@ const STOCK: &[&str] = &[
     "--add",
     "iscsi crypt network-legacy",
     "--omit",
-    "systemd-networkd network-manager",
+    "systemd-networkd network-manager multipath",
     "--install",
     "/lib/open-iscsi/startup-checks.sh",
 ];
@@ -35,6 +35,9 @@ const STOCK: &[&str] = &[
 const CHAIN: &[&str] = &[
     "--add",
     "diskless systemd-networkd",
+    // dracut's own: a multipathd, beside the script.
+    "--omit",
+    "multipath iscsi",
     "--install",
     "/usr/bin/harness-chain /etc/multipath.conf iscsistart multipath cryptsetup dmsetup mkfs.ext4 udevadm modprobe ip sed \
      cat tr cut wc sleep mkdir mount /lib/multipath/libchecktur.so /lib/multipath/libprioconst.so \
