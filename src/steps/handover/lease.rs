@@ -31,7 +31,7 @@ pub fn client(lease: &str) -> Client {
 fn bytes(text: &str) -> Option<Vec<u8>> {
     let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     let text = text.trim();
-    let plain = text.bytes().all(|byte| byte.is_ascii_hexdigit()) && text.len() % 2 == 0;
+    let plain = text.bytes().all(|byte| byte.is_ascii_hexdigit()) && text.len().is_multiple_of(2);
     if plain { text.as_bytes().chunks(2).map(pair).collect() } else { None }
 }
 
