@@ -5,11 +5,16 @@
 //! use has to go through it: after a login on the bare socket a session that was there before hangs.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
 
 use super::pdu::Pdu;
 use crate::sys::flag::Flag;
 use crate::sys::iscsi_netlink::{Connection, Initiator};
+
+/// The kernel is through with a request within this time of its response.
+const BUSY_LIMIT: Duration = Duration::from_millis(200);
 
 /// Carries PDUs, until a deadline of its own.
 pub trait Transport {
@@ -34,7 +39,17 @@ pub struct Kernel<'a> {
 
 impl Transport for Kernel<'_> {
     fn exchange(&mut self, request: &Pdu) -> io::Result<Pdu> {
-        self.initiator.send_pdu(self.connection, &request.bhs, &request.data)?;
+        // The kernel passes a response on before it is through with the request, and takes no other one until then.
+        let until = Instant::now() + BUSY_LIMIT;
+        loop {
+            match self.initiator.send_pdu(self.connection, &request.bhs, &request.data) {
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) && Instant::now() < until => {
+                    self.cancel.sleep(Duration::from_millis(1));
+                    self.cancel.check()?;
+                }
+                other => break other?,
+            }
+        }
         let (bhs, data) = self.initiator.recv_pdu(self.connection, self.deadline, self.cancel)?;
         Ok(Pdu { bhs, data })
     }
