@@ -1,6 +1,7 @@
 //! Disks and maps in a machine's sysfs, made for tests in the shape of a 6.1 kernel's.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use tempfile::TempDir;
 
@@ -30,6 +31,10 @@ impl Machine {
         self.write(&format!("/sys/block/{name}/dev"), format!("8:{minor}\n").as_bytes());
         self.write(&format!("/sys/block/{name}/size"), b"2048\n");
         fs::create_dir_all(self.host().path(format!("/sys/block/{name}/holders"))).unwrap();
+        let numbers = self.host().path("/sys/dev/block");
+        fs::create_dir_all(&numbers).unwrap();
+        // A disk may be made twice.
+        let _ = symlink(format!("../../block/{name}"), numbers.join(format!("8:{minor}")));
         Disk { name: name.into(), dev: (8, minor), sectors: 2048 }
     }
 

@@ -9,7 +9,7 @@ use super::identify::{self, Identity};
 use super::path::{self, Path, Traits};
 use super::queue::Situation;
 use super::reads::{Answer, Key};
-use super::table::{Layout, State, states};
+use super::table::{Layout, Member, State, states};
 use crate::engine::host::Host;
 use crate::error::Result;
 use crate::input::document::{Identify, Iscsi};
@@ -56,6 +56,9 @@ pub struct Known {
     pub layout: Layout,
     /// The state of its paths.
     pub states: Vec<State>,
+    /// Those of its paths that are no path of the plan at the moment, but still there: a disk that does not take an open
+    /// just now. Only what is gone for good is dropped.
+    pub unlisted: Vec<Member>,
 }
 
 /// A path.
@@ -215,6 +218,7 @@ fn known(host: &Host, found: &[Found]) -> Result<Option<Known>> {
         sectors: 0,
         layout: empty,
         states: Vec::new(),
+        unlisted: Vec::new(),
     };
     if existing.active {
         if let [line] = dm::table(&known.name)?.as_slice()
@@ -222,6 +226,9 @@ fn known(host: &Host, found: &[Found]) -> Result<Option<Known>> {
             && let Some(layout) = Layout::parse(&line.params)
         {
             known.sectors = line.length;
+            let is_listed = |path| found.iter().any(|found| found.path.disk.dev == path);
+            let others = layout.paths().filter(|path| !is_listed(*path));
+            known.unlisted = others.filter_map(|path| path::member(host, path)).collect();
             known.layout = layout;
         }
         if let [line] = dm::status(&known.name)?.as_slice() {
@@ -239,7 +246,10 @@ fn set_reference(step: &Step<'_>, map: Option<&Known>, found: &[Found]) {
     };
     let mut reference = step.reference.borrow_mut();
     let Some(map) = map.filter(|map| map.active) else {
-        *reference = found.iter().filter(|found| found.path.live).find_map(read);
+        // A look that sees nothing takes nothing back.
+        if let Some(identity) = found.iter().filter(|found| found.path.live).find_map(read) {
+            *reference = Some(identity);
+        }
         return;
     };
     if reference.as_ref().is_some_and(|known| known.wwid == map.wwid) {

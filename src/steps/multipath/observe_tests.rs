@@ -56,6 +56,7 @@ fn known(paths: &[(u32, u32)], failed: &[(u32, u32)]) -> Known {
         sectors: 2048,
         states: layout.paths().map(|path| state(&path)).collect(),
         layout,
+        unlisted: vec![],
     }
 }
 

@@ -3,10 +3,11 @@
 use std::fs::{self, File};
 use std::io::Read;
 
-use super::table::Member;
+use super::table::{Member, Number};
 use super::wwid::{self, LONGEST_PAGE};
 use crate::engine::host::Host;
 use crate::sys::block::Disk;
+use crate::sys::dm::number;
 
 /// A path: a session's disk of the plan's LUN.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +66,14 @@ pub fn traits(host: &Host, name: &str) -> Traits {
         alua: text("dh_state").as_deref() == Some("alua"),
         block_size: size.and_then(|size| size.trim().parse().ok()).unwrap_or(512),
     }
+}
+
+/// The disk of this number as it is in a map; none: there is no such disk any more.
+pub fn member(host: &Host, path: Number) -> Option<Member> {
+    let folder = host.path("/sys/dev/block").join(number(path));
+    let name = fs::canonicalize(folder).ok()?.file_name()?.to_str()?.to_owned();
+    let traits = traits(host, &name);
+    Some(Member { path, priority: traits.priority, alua: traits.alua })
 }
 
 /// The values of multipath-tools' prioritizer `sysfs`: multipathd, which takes the map over, then finds it in order.
@@ -130,6 +139,18 @@ mod tests {
         let expected =
             Traits { wwid: Some("36001".into()), priority: Some(90), alua: true, block_size: 4096 };
         assert_eq!(traits(&machine.host(), "sda"), expected);
+    }
+
+    #[test]
+    fn a_disk_is_found_by_its_number_as_long_as_it_is_there() {
+        let machine = Machine::new();
+        machine.disk("sda", 0);
+        machine.write("/sys/block/sda/device/access_state", b"standby\n");
+        assert_eq!(
+            member(&machine.host(), (8, 0)),
+            Some(Member { path: (8, 0), priority: Some(1), alua: false })
+        );
+        assert_eq!(member(&machine.host(), (8, 16)), None);
     }
 
     #[test]

@@ -129,7 +129,7 @@ fn create(seen: &Seen, sorted: Sorted<'_>) -> Result<Next<Action>> {
         return Err(refused);
     }
     let Some((layout, reference)) =
-        layout(&sorted.members, waits_at_first(seen)).zip(seen.reference.as_ref())
+        layout(&sorted.members, &[], waits_at_first(seen)).zip(seen.reference.as_ref())
     else {
         if let [first, ..] = sorted.pending.as_slice() {
             return Ok(Next::Wait(format!("path {} to be read", first.path.name())));
@@ -194,7 +194,10 @@ fn keep(seen: &Seen, known: &Known, sorted: Sorted<'_>) -> Result<Next<Action>> 
 
 /// The table that the map should have instead of its own; none: it is good as it is.
 fn better(known: &Known, members: &[&Found]) -> Option<Layout> {
-    let wanted = layout(members, known.layout.queueing)?;
+    if members.is_empty() {
+        return None;
+    }
+    let wanted = layout(members, &known.unlisted, known.layout.queueing)?;
     if wanted.is_like(&known.layout) {
         return None;
     }
@@ -206,8 +209,9 @@ fn better(known: &Known, members: &[&Found]) -> Option<Layout> {
     (now != then || is_known).then_some(wanted)
 }
 
-fn layout(members: &[&Found], queueing: bool) -> Option<Layout> {
-    let members: Vec<Member> = members.iter().map(|found| found.path.member(&found.traits)).collect();
+fn layout(found: &[&Found], unlisted: &[Member], queueing: bool) -> Option<Layout> {
+    let mut members: Vec<Member> = found.iter().map(|found| found.path.member(&found.traits)).collect();
+    members.extend(unlisted);
     Layout::of(&members, queueing)
 }
 

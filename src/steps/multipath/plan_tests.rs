@@ -49,7 +49,16 @@ fn after(action: Action) -> Known {
     assert_eq!((line.kind.as_str(), line.length), ("multipath", 2048));
     let layout = Layout::parse(&line.params).unwrap();
     let states = layout.paths().map(|path| State { path, active: true, failures: 0 }).collect();
-    Known { name: map.name, wwid: WWID.into(), active: true, read_only, sectors: 2048, layout, states }
+    Known {
+        name: map.name,
+        wwid: WWID.into(),
+        active: true,
+        read_only,
+        sectors: 2048,
+        layout,
+        states,
+        unlisted: vec![],
+    }
 }
 
 fn action(seen: &Seen) -> Action {
@@ -95,6 +104,12 @@ fn a_late_path_is_added_and_one_that_is_gone_is_dropped() {
     assert!(
         done(&seen(vec![path(2, WWID), path(3, WWID)], Some(map.clone()))).starts_with("mpatha: 2 paths")
     );
+    // One that is only out of sight is not dropped, whatever else changes.
+    let member = Member { path: (8, 16), priority: None, alua: false };
+    let hidden = Known { unlisted: vec![member], ..map.clone() };
+    assert!(matches!(plan(&seen(vec![path(3, WWID)], Some(hidden.clone()))), Ok(Next::Done(_))));
+    let more = after(action(&seen(vec![path(3, WWID), path(4, WWID)], Some(hidden))));
+    assert_eq!(more.layout.groups, [vec![(8, 32), (8, 48), (8, 16)]]);
     // The last one is not taken out.
     assert!(matches!(plan(&seen(vec![], Some(map))), Ok(Next::Done(_))));
 }
