@@ -152,7 +152,8 @@ mod tests {
     }
 
     const EXT4: Formatted = Formatted::Ext4 { blocks: 1 << 18 };
-    const UPPER: Zram = Zram { number: 2, bytes: 1 << 30, mem_limit: 0, file_system: Some(EXT4) };
+    const UPPER: Zram =
+        Zram { number: 2, bytes: 1 << 30, mem_limit: 0, written: true, file_system: Some(EXT4) };
 
     /// Acts on a list of mounts instead of a kernel, until the step is done.
     fn mount_all() -> Vec<Mount> {

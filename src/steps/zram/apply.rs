@@ -38,6 +38,8 @@ pub enum Action {
 pub struct SetUp {
     /// Which: /dev/zramN.
     pub number: u32,
+    /// It has its size, and with it all but the file system.
+    pub sized: bool,
     /// How it is compressed; none: as the kernel likes.
     pub algorithm: Option<String>,
     /// The memory that it may take, whole pages; none: as much as there is.
@@ -95,7 +97,7 @@ fn write(host: &Host, number: u32, file: &str, text: &str) -> Result<()> {
 }
 
 fn set_up(host: &Host, disk: &SetUp) -> Result<()> {
-    for (file, text) in disk.writes() {
+    for (file, text) in disk.writes().into_iter().filter(|_| !disk.sized) {
         write(host, disk.number, file, &text)?;
     }
     match disk.fs {
@@ -142,8 +144,14 @@ mod tests {
 
     #[test]
     fn the_order_of_the_writes() {
-        let mut disk =
-            SetUp { number: 3, algorithm: None, mem_limit: None, bytes: 8192, fs: FileSystem::Ext4 };
+        let mut disk = SetUp {
+            number: 3,
+            sized: false,
+            algorithm: None,
+            mem_limit: None,
+            bytes: 8192,
+            fs: FileSystem::Ext4,
+        };
         assert_eq!(disk.writes(), [("disksize", "8192".to_owned())]);
         (disk.algorithm, disk.mem_limit) = (Some("zstd".into()), Some(4096));
         let files: Vec<_> = disk.writes().into_iter().map(|(file, text)| format!("{file} {text}")).collect();
@@ -155,7 +163,14 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("sys/block/zram0");
         std::fs::create_dir_all(&folder).unwrap();
-        let disk = SetUp { number: 0, algorithm: None, mem_limit: None, bytes: 8192, fs: FileSystem::Ext4 };
+        let disk = SetUp {
+            number: 0,
+            sized: false,
+            algorithm: None,
+            mem_limit: None,
+            bytes: 8192,
+            fs: FileSystem::Ext4,
+        };
         // There is no /dev/zram0.
         assert!(apply(&Host::fake(root.path()), Action::SetUp(disk)).is_err());
         let read = |file| std::fs::read_to_string(folder.join(file)).unwrap();

@@ -17,6 +17,8 @@ pub struct Zram {
     pub bytes: u64,
     /// The memory that it may take, in bytes; 0: as much as there is.
     pub mem_limit: u64,
+    /// Something was written to it.
+    pub written: bool,
     /// Our file system on it; none: it is not ours.
     pub file_system: Option<Formatted>,
 }
@@ -93,9 +95,9 @@ fn algorithms(text: &str) -> Vec<String> {
     text.split_whitespace().map(|word| word.trim_matches(['[', ']']).to_owned()).collect()
 }
 
-/// The fourth number of mm_stat (Documentation/admin-guide/blockdev/zram.rst).
-fn mem_limit(mm_stat: &str) -> Option<u64> {
-    mm_stat.split_whitespace().nth(3)?.parse().ok()
+/// A number of mm_stat, in bytes (Documentation/admin-guide/blockdev/zram.rst).
+fn figure(mm_stat: &str, at: usize) -> Option<u64> {
+    mm_stat.split_whitespace().nth(at)?.parse().ok()
 }
 
 fn disks(host: &Host) -> Vec<Zram> {
@@ -107,9 +109,12 @@ fn disks(host: &Host) -> Vec<Zram> {
             let number = name.strip_prefix("zram")?.parse().ok()?;
             let read = |file: &str| std::fs::read_to_string(folder.join(&name).join(file)).ok();
             let bytes = read("disksize")?.trim().parse().ok()?;
-            let mem_limit = read("mm_stat").and_then(|text| mem_limit(&text)).unwrap_or(0);
+            let mm_stat = read("mm_stat").unwrap_or_default();
+            let mem_limit = figure(&mm_stat, 3).unwrap_or(0);
+            // orig_data_size: what is not told is not said to be nothing.
+            let written = bytes > 0 && figure(&mm_stat, 0) != Some(0);
             let file_system = if bytes > 0 { our_file_system(host, &name) } else { None };
-            Some(Zram { number, bytes, mem_limit, file_system })
+            Some(Zram { number, bytes, mem_limit, written, file_system })
         })
         .collect();
     disks.sort_by_key(|disk| disk.number);
@@ -147,16 +152,18 @@ mod tests {
         write("sys/class/zram-control/hot_add", b"");
         write("sys/block/sda/size", b"1\n");
         write("sys/block/zram1/disksize", b"4194304\n");
-        write("sys/block/zram1/mm_stat", b"  0  0  0  1048576  0  0  0  0  0\n");
+        write("sys/block/zram1/mm_stat", b"  8192  0  0  1048576  0  0  0  0  0\n");
         write("sys/block/zram0/comp_algorithm", b"lzo-rle [lz4] zstd \n");
         write("dev/zram1", &template::inflate().unwrap());
         write("sys/block/zram0/disksize", b"0\n");
         write("dev/zram0", b"");
         let seen = observe(&host).unwrap();
         let ext4 = Formatted::Ext4 { blocks: 1024 };
-        let ours = Zram { number: 1, bytes: 4_194_304, mem_limit: 1 << 20, file_system: Some(ext4) };
+        let ours =
+            Zram { number: 1, bytes: 4_194_304, mem_limit: 1 << 20, written: true, file_system: Some(ext4) };
+        let free = Zram { number: 0, bytes: 0, mem_limit: 0, written: false, file_system: None };
         assert!(seen.module);
-        assert_eq!(seen.disks, [Zram { number: 0, bytes: 0, mem_limit: 0, file_system: None }, ours]);
+        assert_eq!(seen.disks, [free, ours]);
         assert_eq!(seen.algorithms, ["lzo-rle", "lz4", "zstd"]);
         assert_eq!(find(&host), Some(ours));
     }
@@ -174,10 +181,11 @@ mod tests {
         ];
         for (bytes, blocks, to) in cases {
             let file_system = blocks.map(|blocks| Formatted::Ext4 { blocks });
-            let disk = Zram { number: 0, bytes, mem_limit: 0, file_system };
+            let disk = Zram { number: 0, bytes, mem_limit: 0, written: true, file_system };
             assert_eq!(disk.grows_to(), to, "{bytes} {blocks:?}");
         }
-        let xfs = Zram { number: 0, bytes: 2048 * mib, mem_limit: 0, file_system: Some(Formatted::Xfs) };
+        let file_system = Some(Formatted::Xfs);
+        let xfs = Zram { number: 0, bytes: 2048 * mib, mem_limit: 0, written: true, file_system };
         assert_eq!(xfs.grows_to(), None);
     }
 }

@@ -35,8 +35,17 @@ pub fn plan(step: &Step, seen: &Seen) -> Result<Next<Action>> {
     if !seen.module {
         return Ok(Next::Do(Action::Load));
     }
-    // A disk with a size that is not ours belongs to somebody else, or a run was killed before it had written the
-    // file system; an empty one costs nothing, so it is left alone.
+    // One that has the very size and is empty was left by a run that was killed before it wrote the file system; all
+    // else that a disk can be told was told to it before its size.
+    let left = seen.disks.iter().find(|disk| disk.bytes == bytes && !disk.written);
+    let set_up = |number, sized| {
+        let algorithm = step.algorithm.clone();
+        Ok(Next::Do(Action::SetUp(SetUp { number, sized, algorithm, mem_limit, bytes, fs: step.fs })))
+    };
+    if let Some(left) = left {
+        return set_up(left.number, true);
+    }
+    // Any other disk with a size belongs to somebody else.
     let Some(free) = seen.disks.iter().find(|disk| disk.bytes == 0) else {
         return Ok(Next::Do(Action::Add));
     };
@@ -46,13 +55,7 @@ pub fn plan(step: &Step, seen: &Seen) -> Result<Next<Action>> {
         return Err(Error::new(Code::ZramAlgorithm, format!("overlay.algorithm {algorithm:?}"))
             .because(format!("the kernel has: {}", seen.algorithms.join(", "))));
     }
-    Ok(Next::Do(Action::SetUp(SetUp {
-        number: free.number,
-        algorithm: step.algorithm.clone(),
-        mem_limit,
-        bytes,
-        fs: step.fs,
-    })))
+    set_up(free.number, false)
 }
 
 #[cfg(test)]
@@ -61,7 +64,7 @@ mod tests {
     use crate::steps::zram::observe::{Formatted, Zram};
 
     fn zram(number: u32, bytes: u64, file_system: Option<Formatted>) -> Zram {
-        Zram { number, bytes, mem_limit: 0, file_system }
+        Zram { number, bytes, mem_limit: 0, written: bytes > 0, file_system }
     }
 
     fn seen(module: bool, disks: Vec<Zram>) -> Seen {
@@ -76,12 +79,25 @@ mod tests {
 
     #[test]
     fn from_nothing_to_done() {
-        let set_up = SetUp { number: 0, algorithm: None, mem_limit: None, bytes: 8192, fs: FileSystem::Ext4 };
+        let set_up = |sized| {
+            let fs = FileSystem::Ext4;
+            Next::Do(Action::SetUp(SetUp {
+                number: 0,
+                sized,
+                algorithm: None,
+                mem_limit: None,
+                bytes: 8192,
+                fs,
+            }))
+        };
+        let left = |bytes| Zram { written: false, ..zram(0, bytes, None) };
         let cases = [
             (false, vec![], Next::Do(Action::Load)),
             (true, vec![], Next::Do(Action::Add)),
             (true, vec![zram(0, 8192, None)], Next::Do(Action::Add)),
-            (true, vec![zram(0, 0, None)], Next::Do(Action::SetUp(set_up))),
+            (true, vec![zram(0, 0, None)], set_up(false)),
+            (true, vec![left(8192)], set_up(true)),
+            (true, vec![left(4096)], Next::Do(Action::Add)),
             (true, vec![zram(0, 1 << 20, EXT4)], Next::Done("zram0, 1 MiB, ext4".into())),
             (true, vec![zram(1, 1 << 30, Some(Formatted::Xfs))], Next::Done("zram1, 1024 MiB, xfs".into())),
         ];
