@@ -14,8 +14,8 @@ Shows what the end of this system would take apart, in order; nothing is touched
 which executes this program as /run/initramfs/shutdown: systemctl poweroff, reboot, halt, kexec.
 
 Units and process 1 use these:
-  --guard        wait for SIGTERM; leave a watcher behind if the machine is to end
-  --watch VERB   end the machine if its target is gone and it does not end by itself
+  --guard        wait for SIGTERM; leave a watcher behind
+  --watch        if the machine is to end, its target is gone and it does not end by itself, end it
   --keep         copy what systemd executes at its end into memory
   --work VERB    take the node apart whose root is at /oldroot
 ";
@@ -43,8 +43,9 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
             Ok(())
         }
         Arg::Long("watch") => {
-            let verb = verb(args)?;
-            exit::watch(host, verb)
+            no_more(args)?;
+            exit::watch(host);
+            Ok(())
         }
         Arg::Long("work") => {
             let verb = verb(args)?;

@@ -6,6 +6,7 @@
 //! deadline), `first` (process 1), `guard` and `watch` (a node whose target is gone goes down too), `prepare` (what the
 //! boot leaves in memory for all that), `keep` (what of systemd's stays readable without the target).
 
+mod asked;
 mod end;
 mod first;
 mod guard;

@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::asked::{Asked, FIRST, asked_for};
 use super::perform::{line, perform, within};
 use super::plan::Action;
 use super::verb::Verb;
@@ -19,11 +20,14 @@ use super::{end, observe, processes};
 use crate::engine::host::Host;
 use crate::report::after_pivot::Destination;
 use crate::sys::shutdown::{self, End};
+use crate::sys::systemd_bus;
 
 /// Without an answer from any disk for so long, the target counts as gone. A switch that learns its ports anew takes less.
 const SILENT: Duration = Duration::from_secs(6);
 /// So long after its beginning the end of a node without a target is made from here.
 const FORCE: Duration = Duration::from_secs(20);
+/// And without a word of process 1 about what end that is to be. It hangs for good then.
+const UNTOLD: Duration = Duration::from_secs(40);
 /// What is done from here may take so long, one thing.
 const EACH: Duration = Duration::from_secs(1);
 /// Between two looks.
@@ -38,6 +42,8 @@ struct Situation {
     begun: Duration,
     /// So long ago a disk of the root was read; at most `begun`.
     silent: Duration,
+    /// Process 1 has said what end it is to be.
+    known: bool,
     /// What waits for a path has been told to fail.
     told: bool,
 }
@@ -56,21 +62,41 @@ enum Step {
 fn decide(situation: Situation) -> Step {
     match situation {
         Situation { silent, .. } if silent < SILENT => Step::Wait,
-        Situation { begun, .. } if begun >= FORCE => Step::End,
+        Situation { begun, known, .. } if begun >= if known { FORCE } else { UNTOLD } => Step::End,
         Situation { told: false, .. } => Step::Fail,
         _ => Step::Wait,
     }
 }
 
-/// Watches until it is killed, which process 1 does when it has come to its own part of the end.
-pub fn main(host: &Host, verb: Verb) -> ! {
+/// Watches until it is killed, which process 1 does when it has come to its own part of the end; or until process 1 says
+/// that the machine is not to end.
+///
+/// Process 1 may hang in a read of the root, and answer only when that has been made to fail: so it is asked meanwhile.
+pub fn main(host: &Host) {
     let begin = host.now();
+    let asked = Arc::new(OnceLock::new());
+    let answer = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        loop {
+            if let Some(asked) = asked_for(Path::new(FIRST), Path::new(systemd_bus::SOCKET)) {
+                // It was empty.
+                let _ = answer.set(asked);
+                return;
+            }
+            std::thread::sleep(PAUSE);
+        }
+    });
     // The keeper no longer waits for a path either.
     let _ = within(EACH, || processes::ask_keeper("ending", EACH));
     let last = Arc::new(AtomicU64::new(millis(begin)));
     let mut probed = BTreeSet::new();
     let mut told = false;
     loop {
+        let verb = match asked.get() {
+            Some(Asked::Other) => return,
+            Some(Asked::End(verb)) => Some(*verb),
+            None => None,
+        };
         for disk in observe::disks(host) {
             if probed.insert(disk.clone()) {
                 let last = Arc::clone(&last);
@@ -79,14 +105,15 @@ pub fn main(host: &Host, verb: Verb) -> ! {
         }
         let now = host.now();
         let silent = Duration::from_millis(millis(now).saturating_sub(last.load(Ordering::Relaxed)));
-        match decide(Situation { begun: now.saturating_sub(begin), silent, told }) {
+        match decide(Situation { begun: now.saturating_sub(begin), silent, known: verb.is_some(), told }) {
             Step::Wait => (),
             Step::Fail => {
                 told = true;
                 end::say("exit: the target does not answer: what waits for it fails from now on");
                 fail(host);
             }
-            Step::End => force(host, verb),
+            // A node that starts anew can be told again what it was to do.
+            Step::End => force(host, verb.unwrap_or(Verb::Reboot)),
         }
         std::thread::sleep(PAUSE);
     }
@@ -165,19 +192,24 @@ mod tests {
     #[test]
     fn a_node_with_its_target_is_left_alone_however_long_it_takes() {
         let seconds = Duration::from_secs;
-        for (begun, silent, told, step) in [
-            (0, 0, false, Step::Wait),
-            (5, 5, false, Step::Wait),
-            (6, 6, false, Step::Fail),
-            (7, 7, true, Step::Wait),
-            (600, 1, false, Step::Wait),
-            (600, 5, true, Step::Wait),
-            (600, 6, true, Step::End),
-            (600, 6, false, Step::End),
-            (19, 19, true, Step::Wait),
-            (20, 20, true, Step::End),
+        for (begun, silent, known, told, step) in [
+            (0, 0, true, false, Step::Wait),
+            (5, 5, true, false, Step::Wait),
+            (6, 6, true, false, Step::Fail),
+            (6, 6, false, false, Step::Fail),
+            (7, 7, true, true, Step::Wait),
+            (600, 1, true, false, Step::Wait),
+            (600, 1, false, false, Step::Wait),
+            (600, 5, true, true, Step::Wait),
+            (600, 6, true, true, Step::End),
+            (600, 6, true, false, Step::End),
+            (19, 19, true, true, Step::Wait),
+            (20, 20, true, true, Step::End),
+            (20, 20, false, true, Step::Wait),
+            (39, 39, false, true, Step::Wait),
+            (40, 40, false, true, Step::End),
         ] {
-            let situation = Situation { begun: seconds(begun), silent: seconds(silent), told };
+            let situation = Situation { begun: seconds(begun), silent: seconds(silent), known, told };
             assert_eq!(decide(situation), step, "{situation:?}");
         }
     }
