@@ -294,9 +294,9 @@ that they land where the last column says, in sysfs with this value:
 {}
 * Negotiated values are what both sides agree on: the smaller number, `InitialR2T` unless both say No, `ImmediateData`
   if both say Yes. The values above are those of a target that agrees to all of them.
-* `recovery_tmo` is 120 at most until the image's iscsid is up, because nobody else reconnects; then it is the value
-  above. multipathd puts its own `fast_io_fail_tmo` (5 unless multipath.conf has another) in its place on each disk that
-  is a path of a map.
+* `recovery_tmo` is 120 at most in the boot, where a step that hangs in a read cannot say so; then iscsid or the keeper
+  sets the value above. multipathd puts its own `fast_io_fail_tmo` (5 unless multipath.conf has another) in its place on
+  each disk that is a path of a map.
 * `initial_r2t` is 0 until the image's iscsid is up: that of Debian 12 (open-iscsi 2.1.8) offers `InitialR2T=Yes` when it
   takes a session over, whatever iscsid.conf says, and then it is 1.
 * `can_queue` is `cmds_max`, rounded down to a power of two, less the 15 commands that the kernel keeps for itself.

@@ -18,7 +18,7 @@ use crate::error::{Code, Context, Error, Result};
 use crate::steps::multipath::queue::Phase;
 use crate::steps::{iscsi, multipath};
 use crate::sys::wake::{self, Events};
-use crate::sys::{dm, memory};
+use crate::sys::{dm, memory, mount};
 
 /// Between two looks while all is well.
 const TICK: Duration = Duration::from_secs(60);
@@ -217,6 +217,9 @@ impl Keeper<'_> {
         let mut outcomes = Vec::new();
         if let Some(sessions) = sessions {
             outcomes.push(keep::pass(sessions, host, &mut may_act, &mut |what| done.push(what)));
+            if plan.map.is_none() && self.phase() == Phase::Up {
+                done.extend(iscsi::wait_as_planned(host, &plan.iscsi, &plan.initiator));
+            }
         }
         if let Some(map) = map {
             map.set_phase(self.phase());
@@ -237,9 +240,9 @@ impl Keeper<'_> {
         if self.ending.is_some() {
             return Phase::Ending;
         }
-        // The root of the first process, which is not this one's.
-        let initramfs = self.host.path("/proc/1/root/etc/initrd-release").exists();
-        if initramfs { Phase::Boot } else { Phase::Up }
+        // The root of the first process, which is not this one's. No file of it is looked for: that might be a read of the
+        // very disk that is lost.
+        if mount::is_overlay(&self.host.path("/proc/1/root/")) { Phase::Up } else { Phase::Boot }
     }
 
     /// Writes the journal, and answers whoever handed over: from here on the sessions are kept.

@@ -47,3 +47,11 @@ pub fn unmount(path: &str, lazily: bool) -> Result<()> {
     let flags = if lazily { UnmountFlags::DETACH } else { UnmountFlags::empty() };
     rustix::mount::unmount(path, flags | UnmountFlags::NOFOLLOW).context(Code::Kernel, path)
 }
+
+/// OVERLAYFS_SUPER_MAGIC (linux/magic.h).
+const OVERLAY: i64 = 0x794c_7630;
+
+/// Whether `path` is in an overlay. Of a mount point that is told from memory, even when its disks do not answer.
+pub fn is_overlay(path: &Path) -> bool {
+    rustix::fs::statfs(path).is_ok_and(|stat| stat.f_type == OVERLAY)
+}

@@ -35,6 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use observe::{Device, Session, disk};
+pub use params::wait_as_planned;
 pub use paths::{Path, paths};
 pub use plan::{Action, Seen};
 pub use session::{discard, log_in, log_in_again, log_out};

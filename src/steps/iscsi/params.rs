@@ -1,17 +1,39 @@
 //! What the kernel is told of a session: who is at its ends, its timers, and what was negotiated.
 
+use std::fs;
+
 use zeroize::Zeroizing;
 
 use super::login::Session;
+use super::paths::paths;
 use super::route::Place;
+use crate::engine::host::Host;
 use crate::input::document::Iscsi;
 use crate::input::settings::Settings;
 use crate::sys::iscsi_netlink::Param;
 
-/// Seconds that I/O waits at most for a lost connection before it fails. Between this agent and the image's iscsid,
-/// which sets the plan's own, nobody reconnects: long enough for iscsid to start and do it, and an end to every read
-/// without it.
+/// The setting of how many seconds I/O waits for a lost connection before it fails.
+const RECOVERY: &str = "node.session.timeo.replacement_timeout";
+/// So many at most until the boot is over: a step that hangs in a read of the disk cannot say so. After that it is the
+/// plan's own number, which the image's iscsid sets, or else the keeper.
 const MOST_RECOVERY_SECONDS: u32 = 120;
+
+/// Lets I/O of the sessions of a booted node wait as long as the plan says; gives what was changed, for the journal. For a
+/// disk without a map: where there is one, multipathd or the map decide how long.
+pub fn wait_as_planned(host: &Host, iscsi: &Iscsi, initiator: &str) -> Vec<String> {
+    let wanted = iscsi.settings.number(RECOVERY).to_string();
+    let set = |sid: u32| {
+        let file = host.path(format!("/sys/class/iscsi_session/session{sid}/recovery_tmo"));
+        let now = fs::read_to_string(&file).ok()?;
+        if now.trim() == wanted {
+            return None;
+        }
+        fs::write(&file, &wanted).ok()?;
+        Some(format!("reads of session {sid} wait {wanted} s for its connection"))
+    };
+    let sessions = paths(host, iscsi, initiator).unwrap_or_default();
+    sessions.into_iter().filter_map(|path| set(path.session.sid)).collect()
+}
 
 /// What the kernel is to know before the login. Of a session that was there before it knows the timers, and multipathd or
 /// iscsid may have set them since.
@@ -54,7 +76,7 @@ fn identity(iscsi: &Iscsi, target: &str, name: &str, place: Place<'_>) -> Vec<(P
 
 /// How long the kernel waits for what, by the plan's settings.
 fn timers(settings: &Settings) -> Vec<(Param, Zeroizing<Vec<u8>>)> {
-    let recovery = settings.number("node.session.timeo.replacement_timeout").min(MOST_RECOVERY_SECONDS);
+    let recovery = settings.number(RECOVERY).min(MOST_RECOVERY_SECONDS);
     [
         (Param::SessRecoveryTmo, recovery),
         (Param::FastAbort, settings.flag("node.session.iscsi.FastAbort").into()),

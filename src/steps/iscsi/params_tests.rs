@@ -1,4 +1,4 @@
-use super::super::fixture::{INITIATOR, iscsi, mutual};
+use super::super::fixture::{INITIATOR, Machine, iscsi, mutual};
 use super::*;
 use crate::input::portal::Portal;
 
@@ -47,6 +47,21 @@ fn timers_are_the_plans_and_recovery_has_an_end() {
         show(&timers(&settings)),
         "SessRecoveryTmo=119 FastAbort=0 AbortTmo=1 LuResetTmo=2 TgtResetTmo=3 RecvTmo=4 PingTmo=5 "
     );
+}
+
+#[test]
+fn a_booted_node_waits_as_long_as_the_plan_says() {
+    let machine = Machine::new();
+    machine.session(7, "LOGGED_IN");
+    machine.write("/sys/class/iscsi_session/session7/recovery_tmo", "120");
+    // Another target's.
+    machine.write("/sys/class/iscsi_session/session8/recovery_tmo", "120");
+    let changed = || wait_as_planned(&machine.host(), &iscsi(), INITIATOR);
+    assert_eq!(changed(), ["reads of session 7 wait 600 s for its connection"]);
+    assert_eq!(machine.read("/sys/class/iscsi_session/session7/recovery_tmo"), "600");
+    assert_eq!(machine.read("/sys/class/iscsi_session/session8/recovery_tmo"), "120\n");
+    machine.write("/sys/class/iscsi_session/session7/recovery_tmo", "600");
+    assert!(changed().is_empty());
 }
 
 #[test]
