@@ -191,7 +191,6 @@ mod tests {
             "diskless exit",
             "diskless exit reboot",
             "diskless exit --dry-run now",
-            "diskless exit --watch",
             "diskless exit --watch dance",
             "diskless exit --work",
             "/shutdown poweroff",
