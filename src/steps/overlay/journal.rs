@@ -63,3 +63,59 @@ fn btrfs(start: &[u8]) -> Option<Unclean> {
     let log_root = u64::from_le_bytes(*start.get(BTRFS + 0x60..)?.first_chunk()?);
     (log_root != 0).then_some(Unclean { sign: "it has a log tree", option: "nologreplay" })
 }
+
+#[cfg(test)]
+pub mod tests {
+    use std::fs::File;
+
+    use super::super::probe::probe;
+    use super::*;
+
+    /// A file with what was deflated.
+    pub fn file(deflated: &[u8]) -> (Vec<u8>, File) {
+        let bytes = miniz_oxide::inflate::decompress_to_vec(deflated).unwrap();
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&bytes, 0).unwrap();
+        (bytes, file)
+    }
+
+    macro_rules! file_system {
+        ($name:literal) => {
+            include_bytes!(concat!("../../../tests/data/file-systems/", $name, ".deflate"))
+        };
+    }
+
+    /// Against what each file system's own tools made (`tests/data/file-systems`).
+    #[test]
+    fn each_file_system_is_known_and_whether_it_was_cleanly_unmounted() {
+        let cases: [(&[u8], &str, Option<&str>); 9] = [
+            (file_system!("ext2"), "ext4", None),
+            (file_system!("ext2-in-use"), "ext4", Some("")),
+            (file_system!("ext4"), "ext4", None),
+            (file_system!("ext4-in-use"), "ext4", Some("noload")),
+            (file_system!("btrfs"), "btrfs", None),
+            (file_system!("btrfs-in-use"), "btrfs", Some("nologreplay")),
+            // Its log is in the middle, beyond the end of the file.
+            (file_system!("xfs"), "xfs", None),
+            (file_system!("squashfs"), "squashfs", None),
+            (file_system!("erofs"), "erofs", None),
+        ];
+        for (deflated, kind, option) in cases {
+            let (start, file) = file(deflated);
+            assert_eq!(probe(&start), Some(kind));
+            let unclean = unclean(kind, &start, &file);
+            match kind {
+                "xfs" => assert_eq!(unclean.unwrap_err().kind(), io::ErrorKind::UnexpectedEof),
+                _ => assert_eq!(unclean.unwrap().map(|unclean| unclean.option), option, "{kind}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_too_short_or_of_another_type_is_not_judged() {
+        let (start, file) = file(file_system!("ext4-in-use"));
+        for (kind, length) in [("ext4", 0x463), ("btrfs", 100), ("xfs", 100), ("erofs", start.len())] {
+            assert_eq!(unclean(kind, &start[..length], &file).unwrap(), None, "{kind}");
+        }
+    }
+}

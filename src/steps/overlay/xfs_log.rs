@@ -219,3 +219,133 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..)?.first_chunk().map(|bytes| u64::from_be_bytes(*bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    /// A sector with a superblock and the log that it names, in a file that has both at their places.
+    fn disk(deflated: &[u8]) -> (File, Log) {
+        let bytes = miniz_oxide::inflate::decompress_to_vec(deflated).unwrap();
+        let file = tempfile::tempfile().unwrap();
+        let log = log(&bytes[..BLOCK]).unwrap();
+        assert_eq!(bytes.len(), BLOCK + log.blocks as usize * BLOCK);
+        file.write_all_at(&bytes[..BLOCK], 0).unwrap();
+        file.write_all_at(&bytes[BLOCK..], log.offset).unwrap();
+        (file, log)
+    }
+
+    macro_rules! disk {
+        ($name:literal) => {
+            disk(include_bytes!(concat!("../../../tests/data/xfs/", $name, ".deflate")))
+        };
+    }
+
+    fn head(disk: &File, log: Log) -> u32 {
+        Ring { disk, log }.head().unwrap()
+    }
+
+    /// Logs of mkfs.xfs and the kernel (`tests/data/xfs`).
+    #[test]
+    fn a_log_is_clean_if_its_last_record_says_so() {
+        let cases = [
+            (disk!("clean"), false),
+            (disk!("dirty"), true),
+            (disk!("wrapped-clean"), false),
+            (disk!("wrapped-dirty"), true),
+        ];
+        for ((disk, log), dirty) in cases {
+            assert_eq!(is_dirty(&disk, log).unwrap(), Some(dirty), "head {}", head(&disk, log));
+        }
+    }
+
+    /// The cycle of a block, in its first word or behind the magic number there.
+    fn set_cycle(disk: &File, log: Log, at: u32, cycle: u32) {
+        let offset = log.offset + u64::from(at) * BLOCK as u64;
+        let mut word = [0; 4];
+        disk.read_exact_at(&mut word, offset).unwrap();
+        let behind = if word == MAGIC { 4 } else { 0 };
+        disk.write_all_at(&cycle.to_be_bytes(), offset + behind).unwrap();
+    }
+
+    #[test]
+    fn the_log_ends_before_the_first_block_that_is_missing() {
+        let (disk, log) = disk!("wrapped-clean");
+        let end = head(&disk, log);
+        assert!(end > 1000, "{end}");
+        let ring = Ring { disk: &disk, log };
+        let (last, before) = (ring.cycle(end - 1).unwrap(), ring.cycle(end).unwrap());
+        assert_eq!(before, last - 1);
+        // Written behind the unmount record, but for its first block: none of it counts.
+        for at in end + 1..end + 40 {
+            set_cycle(&disk, log, at, last);
+        }
+        assert_eq!((head(&disk, log), is_dirty(&disk, log).unwrap()), (end, Some(false)));
+        // A block of the unmount record itself is missing.
+        set_cycle(&disk, log, end - 1, before);
+        assert_eq!((head(&disk, log), is_dirty(&disk, log).unwrap()), (end - 1, Some(true)));
+    }
+
+    #[test]
+    fn a_record_that_is_not_whole_does_not_count() {
+        let (disk, log) = disk!("clean");
+        let end = head(&disk, log);
+        // The header of a record of 2 KiB, and one of its blocks.
+        let mut header = [0; BLOCK];
+        header[..4].copy_from_slice(&MAGIC);
+        for (at, value) in [(4, 1u32), (8, 2), (12, 2048), (40, 1), (320, 32 << 10)] {
+            header[at..at + 4].copy_from_slice(&value.to_be_bytes());
+        }
+        disk.write_all_at(&header, log.offset + u64::from(end) * BLOCK as u64).unwrap();
+        set_cycle(&disk, log, end + 1, 1);
+        assert_eq!((head(&disk, log), is_dirty(&disk, log).unwrap()), (end + 2, Some(false)));
+        for at in end + 2..end + 5 {
+            set_cycle(&disk, log, at, 1);
+        }
+        assert_eq!((head(&disk, log), is_dirty(&disk, log).unwrap()), (end + 5, Some(true)));
+    }
+
+    #[test]
+    fn what_is_no_log_is_not_judged() {
+        let (disk, log) = disk!("clean");
+        disk.write_all_at(&vec![0; log.blocks as usize * BLOCK], log.offset).unwrap();
+        assert_eq!(is_dirty(&disk, log).unwrap(), None);
+        assert_eq!(is_dirty(&disk, Log { blocks: 1, ..log }).unwrap(), None);
+        assert!(is_dirty(&disk, Log { offset: u64::MAX - 1000, ..log }).is_err());
+        let (_, good) = disk!("dirty");
+        let mut start = include_bytes!("../../../tests/data/xfs/superblock").to_vec();
+        assert!(super::log(&start).is_some_and(|log| log != good));
+        for (at, value) in [(4, 0), (4, u32::MAX), (96, 0), (96, u32::MAX), (124, u32::MAX)] {
+            let mut other = start.clone();
+            other[at..at + 4].copy_from_slice(&value.to_be_bytes());
+            assert_eq!(super::log(&other), None, "{at}");
+        }
+        // The log is on another device.
+        start[48..56].fill(0);
+        assert_eq!(super::log(&start), None);
+        assert_eq!(super::log(&start[..100]), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_log_is_judged_or_not(
+            words in proptest::collection::vec(0u8..4, 2..200), lengths: [u32; 4], blocks in 0u32..300
+        ) {
+            let disk = tempfile::tempfile().unwrap();
+            for (at, word) in words.iter().enumerate() {
+                let mut block = [*word; BLOCK];
+                if *word == 3 {
+                    block[..4].copy_from_slice(&MAGIC);
+                    block[12..16].copy_from_slice(&(lengths[at % 4] % 300_000).to_be_bytes());
+                    block[320..324].copy_from_slice(&lengths[(at + 1) % 4].to_be_bytes());
+                }
+                disk.write_all_at(&block, (at * BLOCK) as u64).unwrap();
+            }
+            let is_there = blocks as usize <= words.len();
+            let judged = is_dirty(&disk, Log { offset: 0, blocks });
+            assert!(!is_there || judged.is_ok());
+        }
+    }
+}
