@@ -5,8 +5,8 @@
 use super::cmdline::Cmdline;
 use super::config::{self, unusable};
 use super::document::{
-    Algorithm, Chap, Document, FileSystem, Header, Iscsi, KeySource, Luks, Mount, Multipath, Mutual, Overlay, Unclean,
-    Report, TargetPortal, check,
+    Algorithm, Chap, Document, FileSystem, Header, Iscsi, KeySource, Luks, Mount, Multipath, Mutual, Overlay,
+    Report, TargetPortal, Unclean, check,
 };
 use super::facts::is_uuid;
 use super::netroot::{Netroot, lun_number, portal};

@@ -47,7 +47,8 @@ pub fn plan(disk: &str, wanted: &[String], seen: &Seen) -> Result<Next<Create>> 
 /// The first partition table is damaged.
 pub fn warnings(disk: &str, seen: &Seen) -> Vec<Error> {
     let damage = seen.table.as_ref().and_then(|table| table.damage.clone());
-    let error = |damage| Error::new(Code::PartitionTableBackup, format!("/dev/mapper/{disk}")).because(damage);
+    let error =
+        |damage| Error::new(Code::PartitionTableBackup, format!("/dev/mapper/{disk}")).because(damage);
     damage.map(error).into_iter().collect()
 }
 
@@ -56,9 +57,10 @@ fn why_missing(missing: &str, there: &[String], seen: &Seen) -> Error {
     let known = seen.logical.iter().find(|volume| volume.name == missing);
     if let Some(Logical { map: Err(refusal), .. }) = known {
         let code = match refusal {
-            Refusal::Kind(_) => Code::VolumeType,
+            Refusal::Kind(_) | Refusal::Part => Code::VolumeType,
             Refusal::Missing(_) => Code::PhysicalVolume,
-            Refusal::Exported | Refusal::Metadata(_) => Code::LvmMetadata,
+            Refusal::Duplicate(_) => Code::PhysicalVolumeDuplicate,
+            Refusal::Exported | Refusal::Ambiguous(_) | Refusal::Metadata(_) => Code::LvmMetadata,
         };
         return error(code).because(refusal.to_string());
     }
@@ -170,6 +172,7 @@ mod tests {
             logical("system-thin", false, Some(Refusal::Kind("thin".into()))),
             logical("system-far", false, Some(Refusal::Missing("a-b".into()))),
             logical("system-gone", false, Some(Refusal::Exported)),
+            logical("system-twice", false, Some(Refusal::Duplicate("luks_root2 and luks_root3 have".into()))),
         ];
         seen
     }
@@ -198,6 +201,7 @@ mod tests {
             ("system-thin", Code::VolumeType, "it is of the type thin"),
             ("system-far", Code::PhysicalVolume, "it needs the physical volume a-b"),
             ("system-gone", Code::LvmMetadata, "vgimport"),
+            ("system-twice", Code::PhysicalVolumeDuplicate, "luks_root2 and luks_root3 have"),
             ("system-none", Code::NoVolume, "there are: system-var"),
         ];
         for (name, code, says) in cases {
