@@ -439,8 +439,7 @@ mod tests {
     #[test]
     fn no_name_is_the_beginning_of_another() {
         let mut names = Vec::new();
-        let layouts =
-            [Layout::Gpt, Layout::Lvm, Layout::Mbr, Layout::Bare, Layout::Unclean, Layout::Many];
+        let layouts = [Layout::Gpt, Layout::Lvm, Layout::Mbr, Layout::Bare, Layout::Unclean, Layout::Many];
         for layout in layouts {
             for software in [Software::Debian, Software::CloudInit, Software::Neither, Software::Trixie] {
                 names.push(disk_name(layout, software));
