@@ -180,6 +180,8 @@ codes! {
         "give the interface the MTU that every switch and link on the way has, or repair the way";
     IscsiNoDisk "iscsi-no-disk" Retry, "the target shows no such LUN",
         "check the LUN in the plan, and that the target maps it for this initiator";
+    LunWritable "lun-writable" Config, "the target lets nodes write to the image",
+        "export the LUN read-only: readonly=1 for tgt, write_protect=1 for LIO";
 
     // multipath
     PathMismatch "path-mismatch" Config, "two paths do not lead to the same disk",
@@ -217,6 +219,9 @@ codes! {
     // volumes, zram, overlay, handover
     PartitionTable "partition-table" Config, "the partition table cannot be used",
         "check the image with `sgdisk --verify` or `sfdisk --verify`";
+    PartitionTableBackup "partition-table-backup" Config, "the first partition table is damaged, and its backup at the \
+         end of the disk is used",
+        "repair the image: `sgdisk --verify` says what is wrong, and writing the table makes the first one anew";
     NoVolume "no-volume" Config, "the image has no such volume",
         "compare overlay.mounts in the plan with the volumes listed";
     VolumeMap "volume-map" Config, "a map of a volume's name is there already, and it is not that volume",
@@ -225,6 +230,8 @@ codes! {
         "make it a linear or striped volume in the image";
     PhysicalVolume "physical-volume" Config, "the image lacks a part of the logical volume",
         "put the physical volume into the image, or take it out of the group: `vgreduce --removemissing`";
+    PhysicalVolumeDuplicate "physical-volume-duplicate" Config, "two devices of the image are the same physical volume",
+        "take the one that is not meant out of the image; `vgimportclone` gives a copy UUIDs of its own";
     LvmMetadata "lvm-metadata" Config, "the LVM metadata cannot be used",
         "check the image with `pvck` and `vgck`";
     ZramAlgorithm "zram-algorithm" Config, "the kernel does not have this compression",
@@ -235,6 +242,11 @@ codes! {
         "see the cause; mkfs.xfs must be in the initramfs for overlay.fs xfs";
     FileSystem "file-system" Config, "the file system could not be mounted",
         "check overlay.mounts in the plan, and the image; see `dmesg`";
+    FileSystemMissing "file-system-missing" Config, "the kernel does not have this file system",
+        "add its kernel module to the initramfs: `dracut --add-drivers NAME`";
+    FileSystemUnclean "file-system-unclean" Config, "the file system was not cleanly unmounted",
+        "mount and unmount it once with write access where the image is made; or have it mounted as it is: `unclean` in \
+         overlay.mounts of the plan";
     NotARoot "not-a-root" Config, "the mounted image is not a root file system",
         "check overlay.mounts in the plan: / must hold an init";
     Report "report" Retry, "the report could not be delivered",

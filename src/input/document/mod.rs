@@ -12,7 +12,7 @@ pub use handover::{File, Handover, Mode};
 pub use iscsi::{Algorithm, Chap, Discovery, Iscsi, Mutual, TargetPortal};
 pub use luks::{Header, KeySource, LONGEST_KEY, Luks};
 pub use multipath::{Identify, Map, Multipath, Queueing};
-pub use overlay::{FileSystem, LEAST_XFS, Mount, Overlay};
+pub use overlay::{FileSystem, LEAST_XFS, Mount, Overlay, Unclean};
 
 use std::collections::BTreeMap;
 
