@@ -72,7 +72,9 @@ fn link(to: &str, at: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).context(Code::Io, object())?;
     }
     match std::os::unix::fs::symlink(to, at) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error).context(Code::Io, object()),
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(error).context(Code::Io, object())
+        }
         _ => Ok(()),
     }
 }
@@ -107,8 +109,13 @@ mod tests {
         assert!(generated("root=/dev/vda1").is_empty());
         assert!(generated("root=/dev/vda1 netroot=nfs:server:/export").is_empty());
         let wait = "early/systemd-networkd-wait-online.service";
-        let root =
-            [unit, keeper, wait, "early/sysroot.mount", "early/initrd-root-device.target.d/50-root-device.conf"];
+        let root = [
+            unit,
+            keeper,
+            wait,
+            "early/sysroot.mount",
+            "early/initrd-root-device.target.d/50-root-device.conf",
+        ];
         assert_eq!(generated("rd.diskless.plan=/p"), [unit, keeper, wait]);
         assert_eq!(generated("netroot=iscsi rd.iscsi.target.name=iqn.a:b"), [unit, keeper, wait]);
         assert_eq!(generated("netroot=iscsi:10.0.0.1::::iqn.a:b root=/dev/mapper/luks_root1"), root);
