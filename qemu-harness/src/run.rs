@@ -34,16 +34,44 @@ pub struct Outcome {
 /// Is shown every console line, with the time since the machine was started.
 pub type Show<'a> = dyn FnMut(&str, Duration) + Send + 'a;
 
-/// Runs a scenario. What the lab cannot do is a failure of the scenario too.
+/// Runs a scenario, for each of its command lines until one fails. What the lab cannot do is a failure of the scenario too.
 pub fn run(scenario: &Scenario, ready: &Ready, cache: &Cache, show: &mut Show) -> Outcome {
     let start = Instant::now();
     let folder = cache.run_folder(&scenario.name);
+    let each = &scenario.document.kernel.each;
+    if each.is_empty() {
+        return run_one(scenario, "", ready, cache, folder, show);
+    }
+    let mut last =
+        Outcome { verdict: Verdict::Pass, took: Duration::ZERO, facts: None, timeline: None, folder };
+    for (number, one) in (1..).zip(each) {
+        let folder = cache.run_folder(&scenario.name).join(number.to_string());
+        last = run_one(scenario, one, ready, cache, folder, show);
+        last.took = start.elapsed();
+        if let Verdict::Fail(why) = last.verdict {
+            last.verdict = Verdict::Fail(format!("with `{one}`: {why}"));
+            break;
+        }
+    }
+    last
+}
+
+/// Runs it with one more piece of its command line, and records it in `folder`.
+fn run_one(
+    scenario: &Scenario,
+    one: &str,
+    ready: &Ready,
+    cache: &Cache,
+    folder: PathBuf,
+    show: &mut Show,
+) -> Outcome {
+    let start = Instant::now();
     let (mut facts, mut timeline) = (None, None);
     let mut attempt = || {
         tree::remove(&folder)?;
         fs::create_dir_all(&folder).at("create", &folder)?;
         let flags = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET;
-        let (verdict, record) = namespace::apart(flags, || boot(scenario, ready, cache, &folder, show))?;
+        let (verdict, record) = namespace::apart(flags, || boot(scenario, one, ready, cache, &folder, show))?;
         facts = record.facts.last().cloned();
         let path = folder.join("facts.json");
         fs::write(&path, format!("{:#}\n", facts.as_ref().unwrap_or(&Value::Null))).at("write", &path)?;
@@ -69,6 +97,7 @@ fn pack(scenario: &Scenario, ready: &Ready, more: &[(&str, &str)], at: &Path) ->
 /// Sets the lab up, boots, and follows the console. In namespaces of its own: all ends with it.
 fn boot(
     scenario: &Scenario,
+    one: &str,
     ready: &Ready,
     cache: &Cache,
     folder: &Path,
@@ -82,7 +111,7 @@ fn boot(
     let more: Vec<_> = lab.trusted.as_deref().map(|pem| ("etc/diskless/ca.pem", pem)).into_iter().collect();
     pack(scenario, ready, &more, &initramfs)?;
     lab.serve()?;
-    let command_line = command_line(&document.kernel.cmdline, scenario.plan.is_some());
+    let command_line = command_line(&document.kernel, one, scenario.plan.is_some());
     let boot = Boot {
         kernel: ready.kernel(document.release())?,
         initramfs: &initramfs,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::cable::Cable;
-use super::dhcp::{Dhcp, PLAIN};
+use super::dhcp::{self, Dhcp};
 use super::disklessd::Disklessd;
 use super::http::HttpServer;
 use super::lio;
@@ -100,8 +100,7 @@ impl<'a> Lab<'a> {
             trusted,
         };
         if document.disklessd.is_none() && (network.dhcp || network.ipv6) {
-            let lines = if network.dhcp { PLAIN } else { "" };
-            lab.dhcp = Some(Dhcp::start(tools, folder, network, lines)?);
+            lab.start_dhcp()?;
         }
         if network.iscsi {
             lab.portals.start_first()?;
@@ -118,12 +117,23 @@ impl<'a> Lab<'a> {
         let site = self.scenario.folder.join(&wanted.site);
         let document = &self.scenario.document;
         let disklessd = Disklessd::place(self.tools, self.folder, self.ready, document.release(), &site)?;
-        let network = &document.network;
-        if network.dhcp {
-            self.dhcp = Some(Dhcp::start(self.tools, self.folder, network, &disklessd.dhcp()?)?);
-        }
         let disklessd = self.disklessd.insert(disklessd);
-        if wanted.start { disklessd.start() } else { Ok(()) }
+        if wanted.start {
+            disklessd.start()?;
+        }
+        if document.network.dhcp { self.start_dhcp() } else { Ok(()) }
+    }
+
+    /// Starts the DHCP server, by what the site's server says where there is one.
+    fn start_dhcp(&mut self) -> Result<()> {
+        let network = &self.scenario.document.network;
+        let lines = match &self.disklessd {
+            Some(disklessd) => disklessd.dhcp()?,
+            None if network.dhcp => dhcp::plain(network),
+            None => String::new(),
+        };
+        self.dhcp = Some(Dhcp::start(self.tools, self.folder, network, &lines)?);
+        Ok(())
     }
 
     /// Breaks something, or mends it; what is not done to the lab is not done here.
@@ -136,6 +146,11 @@ impl<'a> Lab<'a> {
             Action::TargetStart => self.portals.start(fault.portal),
             Action::TargetStop => self.portals.stop(fault.portal),
             Action::TargetContinue => self.portals.resume(fault.portal),
+            Action::DhcpKill => {
+                self.dhcp = None;
+                Ok(())
+            }
+            Action::DhcpStart => self.start_dhcp(),
             Action::DisklessdKill => {
                 disklessd.into_iter().for_each(Disklessd::kill);
                 Ok(())

@@ -70,6 +70,9 @@ const BUILDER_PACKAGES: &[&str] = &[
 /// script wants that does the same.
 const STOCK_PACKAGES: &[&str] = &["isc-dhcp-client", "iputils-arping", "open-iscsi", "multipath-tools"];
 
+/// What dracut's other network back ends want.
+const NETWORK_PACKAGES: &[&str] = &["isc-dhcp-client", "iputils-arping", "network-manager"];
+
 /// What disklessd is compared with, and what makes the load.
 const PEER_PACKAGES: &[&str] = &["iproute2", "nginx-light", "python3-flask", "wrk"];
 
@@ -92,6 +95,9 @@ const IMAGE_PACKAGES: &[&str] = &[
 /// What takes sessions and maps over, and what would put an initramfs of /boot in the place of the agent's last word.
 const STORAGE_PACKAGES: &[&str] = &["open-iscsi", "multipath-tools", "dracut-core"];
 
+/// Who sets interfaces up beside systemd-networkd, which comes with systemd.
+const MANAGER_PACKAGES: &[&str] = &["ifupdown", "network-manager"];
+
 /// It brings python with it.
 const CLOUD_INIT_PACKAGES: &[&str] = &["cloud-init"];
 
@@ -100,6 +106,7 @@ fn image_packages(software: Software) -> Vec<&'static str> {
     let more: &[&[&str]] = match software {
         Software::Debian | Software::Trixie => &[STORAGE_PACKAGES],
         Software::CloudInit => &[STORAGE_PACKAGES, CLOUD_INIT_PACKAGES],
+        Software::Networks => &[STORAGE_PACKAGES, MANAGER_PACKAGES],
         Software::Neither => &[],
     };
     [IMAGE_PACKAGES, &more.concat()].concat()
@@ -127,6 +134,11 @@ pub fn builder_recipe(release: Release) -> String {
 /// All that decides what `stock` is, given `builder`.
 pub fn stock_recipe() -> String {
     format!("{INSTALL} {}", STOCK_PACKAGES.join(" "))
+}
+
+/// All that decides what `network` is, given `builder`.
+pub fn network_recipe() -> String {
+    format!("{INSTALL} {}", NETWORK_PACKAGES.join(" "))
 }
 
 /// All that decides what `peers` is, given `base`.
@@ -166,6 +178,11 @@ pub fn make_builder(cache: &Cache, release: Release, base: &Path, at: &Path) -> 
 /// The root with the tools, and with what dracut's own modules need.
 pub fn make_stock(cache: &Cache, builder: &Path, at: &Path) -> Result<()> {
     derive(cache, builder, at, "stock", STOCK_PACKAGES, "true")
+}
+
+/// The root with the tools, and with dracut's other network back ends.
+pub fn make_network(cache: &Cache, builder: &Path, at: &Path) -> Result<()> {
+    derive(cache, builder, at, "network", NETWORK_PACKAGES, "true")
 }
 
 /// The root with the servers that disklessd is compared with.

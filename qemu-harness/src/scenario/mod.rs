@@ -122,6 +122,21 @@ pub struct Initramfs {
     pub mkfs_xfs: bool,
     /// What is in it beside.
     pub modules: Modules,
+    /// Who sets its network up.
+    pub network: Backend,
+}
+
+/// dracut's modules for the network, as dracut calls them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Backend {
+    /// systemd-networkd.
+    #[default]
+    SystemdNetworkd,
+    /// NetworkManager.
+    NetworkManager,
+    /// dracut's own scripts, with ISC's DHCP client.
+    NetworkLegacy,
 }
 
 /// Modules of dracut.
@@ -147,11 +162,21 @@ impl Modules {
 }
 
 /// `[kernel]`
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Kernel {
     /// Parameters: each replaces those of the same name that the harness gives.
     pub cmdline: String,
+    /// Whether the harness gives any for the network.
+    pub network: bool,
+    /// The scenario is run for each of these, which come behind `cmdline`; none: once.
+    pub each: Vec<String>,
+}
+
+impl Default for Kernel {
+    fn default() -> Kernel {
+        Kernel { cmdline: String::new(), network: true, each: Vec::new() }
+    }
 }
 
 /// `[expect]`
