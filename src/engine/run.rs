@@ -350,7 +350,8 @@ mod tests {
         let warns = Step { work: Box::new(Warns(false.into())), ..step("iscsi", None) };
         Run::start(&host).steps(&[warns, step("luks", None)]).unwrap();
         let shown = std::fs::read_to_string(root.path().join("dev/kmsg")).unwrap();
-        let warning = "WARNING: [lun-writable] disk sda: the target lets nodes write to the image; export the LUN";
+        let warning =
+            "WARNING: [lun-writable] disk sda: the target lets nodes write to the image; export the LUN";
         assert_eq!(shown.matches(warning).count(), 1, "{shown}");
         let state = State::read(&host.path(state::FILE)).unwrap().unwrap();
         let codes = state.steps[0].warnings.iter().map(|warning| warning.code.as_str());

@@ -5,8 +5,8 @@
 use super::cmdline::Cmdline;
 use super::config::{self, unusable};
 use super::document::{
-    Algorithm, Chap, Document, FileSystem, Header, Iscsi, KeySource, Luks, Mount, Multipath, Mutual, Overlay, Unclean,
-    Report, TargetPortal, check,
+    Algorithm, Chap, Document, FileSystem, Header, Iscsi, KeySource, Luks, Mount, Multipath, Mutual, Overlay,
+    Report, TargetPortal, Unclean, check,
 };
 use super::facts::is_uuid;
 use super::netroot::{Netroot, lun_number, portal};
@@ -49,6 +49,8 @@ pub fn document(cmdline: &Cmdline) -> Result<Document> {
     let document = Document {
         version: "1.0".into(),
         hostname: cmdline.last(HOSTNAME).map(str::to_owned),
+        // The command line's goes before any plan.
+        machine_id: None,
         iscsi: iscsi(cmdline)?,
         multipath: if multipath { None } else { Some(Multipath::Off) },
         luks: luks(cmdline)?,

@@ -140,6 +140,8 @@ fn software_name(software: Software) -> &'static str {
         Software::CloudInit => "cloud",
         Software::Networks => "networks",
         Software::Neither => "neither",
+        Software::Sshd => "sshd",
+        Software::Selinux => "selinux",
         Software::Trixie => "trixie",
     }
 }
@@ -463,8 +465,15 @@ mod tests {
     fn no_name_is_the_beginning_of_another() {
         let mut names = Vec::new();
         for layout in [Layout::Gpt, Layout::Lvm, Layout::Mbr, Layout::Bare] {
-            let of_first = [Software::Debian, Software::CloudInit, Software::Networks, Software::Neither];
-            for software in of_first.into_iter().chain([Software::Trixie]) {
+            for software in [
+                Software::Debian,
+                Software::CloudInit,
+                Software::Networks,
+                Software::Neither,
+                Software::Sshd,
+                Software::Selinux,
+                Software::Trixie,
+            ] {
                 names.push(disk_name(layout, software));
                 for encryption in [Encryption::Luks2, Encryption::Luks1, Encryption::Argon2Huge] {
                     names.push(encrypted_name(Image { encryption, layout, software }));

@@ -8,7 +8,7 @@ mod multipath;
 mod overlay;
 
 pub use check::{is_hostname, is_iscsi_name};
-pub use handover::{File, Handover, Mode};
+pub use handover::{File, Handover, HostKey, Mode};
 pub use iscsi::{Algorithm, Chap, Discovery, Iscsi, Mutual, TargetPortal};
 pub use luks::{Header, KeySource, LONGEST_KEY, Luks};
 pub use multipath::{Identify, Map, Multipath, Queueing};
@@ -33,6 +33,8 @@ pub struct Document {
     pub version: String,
     /// The node's name, for /etc/hostname of the new root; none: the name that the node has by then.
     pub hostname: Option<String>,
+    /// The node's machine-id; none: derived from what is the node's alone.
+    pub machine_id: Option<String>,
     /// Where the disk is.
     pub iscsi: Iscsi,
     /// How the paths to the disk become one map; none: as the preset has it where there are several portals, else not.

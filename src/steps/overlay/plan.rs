@@ -281,11 +281,14 @@ mod tests {
         let warnings: Vec<_> = warnings(&allowed, &seen).iter().map(ToString::to_string).collect();
         assert_eq!(warnings, [text]);
         // A person may have mounted it: what is mounted is taken as it is.
-        let all: Vec<Mounted> = mounted.iter().map(|mount| Mounted {
-            target: mount.target.clone(),
-            kind: mount.kind.clone(),
-            source: mount.source.clone(),
-        }).collect();
+        let all: Vec<Mounted> = mounted
+            .iter()
+            .map(|mount| Mounted {
+                target: mount.target.clone(),
+                kind: mount.kind.clone(),
+                source: mount.source.clone(),
+            })
+            .collect();
         let done = Seen { mounted: all, ..seen };
         assert!(matches!(plan(&mounts(), &done).unwrap(), Next::Done(_)));
     }

@@ -187,7 +187,8 @@ impl<D: FileExt> Ring<'_, D> {
             let count = left.min(end_of_part);
             let first = end_of_part - count;
             let bytes = self.read(first, count)?;
-            let headers = (first..).zip(bytes.chunks_exact(BLOCK)).filter(|(_, block)| block.starts_with(&MAGIC));
+            let headers =
+                (first..).zip(bytes.chunks_exact(BLOCK)).filter(|(_, block)| block.starts_with(&MAGIC));
             if let Some((at, header)) = headers.last() {
                 return Ok(record(at, header));
             }

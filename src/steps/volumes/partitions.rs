@@ -44,11 +44,7 @@ pub fn read(disk: &impl FileExt, block_size: u64, blocks: u64) -> Result<Option<
     }
 }
 
-fn read_mbr(
-    disk: &impl FileExt,
-    block_size: u64,
-    blocks: u64,
-) -> Result<Option<mbr::Table>, Cause> {
+fn read_mbr(disk: &impl FileExt, block_size: u64, blocks: u64) -> Result<Option<mbr::Table>, Cause> {
     if blocks == 0 {
         return Ok(None);
     }
@@ -114,7 +110,8 @@ mod tests {
     fn read(disk: &File, block_size: u64) -> Result<Option<Found>, String> {
         let blocks = disk.metadata().unwrap().len() / block_size;
         let table = super::read(disk, block_size, blocks).map_err(|fault| fault.to_string())?;
-        let numbers = |table: &Table| table.partitions.iter().map(|p| (p.number, p.first, p.blocks)).collect();
+        let numbers =
+            |table: &Table| table.partitions.iter().map(|p| (p.number, p.first, p.blocks)).collect();
         Ok(table.map(|table| (numbers(&table), table.damage)))
     }
 
@@ -152,10 +149,14 @@ mod tests {
             assert_eq!(read(&disk, block_size), found(Some(&gone)));
             // Then there is nothing left.
             damage(&disk, end - block_size + 40);
-            let both = format!("{gone}; its backup at the end of the disk: GPT: wrong check sum of the header");
+            let both =
+                format!("{gone}; its backup at the end of the disk: GPT: wrong check sum of the header");
             assert_eq!(read(&disk, block_size), Err(both));
             disk.write_all_at(&[0; 512], end - block_size).unwrap();
-            assert_eq!(read(&disk, block_size), Err(format!("{gone}; there is no backup at the end of the disk")));
+            assert_eq!(
+                read(&disk, block_size),
+                Err(format!("{gone}; there is no backup at the end of the disk"))
+            );
             disk.write_all_at(&[0; 512], 0).unwrap();
             assert_eq!(read(&disk, block_size), Ok(None));
         }
@@ -180,6 +181,9 @@ mod tests {
         disk.read_exact_at(&mut backup, (2 << 20) - 512).unwrap();
         disk.write_all_at(&backup, (2 << 20) - 512 + bytes).unwrap();
         let error = read(&disk, 512).unwrap_err();
-        assert!(error.ends_with("its backup at the end of the disk: GPT: its own place cannot be"), "{error}");
+        assert!(
+            error.ends_with("its backup at the end of the disk: GPT: its own place cannot be"),
+            "{error}"
+        );
     }
 }

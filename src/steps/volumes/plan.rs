@@ -47,7 +47,8 @@ pub fn plan(disk: &str, wanted: &[String], seen: &Seen) -> Result<Next<Create>> 
 /// The first partition table is damaged.
 pub fn warnings(disk: &str, seen: &Seen) -> Vec<Error> {
     let damage = seen.table.as_ref().and_then(|table| table.damage.clone());
-    let error = |damage| Error::new(Code::PartitionTableBackup, format!("/dev/mapper/{disk}")).because(damage);
+    let error =
+        |damage| Error::new(Code::PartitionTableBackup, format!("/dev/mapper/{disk}")).because(damage);
     damage.map(error).into_iter().collect()
 }
 
