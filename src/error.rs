@@ -118,6 +118,8 @@ codes! {
         "correct handover.services in the plan";
     PlanFiles "plan-files" Config, "the boot plan has files that cannot be written",
         "correct handover.files in the plan";
+    PlanCloudInit "plan-cloud-init" Config, "the boot plan has data for cloud-init that cannot be written",
+        "correct cloud_init in the plan";
     PlanMultipath "plan-multipath" Config, "the boot plan has multipath settings that cannot be written",
         "correct multipath in the plan";
     PlanReport "plan-report" Config, "the boot plan has a place for reports that is none",

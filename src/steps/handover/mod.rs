@@ -6,6 +6,7 @@ mod apply;
 mod files;
 #[cfg(fuzzing)]
 pub mod fuzz;
+mod image;
 mod install;
 mod lease;
 mod managers;
@@ -25,6 +26,7 @@ use crate::engine::host::Host;
 use crate::error::{Code, Error, Result};
 use crate::input::document::Document;
 use files::File;
+pub use image::{RIVALS, Rival};
 use units::Wanted;
 pub use written::{WRITTEN, Written};
 

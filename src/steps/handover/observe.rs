@@ -3,7 +3,7 @@
 use super::files::{self, Content, File};
 use super::nic::{self, Nic};
 use super::units::{self, Unit, Wanted};
-use super::{AUTORELABEL, failed, managers, paths, pins};
+use super::{AUTORELABEL, failed, image, managers, paths, pins};
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Result};
 use crate::input::document::Document;
@@ -26,6 +26,8 @@ pub struct Seen {
     pub ending: Vec<Timed>,
     /// The root's interfaces on which nobody will listen to the routers that gave them addresses.
     pub deaf: Vec<String>,
+    /// The image's own files.
+    pub image: image::Seen,
     /// The whole file system is to be labelled anew at the next boot.
     pub autorelabel: bool,
     /// The units that are wanted, and those that are to be enabled with them.
@@ -41,15 +43,19 @@ pub fn observe(host: &Host, document: &Document, files: &[File], wanted: &[Wante
     if let Some(map) = document.map() {
         more.extend(paths::files(map, paths::below(host, &document.luks.name).as_ref())?);
     }
+    let hostname = hostname(host);
+    let (image, of_image) = image::observe(host, &root, document, hostname.as_deref())?;
+    more.extend(of_image);
     more.retain(|file| !files::is_of_plan(document, &file.path));
     let deaf = if managers.nobody_listens() { deaf(host, &nics) } else { Vec::new() };
     let ending = nics.into_iter().flat_map(|nic| nic.timed).filter(|_| managers.addresses_stay()).collect();
     Ok(Seen {
-        hostname: hostname(host),
+        hostname,
         files: files.iter().chain(&more).map(|file| current(host, file)).collect::<Result<_>>()?,
         more,
         ending,
         deaf,
+        image,
         autorelabel,
         units: units::look(&root, wanted)?,
     })
