@@ -7,6 +7,7 @@ mod files;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod host_keys;
+mod image;
 mod install;
 mod lease;
 mod managers;
@@ -30,6 +31,7 @@ use crate::input::document::Document;
 use crate::input::identity::Identity;
 use files::File;
 use host_keys::HostKeys;
+pub use image::{RIVALS, Rival};
 pub use own::{OWN, Own};
 use units::Wanted;
 pub use written::{WRITTEN, Written};

@@ -28,6 +28,9 @@ pub fn plan(files: &[File], seen: &Seen) -> Result<Next<Action>> {
             return Ok(Next::Do(Action::Write { path: file.path.clone(), mode: file.mode, bytes: wanted }));
         }
     }
+    if let Some(action) = seen.image.next() {
+        return Ok(Next::Do(Action::Image(action)));
+    }
     if seen.autorelabel {
         return Ok(Next::Do(Action::Remove { path: AUTORELABEL.into() }));
     }
@@ -45,7 +48,7 @@ pub fn plan(files: &[File], seen: &Seen) -> Result<Next<Action>> {
         }
     }
     let files = files.iter().chain(&seen.more).map(|file| file.path.clone());
-    Ok(Next::Done(files.chain(units).collect::<Vec<_>>().join(" ")))
+    Ok(Next::Done(files.chain(seen.image.says()).chain(units).collect::<Vec<_>>().join(" ")))
 }
 
 /// What is to be said of a unit once all is done.
@@ -72,8 +75,19 @@ mod tests {
     use crate::sys::in_root::Found;
 
     fn seen(files: Vec<Option<Found>>, units: Vec<Unit>) -> Seen {
-        let (more, ending, deaf, stale) = Default::default();
-        Seen { hostname: None, more, files, ending, deaf, autorelabel: false, stale, host_key: None, units }
+        let (more, ending, deaf, image, stale) = Default::default();
+        Seen {
+            hostname: None,
+            more,
+            files,
+            ending,
+            deaf,
+            image,
+            autorelabel: false,
+            stale,
+            host_key: None,
+            units,
+        }
     }
 
     fn found(bytes: &[u8], mode: u32, owned: bool) -> Option<Found> {

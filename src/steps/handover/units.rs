@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::observe::LONGEST;
-use super::{failed, install};
+use super::{failed, image, install};
 use crate::error::Result;
 use crate::input::document::Document;
 use crate::sys::in_root::Root;
 
 /// Where units are, those that win first (systemd.unit(5)).
-const FOLDERS: [&str; 4] = [
+pub const FOLDERS: [&str; 4] = [
     "/etc/systemd/system",
     "/usr/local/lib/systemd/system",
     "/usr/lib/systemd/system",
@@ -69,8 +69,9 @@ pub fn wanted(document: &Document) -> Vec<Wanted> {
     let multipathd = document.map().map(|_| "multipathd.service");
     let of_plan: Vec<String> = document.handover.services.iter().map(|name| full_name(name)).collect();
     let ours = ["iscsid.service"].into_iter().chain(multipathd);
-    let ours = ours.filter(|name| !of_plan.iter().any(|of_plan| of_plan == name)).map(str::to_owned);
-    let ours = ours.map(|name| Wanted { name, required: false });
+    let ours =
+        ours.map(|name| Wanted { name: name.to_owned(), required: false }).chain(image::wanted(document));
+    let ours = ours.filter(|ours| !of_plan.contains(&ours.name));
     ours.chain(of_plan.iter().map(|name| Wanted { name: name.clone(), required: true })).collect()
 }
 
