@@ -26,7 +26,7 @@ diskless_modules="
     scsi_dh_alua dm_multipath dm_round_robin dm_queue_length dm_service_time dm_historical_service_time
     dm_mod dm_crypt xts cbc ecb essiv authenc aes_generic aesni_intel cryptd sha256_generic sha512_generic
     zram lzo lzo-rle lz4 lz4hc zstd 842 deflate
-    overlay ext4 xfs squashfs erofs"
+    overlay ext4 xfs squashfs erofs btrfs"
 
 check() {
     if [[ ! -x $dracutsysrootdir$diskless_bin ]]; then

@@ -99,6 +99,8 @@ fn word(layout: Layout) -> &'static str {
         Layout::Lvm => "lvm",
         Layout::Mbr => "mbr",
         Layout::Bare => "bare",
+        Layout::Unclean => "unclean",
+        Layout::Many => "many",
     }
 }
 

@@ -63,10 +63,13 @@ const BUILDER_PACKAGES: &[&str] = &[
     "udev",
     "zstd",
     // The image.
+    "btrfs-progs",
     "cryptsetup-bin",
     "e2fsprogs",
+    "erofs-utils",
     "gdisk",
     "lvm2",
+    "squashfs-tools",
     "xfsprogs",
 ];
 
