@@ -1,4 +1,4 @@
-//! What the new root must know to carry on: its name, how the image's iscsid and multipathd are to keep the sessions
+//! What the new root must know to carry on: who it is, how the image's iscsid and multipathd are to keep the sessions
 //! and maps they inherit, which network interfaces are not its own to change, and what else the plan has for it.
 //! docs/handover.md lists the files.
 
