@@ -41,5 +41,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("utab", steps::overlay::fuzz::utab),
     ("install", steps::handover::fuzz::install),
     ("iscsid-conf", steps::handover::fuzz::iscsid_conf),
+    ("fstab", steps::handover::fuzz::fstab),
+    ("crypttab", steps::handover::fuzz::crypttab),
+    ("mount-unit", steps::handover::fuzz::mount_unit),
     ("journal", crate::report::fuzz::journal),
 ];

@@ -79,7 +79,8 @@ fn every_file_of_the_new_root_is_described() {
         writeln!(table, "| `{path}` | {when} | {why} |").unwrap();
     }
     table.push_str("\nWhat else of an image would lay hands on the root's disk:\n\n");
-    table.push_str("| what the image has | what it would do | what is done about it |\n| --- | --- | --- |\n");
+    table
+        .push_str("| what the image has | what it would do | what is done about it |\n| --- | --- | --- |\n");
     for Rival { name, would, done, .. } in RIVALS {
         writeln!(table, "| {name} | {would} | {done} |").unwrap();
     }

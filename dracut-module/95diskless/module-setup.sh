@@ -65,9 +65,11 @@ install() {
     # The generator adds the unit to the boot of those nodes whose command line asks for it.
     mkdir -p "$initdir/usr/lib/systemd/system-generators" "$initdir/etc/systemd/system-generators"
     ln -sfn /usr/bin/diskless "$initdir/usr/lib/systemd/system-generators/diskless-generator"
-    # What rd.luks.* says is the agent's business then: systemd would wait for a disk it does not know how to reach.
-    generator=systemd-cryptsetup-generator
-    inst_simple "$moddir/unless-acting" "/etc/systemd/system-generators/$generator"
+    # What rd.luks.* says is the agent's business then: systemd would wait for a disk it does not know how to reach. So it
+    # would for the swap of resume=.
+    for generator in systemd-cryptsetup-generator systemd-hibernate-resume-generator; do
+        inst_simple "$moddir/unless-acting" "/etc/systemd/system-generators/$generator"
+    done
     # Put to use by the command line hook; other back ends than systemd-networkd have a default of their own.
     inst_simple "$moddir/zz-diskless.network" /usr/share/diskless/zz-diskless.network
     inst_simple "$moddir/acts.sh" /usr/lib/diskless/acts.sh

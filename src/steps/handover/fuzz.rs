@@ -1,5 +1,7 @@
 //! Fuzz targets of this folder; see [`crate::fuzz`].
 
+pub use super::image::fuzz::{crypttab, fstab, mount_unit};
+
 use super::files::Content;
 use super::units::joined;
 use crate::input::secret::Secret;
@@ -8,7 +10,7 @@ use crate::input::secret::Secret;
 pub fn install(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     for name in ["iscsid.service", "getty@tty1.service"] {
-        for link in super::install::install(name, &text).links {
+        for link in super::install::install(name, &[&text]).links {
             assert!(link.starts_with("/etc/systemd/system/") && link.split('/').count() <= 6, "{link}");
         }
     }

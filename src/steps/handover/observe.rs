@@ -46,6 +46,8 @@ pub fn observe(host: &Host, document: &Document, files: &[File], wanted: &[Wante
     let hostname = hostname(host);
     let (image, of_image) = image::observe(host, &root, document, hostname.as_deref())?;
     more.extend(of_image);
+    let units = units::look(&root, wanted)?;
+    more.extend(units::preset(&units));
     more.retain(|file| !files::is_of_plan(document, &file.path));
     let deaf = if managers.nobody_listens() { deaf(host, &nics) } else { Vec::new() };
     let ending = nics.into_iter().flat_map(|nic| nic.timed).filter(|_| managers.addresses_stay()).collect();
@@ -57,7 +59,7 @@ pub fn observe(host: &Host, document: &Document, files: &[File], wanted: &[Wante
         deaf,
         image,
         autorelabel,
-        units: units::look(&root, wanted)?,
+        units,
     })
 }
 
