@@ -466,8 +466,7 @@ mod tests {
     #[test]
     fn no_name_is_the_beginning_of_another() {
         let mut names = Vec::new();
-        let layouts =
-            [Layout::Gpt, Layout::Lvm, Layout::Mbr, Layout::Bare, Layout::Unclean, Layout::Many];
+        let layouts = [Layout::Gpt, Layout::Lvm, Layout::Mbr, Layout::Bare, Layout::Unclean, Layout::Many];
         for layout in layouts {
             for software in [
                 Software::Debian,

@@ -125,6 +125,7 @@ mod tests {
             done,
             "/etc/hostname /etc/iscsi/initiatorname.iscsi /etc/iscsi/iscsid.conf \
              /opt/site/key /etc/multipath.conf /etc/machine-id \
+             /etc/systemd/system-preset/00-diskless.preset \
              iscsid.service multipathd.service multipathd.socket getty@ttyS0.service \
              multipath-tools-boot.service (masked in the image: left so)"
         );

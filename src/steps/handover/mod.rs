@@ -23,6 +23,8 @@ mod written;
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod systemctl_tests;
 
 use crate::engine::converge::{Converge, Next};
 use crate::engine::host::Host;

@@ -53,6 +53,8 @@ pub fn observe(host: &Host, step: &Step<'_>) -> Result<Seen> {
     more.extend(host_keys.files(host, &root)?);
     let (image, of_image) = image::observe(host, &root, document, hostname.as_deref())?;
     more.extend(of_image);
+    let units = units::look(&root, wanted)?;
+    more.extend(units::preset(&units));
     more.retain(|file| !files::is_of_plan(document, &file.path));
     let host_key = host_keys.to_make(host, &root, name)?;
     let mut stale = stale::stale(&root, &identity.macs)?;
@@ -71,7 +73,7 @@ pub fn observe(host: &Host, step: &Step<'_>) -> Result<Seen> {
         autorelabel,
         stale,
         host_key,
-        units: units::look(&root, wanted)?,
+        units,
     })
 }
 

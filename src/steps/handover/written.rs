@@ -71,6 +71,11 @@ pub const WRITTEN: &[Written] = &[
         "lvm2 would make the volumes writable (`read_only_volume_list`)",
     ),
     file(
+        "/etc/systemd/system-preset/00-diskless.preset",
+        "units are enabled",
+        "a first boot applies the presets of the image, which may disable these units; see [Units](#units)",
+    ),
+    file(
         "/etc/multipath.conf",
         MAP,
         "the plan's lines; in `devices`, for the vendor and product of the paths alone, those that multipathd's own table of \

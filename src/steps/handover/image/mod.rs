@@ -2,9 +2,11 @@
 //! disk of the root, or belong to an instance that is gone.
 
 mod cloud;
-pub mod crypttab;
+mod crypttab;
 mod device;
-pub mod fstab;
+mod fstab;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod native;
 mod rivals;
 mod table;
@@ -21,8 +23,7 @@ use crate::input::document::Document;
 use crate::sys::in_root::Root;
 use device::{Devices, Presence};
 pub use rivals::{RIVALS, Rival};
-pub use table::Edited;
-use table::{marked, told};
+use table::{Edited, marked, told};
 
 const FSTAB: &str = "/etc/fstab";
 const CRYPTTAB: &str = "/etc/crypttab";

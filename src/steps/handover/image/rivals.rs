@@ -139,7 +139,8 @@ pub const RIVALS: &[Rival] = &[
         "systemd-hibernate-resume-generator, RESUME of initramfs-tools",
         Deed::None,
         "wait for the swap that the machine was suspended to",
-        "left: both act in an initramfs alone, which is not the image's here",
+        "both act in an initramfs alone, and in that of diskless the generator is not run, see \
+         [dracut-module.md](dracut-module.md)",
     ),
     rival(
         "cloud-init (growpart, resizefs, network)",
@@ -285,7 +286,7 @@ mod tests {
             ("systemd-shutdown", "exit.md"),
             ("/etc/lvm/devices/system.devices", "left"),
             ("systemd-gpt-auto-generator", "left"),
-            ("systemd-hibernate-resume-generator, RESUME of initramfs-tools", "left"),
+            ("systemd-hibernate-resume-generator, RESUME of initramfs-tools", "dracut-module.md"),
             ("fstrim.timer", "left"),
         ] {
             let rival = RIVALS.iter().find(|rival| rival.name == name).unwrap();
