@@ -7,6 +7,7 @@ mod files;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod install;
+mod kept;
 mod lease;
 mod managers;
 mod nic;
@@ -25,6 +26,7 @@ use crate::engine::host::Host;
 use crate::error::{Code, Error, Result};
 use crate::input::document::Document;
 use files::File;
+pub use kept::keep_again;
 use units::Wanted;
 pub use written::{WRITTEN, Written};
 
