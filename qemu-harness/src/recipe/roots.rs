@@ -106,7 +106,7 @@ fn image_packages(software: Software) -> Vec<&'static str> {
     let more: &[&[&str]] = match software {
         Software::Debian | Software::Trixie => &[STORAGE_PACKAGES],
         Software::CloudInit => &[STORAGE_PACKAGES, CLOUD_INIT_PACKAGES],
-        Software::Networks => &[STORAGE_PACKAGES, MANAGER_PACKAGES],
+        Software::Networks => &[MANAGER_PACKAGES],
         Software::Neither => &[],
     };
     [IMAGE_PACKAGES, &more.concat()].concat()

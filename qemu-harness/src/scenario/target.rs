@@ -109,10 +109,10 @@ pub enum Software {
     Debian,
     /// The same with cloud-init.
     CloudInit,
-    /// As the first, with NetworkManager and ifupdown beside systemd-networkd.
-    Networks,
     /// Neither open-iscsi nor multipath-tools, nor dracut: nobody in it knows of iSCSI.
     Neither,
+    /// As that, with NetworkManager and ifupdown beside systemd-networkd.
+    Networks,
     /// As the first, but of the next release: the node has that one's kernel, and an initramfs that its dracut made.
     Trixie,
 }
@@ -171,8 +171,8 @@ const ENCRYPTIONS: [(&str, Encryption); 4] = [
 ];
 const SOFTWARE: [(&str, Software); 4] = [
     ("cloud-init", Software::CloudInit),
-    ("networks", Software::Networks),
     ("neither", Software::Neither),
+    ("networks", Software::Networks),
     ("trixie", Software::Trixie),
 ];
 const LAYOUTS: [(&str, Layout); 3] = [("lvm", Layout::Lvm), ("mbr", Layout::Mbr), ("bare", Layout::Bare)];
