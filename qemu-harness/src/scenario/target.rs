@@ -114,10 +114,10 @@ pub enum Software {
     Debian,
     /// The same with cloud-init.
     CloudInit,
-    /// As the first, with NetworkManager and ifupdown beside systemd-networkd.
-    Networks,
     /// Neither open-iscsi nor multipath-tools, nor dracut: nobody in it knows of iSCSI.
     Neither,
+    /// As that, with NetworkManager and ifupdown beside systemd-networkd.
+    Networks,
     /// As the first, with sshd and what a virtual machine left in its image: host keys, ids, seeds, leases.
     Sshd,
     /// The same, with SELinux enforcing Debian's policy.
@@ -188,8 +188,8 @@ const ENCRYPTIONS: [(&str, Encryption); 4] = [
 ];
 const SOFTWARE: [(&str, Software); 6] = [
     ("cloud-init", Software::CloudInit),
-    ("networks", Software::Networks),
     ("neither", Software::Neither),
+    ("networks", Software::Networks),
     ("sshd", Software::Sshd),
     ("selinux", Software::Selinux),
     ("trixie", Software::Trixie),

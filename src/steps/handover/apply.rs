@@ -6,11 +6,11 @@ use zeroize::Zeroizing;
 
 use super::host_keys::{self, Make};
 use super::observe::{accept_ra, open, root_of};
-use super::{failed, image};
+use super::{failed, image, kept};
 use crate::engine::host::Host;
 use crate::error::Result;
 use crate::steps::overlay::SYSROOT;
-use crate::sys::address::{self, Timed};
+use crate::sys::address::Timed;
 
 /// What to do in the new root.
 pub enum Action {
@@ -79,7 +79,7 @@ pub fn apply(host: &Host, action: Action) -> Result<()> {
             std::fs::write(host.path(&path), "1").map_err(failed(&path))
         }
         Action::Keep { address: timed } => {
-            address::keep_for_ever(&timed).map_err(failed(&timed.address.to_string()))
+            kept::keep(host, &timed).map_err(failed(&timed.address.to_string()))
         }
     }
 }
