@@ -90,6 +90,8 @@ codes! {
         "correct the plan where the message points";
     PlanHostname "plan-hostname" Config, "the boot plan has a host name that is none",
         "correct hostname in the plan";
+    PlanMachineId "plan-machine-id" Config, "the boot plan has a machine-id that is none",
+        "correct machine_id in the plan, or leave it out: it is derived then";
     PlanIscsiName "plan-iscsi-name" Config, "the boot plan has an iSCSI name that is none",
         "correct the name in the plan";
     PlanPortals "plan-portals" Config, "the boot plan has portals that cannot be used",
@@ -120,6 +122,11 @@ codes! {
         "correct handover.services in the plan";
     PlanFiles "plan-files" Config, "the boot plan has files that cannot be written",
         "correct handover.files in the plan";
+    PlanHostKeys "plan-host-keys" Config, "the boot plan has an SSH host key that cannot be used",
+        "correct handover.ssh_host_keys in the plan; `ssh-keygen -p -N '' -f FILE` takes the passphrase off a key, and brings it \
+         into OpenSSH's own format";
+    PlanCloudInit "plan-cloud-init" Config, "the boot plan has data for cloud-init that cannot be written",
+        "correct cloud_init in the plan";
     PlanMultipath "plan-multipath" Config, "the boot plan has multipath settings that cannot be written",
         "correct multipath in the plan";
     PlanReport "plan-report" Config, "the boot plan has a place for reports that is none",
@@ -259,6 +266,9 @@ codes! {
         "see the cause; the overlay may be full";
     HandoverPath "handover-path" Config, "the path is not inside of the new root",
         "correct handover.files in the plan, or the links on the way to it in the image";
+    HostKey "host-key" Config, "the SSH host key cannot be used",
+        "correct what handover.ssh_host_keys in the plan leads to; `ssh-keygen -p -N '' -f FILE` takes the passphrase off a \
+         key, and brings it into OpenSSH's own format";
     HandoverUnit "handover-unit" Config, "the unit cannot be enabled in the image",
         "correct handover.services in the plan, or install the unit in the image";
 }

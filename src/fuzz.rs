@@ -19,6 +19,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("words", input::fuzz::words),
     ("facts", input::fuzz::facts),
     ("multipath-conf", input::fuzz::multipath_conf),
+    ("ssh-key", input::fuzz::ssh_key),
     ("dns", sys::resolve::fuzz::answer),
     ("resolv-conf", sys::resolve::fuzz::files),
     ("http", sys::http::fuzz::answer),
@@ -42,5 +43,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("utab", steps::overlay::fuzz::utab),
     ("install", steps::handover::fuzz::install),
     ("iscsid-conf", steps::handover::fuzz::iscsid_conf),
+    ("hosts", steps::handover::fuzz::hosts),
+    ("fstab", steps::handover::fuzz::fstab),
+    ("crypttab", steps::handover::fuzz::crypttab),
+    ("mount-unit", steps::handover::fuzz::mount_unit),
     ("journal", crate::report::fuzz::journal),
 ];

@@ -49,10 +49,13 @@ pub fn document(cmdline: &Cmdline) -> Result<Document> {
     let document = Document {
         version: "1.0".into(),
         hostname: cmdline.last(HOSTNAME).map(str::to_owned),
+        // The command line's goes before any plan.
+        machine_id: None,
         iscsi: iscsi(cmdline)?,
         multipath: if multipath { None } else { Some(Multipath::Off) },
         luks: luks(cmdline)?,
         overlay: overlay(cmdline)?,
+        cloud_init: None,
         handover: Default::default(),
         report: cmdline.last(REPORT).map(|url| Report { url: url.to_owned(), phone_home: None }),
     };
