@@ -18,6 +18,8 @@ pub enum Class {
     Config,
     /// This node or this kernel cannot do it: fails at once.
     Fatal,
+    /// Only ever warned of: the boot goes on.
+    Warning,
 }
 
 macro_rules! codes {
@@ -226,7 +228,7 @@ codes! {
     // volumes, zram, overlay, handover
     PartitionTable "partition-table" Config, "the partition table cannot be used",
         "check the image with `sgdisk --verify` or `sfdisk --verify`";
-    PartitionTableBackup "partition-table-backup" Config, "the first partition table is damaged, and its backup at the \
+    PartitionTableBackup "partition-table-backup" Warning, "the first partition table is damaged, and its backup at the \
          end of the disk is used",
         "repair the image: `sgdisk --verify` says what is wrong, and writing the table makes the first one anew";
     NoVolume "no-volume" Config, "the image has no such volume",

@@ -35,10 +35,11 @@ pub fn observe(host: &Host, mounts: &[Mount]) -> Result<Seen> {
     let text = std::fs::read_to_string(&path).context(Code::Io, path.display().to_string())?;
     let mounted = mountinfo::parse(&text);
     let (mut kinds, mut unclean) = (Vec::new(), Vec::new());
-    for Mount { lower, fs, .. } in mounts {
-        let (kind, replay) = look(host, lower, fs.as_deref());
+    for mount in mounts {
+        let is_mounted = mounted.iter().any(|there| there.source == mount.lower);
+        let (kind, sign) = look(host, mount, is_mounted);
         kinds.push(kind);
-        unclean.push(replay.filter(|_| !mounted.iter().any(|mount| mount.source == *lower)));
+        unclean.push(sign);
     }
     let sysroot = host.path(SYSROOT);
     Ok(Seen {
@@ -60,14 +61,51 @@ fn read_utab(path: &Path) -> Result<String> {
     }
 }
 
-/// The type of the file system on `device`, `fs` where the plan says it, and whether it was not cleanly unmounted. What
-/// cannot be read is for the mount to tell.
-fn look(host: &Host, device: &str, fs: Option<&str>) -> (Option<String>, Option<Unclean>) {
-    let planned = || (fs.map(str::to_owned), None);
+/// The type of the file system on the lower of `mount`, as the plan or its superblock says, and, unless it is mounted, what
+/// tells that it was not cleanly unmounted. What cannot be read is for the kernel to tell.
+fn look(host: &Host, mount: &Mount, is_mounted: bool) -> (Option<String>, Option<Unclean>) {
     let mut start = vec![0; probe::BYTES];
-    let Ok(device) = File::open(host.path(device)) else { return planned() };
-    let Ok(length) = device.read_at(&mut start, 0) else { return planned() };
+    let device = File::open(host.path(&mount.lower));
+    let length = device.as_ref().map_or(0, |device| device.read_at(&mut start, 0).unwrap_or(0));
     start.truncate(length);
-    let Some(kind) = fs.or_else(|| probe::probe(&start)) else { return planned() };
-    (Some(kind.to_owned()), journal::unclean(kind, &start, &device).unwrap_or_default())
+    let kind = mount.fs.clone().or_else(|| probe::probe(&start).map(str::to_owned));
+    let unclean = match (&kind, &device) {
+        (Some(kind), Ok(device)) if !is_mounted => journal::unclean(kind, &start, device).unwrap_or_default(),
+        _ => None,
+    };
+    (kind, unclean)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::document;
+
+    #[test]
+    fn a_lower_is_looked_at_until_it_is_mounted() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::fake(root.path());
+        let ext4 = include_bytes!("../../../tests/data/file-systems/ext4-in-use.deflate");
+        std::fs::create_dir_all(root.path().join("dev/mapper")).unwrap();
+        std::fs::write(
+            root.path().join("dev/mapper/a"),
+            miniz_oxide::inflate::decompress_to_vec(ext4).unwrap(),
+        )
+        .unwrap();
+        let mount = |lower: &str, fs: Option<&str>| Mount {
+            at: "/".into(),
+            lower: format!("/dev/mapper/{lower}"),
+            fs: fs.map(str::to_owned),
+            unclean: document::Unclean::Refuse,
+        };
+        let option = |lower, fs, is_mounted| {
+            let (kind, unclean) = look(&host, &mount(lower, fs), is_mounted);
+            (kind, unclean.map(|unclean| unclean.option))
+        };
+        assert_eq!(option("a", None, false), (Some("ext4".into()), Some("noload")));
+        assert_eq!(option("a", None, true), (Some("ext4".into()), None));
+        assert_eq!(option("a", Some("xfs"), false), (Some("xfs".into()), None));
+        assert_eq!(option("b", Some("xfs"), false), (Some("xfs".into()), None));
+        assert_eq!(option("b", None, false), (None, None));
+    }
 }
