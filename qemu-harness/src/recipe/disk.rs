@@ -43,6 +43,9 @@ const SHUTDOWN: &str = include_str!("../../assets/image/shutdown");
 /// Where it is, for the script that makes the disk; an image without dracut has none.
 const INITRAMFS: &str = "run/initramfs";
 
+/// Files of an image's own, below the folders that they are to be in.
+const OWN: &str = "usr/share/harness/root";
+
 /// What udev and services of the booted image load. What the initramfs loaded stays.
 const MODULES: &[&str] = &[
     "8021q",
@@ -96,6 +99,8 @@ fn word(layout: Layout) -> &'static str {
         Layout::Lvm => "lvm",
         Layout::Mbr => "mbr",
         Layout::Bare => "bare",
+        Layout::Unclean => "unclean",
+        Layout::Many => "many",
     }
 }
 
@@ -169,7 +174,7 @@ fn add_files(root: &Path, layout: Layout) -> Result<()> {
         // Booted without diskless, too, which would wait for all of it: see the benchmarks.
         Layout::Bare => (String::new(), ""),
         Layout::Lvm => (format!("{FSTAB}{FSTAB_LVM}"), CRYPTTAB),
-        Layout::Gpt | Layout::Mbr => (FSTAB.to_owned(), CRYPTTAB),
+        Layout::Gpt | Layout::Mbr | Layout::Unclean | Layout::Many => (FSTAB.to_owned(), CRYPTTAB),
     };
     write(&root.join("etc/fstab"), &fstab, 0o644)?;
     write(&root.join("etc/crypttab"), crypttab, 0o644)?;
@@ -177,7 +182,23 @@ fn add_files(root: &Path, layout: Layout) -> Result<()> {
         write(&units.join("srv-old.mount"), OLD_MOUNT, 0o644)?;
         link("../srv-old.mount", &units.join("local-fs.target.requires/srv-old.mount"))?;
     }
-    write(&root.join("etc/resolv.conf"), "", 0o644)
+    write(&root.join("etc/resolv.conf"), "", 0o644)?;
+    add_own_files(root)
+}
+
+/// What the image itself wants to have at last, in the place of all else.
+fn add_own_files(root: &Path) -> Result<()> {
+    let from = root.join(OWN);
+    for file in tree::files(&from)? {
+        let to = root.join(file.strip_prefix(&from).unwrap_or(&file));
+        // Not the file that a link leads to, which is the host's.
+        tree::remove(&to)?;
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder).at("create", folder)?;
+        }
+        fs::copy(&file, &to).at("write", &to)?;
+    }
+    Ok(())
 }
 
 fn write(path: &Path, text: &str, mode: u32) -> Result<()> {

@@ -34,7 +34,7 @@ const MOST_UNITS: usize = 256;
 pub struct Wanted {
     /// Its name, with its type.
     pub name: String,
-    /// The plan names it: it must be there. Else it is passed over where the image does not have it.
+    /// The plan names it: it must be there, or be a file of the plan. Else it is passed over where the image does not have it.
     pub required: bool,
 }
 
@@ -179,6 +179,13 @@ fn file(root: &Root, name: &str) -> Result<Place> {
 fn template(name: &str) -> Option<String> {
     let (prefix, rest) = name.split_once('@')?;
     Some(format!("{prefix}@.{}", rest.rsplit_once('.')?.1))
+}
+
+/// Whether a file at `path` is that of the unit `name`, or of the template that it is an instance of.
+pub fn is_file_of(path: &str, name: &str) -> bool {
+    path.rsplit_once('/').is_some_and(|(folder, file)| {
+        FOLDERS.contains(&folder) && (file == name || template(name).is_some_and(|template| file == template))
+    })
 }
 
 fn file_of(root: &Root, name: &str) -> Result<Place> {

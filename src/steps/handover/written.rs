@@ -111,7 +111,7 @@ pub const WRITTEN: &[Written] = &[
     ),
     file(
         "/etc/NetworkManager/conf.d/90-diskless.conf",
-        "it has NetworkManager, and the initramfs had not",
+        "it has NetworkManager, which is not started or had no part in the initramfs",
         "NetworkManager leaves the interface alone. One that had it in the initramfs goes on with what it left in /run",
     ),
     file(

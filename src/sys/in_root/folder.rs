@@ -89,12 +89,14 @@ mod tests {
         std::fs::create_dir_all(path.join("a/b/c")).unwrap();
         std::fs::create_dir(folder.path().join("outside")).unwrap();
         std::fs::write(folder.path().join("outside/kept"), "").unwrap();
-        std::fs::write(path.join("a/b/file"), "").unwrap();
+        for name in ["file", ".hidden"] {
+            std::fs::write(path.join("a/b").join(name), "").unwrap();
+        }
         symlink("../../../outside", path.join("a/b/link")).unwrap();
         symlink("/a", path.join("way")).unwrap();
         let root = Root::open(&path).unwrap();
-        assert_eq!(root.names("/way/b", 3).unwrap(), ["c", "file", "link"]);
-        assert_eq!(root.names("/a/b", 2).unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(root.names("/way/b", 4).unwrap(), [".hidden", "c", "file", "link"]);
+        assert_eq!(root.names("/a/b", 3).unwrap_err().kind(), ErrorKind::InvalidInput);
         for nothing in ["/no", "/a/b/file", "/a/no/more"] {
             assert!(root.names(nothing, 9).unwrap().is_empty(), "{nothing}");
         }
