@@ -129,7 +129,12 @@ impl<'a> Run<'a> {
         let result = step.work.drive(self.host, step.limit, &mut |waiting| self.wait(at, step.name, waiting));
         let took = self.host.now().saturating_sub(started);
         let own = own_work(self.host).saturating_sub(own);
+        let warnings = self.host.take_warnings();
+        for warning in &warnings {
+            self.warn(&format!("[{}] {warning}; {}", warning.code().as_str(), warning.advice()));
+        }
         self.note(at, |state| {
+            state.warnings = warnings.iter().map(failure).collect();
             state.ended_ms = Some(millis(started.saturating_add(took)));
             state.took_ms = Some(millis(took));
             state.own_us = Some(u64::try_from(own.as_micros()).unwrap_or(u64::MAX));
