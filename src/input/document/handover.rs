@@ -14,6 +14,8 @@ pub struct Handover {
     pub services: Vec<String>,
     /// Files to write.
     pub files: Vec<File>,
+    /// The boot stops where the new root lacks the modules of the running kernel; without it there is a warning.
+    pub require_modules: bool,
 }
 
 /// A file of the new root.
