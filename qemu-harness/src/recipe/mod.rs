@@ -64,6 +64,8 @@ pub struct Sources {
     pub agent: PathBuf,
     /// The site's server's, if a scenario has one.
     pub disklessd: Option<PathBuf>,
+    /// The agent's package, if an initramfs is made of that.
+    pub package: Option<PathBuf>,
     /// The folder `dracut-module` of the repository.
     pub modules: PathBuf,
     /// The folder `systemd-units` of the repository.
@@ -162,6 +164,7 @@ fn initramfs_name(release: Release, options: Initramfs) -> String {
         (true, "initramfs"),
         (options.hostonly, "hostonly"),
         (options.mkfs_xfs, "xfs"),
+        (options.package, "package"),
         (options.modules == Modules::Few, "few"),
         (options.modules == Modules::Stock, "stock"),
         (options.modules == Modules::Chain, "chain"),
@@ -176,11 +179,13 @@ impl Supplies {
         repository: &Path,
         agent: &Path,
         disklessd: Option<&Path>,
+        package: Option<&Path>,
         scenarios: &[Scenario],
     ) -> Result<Supplies> {
         let sources = Sources {
             agent: agent.to_path_buf(),
             disklessd: disklessd.map(Path::to_path_buf),
+            package: package.map(Path::to_path_buf),
             modules: repository.join("dracut-module"),
             units: repository.join("systemd-units"),
         };
@@ -250,13 +255,12 @@ impl Supplies {
                 return Err(Error::Host("`stock` and `chain` are modules of the first release alone".into()));
             }
             let made_in = if options.modules.of_stock() { &stock } else { key_of(builders.get(&release))? };
-            let key = Ingredients::of("initramfs")
-                .key(made_in)
-                .text(&initramfs::recipe(options))
-                .file(&sources.agent)?
-                .folder(&sources.modules)?
-                .folder(&sources.units)?
-                .finish();
+            let key = Ingredients::of("initramfs").key(made_in).text(&initramfs::recipe(options));
+            let key = match sources.package.as_deref().filter(|_| options.package) {
+                Some(package) => key.file(package)?,
+                None => key.file(&sources.agent)?.folder(&sources.modules)?.folder(&sources.units)?,
+            };
+            let key = key.finish();
             let what = "an initramfs with the agent, by dracut";
             let name = initramfs_name(release, options);
             initramfs.insert((release, options), item(&name, what, key, 15, 0, 180));
@@ -448,7 +452,10 @@ mod tests {
         for (hostonly, mkfs_xfs) in [(false, false), (false, true), (true, false), (true, true)] {
             for modules in [Modules::All, Modules::Few, Modules::Stock, Modules::Chain] {
                 for release in [Release::Bookworm, Release::Trixie] {
-                    names.push(initramfs_name(release, Initramfs { hostonly, mkfs_xfs, modules }));
+                    for package in [false, true] {
+                        let options = Initramfs { hostonly, mkfs_xfs, package, modules };
+                        names.push(initramfs_name(release, options));
+                    }
                 }
             }
         }
