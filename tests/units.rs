@@ -11,7 +11,7 @@ const OLDEST: u16 = 239;
 /// Settings that systemd had before its manual pages say since when.
 const ANCIENT: &str = "CapabilityBoundingSet ConditionKernelCommandLine ConditionPathExists ConditionPathIsMountPoint \
     DefaultDependencies ExecReload \
-    ExecStart ExecStartPre ExecStop Group LimitNOFILE Name Nice OOMScoreAdjust OriginalName PrivateTmp RemainAfterExit Restart \
+    ExecStart ExecStartPre ExecStop ExecStopPost Group LimitNOFILE Name Nice OOMScoreAdjust OriginalName PrivateTmp RemainAfterExit Restart \
     RestartSec StandardError StandardInput StandardOutput Type UMask User What Where";
 
 /// The others, and with which version they came, by the manual pages of systemd 257.
@@ -124,7 +124,9 @@ fn all() -> Vec<(String, String)> {
         let name = file.file_name().unwrap().to_str().unwrap();
         all.extend(settings(&text).into_iter().map(|setting| (name.to_owned(), setting.to_owned())));
     }
-    for file in files(&repository.join("src"), ".rs") {
+    let of_tests =
+        |file: &Path| ["fixture.rs", "tests.rs"].iter().any(|end| file.to_str().unwrap().ends_with(end));
+    for file in files(&repository.join("src"), ".rs").into_iter().filter(|file| !of_tests(file)) {
         let text = std::fs::read_to_string(&file).unwrap();
         let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
         let of_units = ["[Unit]", "[Service]", "[Mount]", "[Network]", "[DHCPv4]", "[Link]", "[Timer]"];

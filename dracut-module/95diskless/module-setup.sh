@@ -26,7 +26,7 @@ diskless_modules="
     scsi_dh_alua dm_multipath dm_round_robin dm_queue_length dm_service_time dm_historical_service_time
     dm_mod dm_crypt xts cbc ecb essiv authenc aes_generic aesni_intel cryptd sha256_generic sha512_generic
     zram lzo lzo-rle lz4 lz4hc zstd 842 deflate
-    overlay ext4 xfs squashfs erofs"
+    overlay ext4 xfs squashfs erofs btrfs"
 
 check() {
     if [[ ! -x $dracutsysrootdir$diskless_bin ]]; then
@@ -80,14 +80,22 @@ install() {
     # The generator adds the unit to the boot of those nodes whose command line asks for it.
     mkdir -p "$initdir/usr/lib/systemd/system-generators" "$initdir/etc/systemd/system-generators"
     ln -sfn /usr/bin/diskless "$initdir/usr/lib/systemd/system-generators/diskless-generator"
-    # What rd.luks.* says is the agent's business then: systemd would wait for a disk it does not know how to reach.
-    generator=systemd-cryptsetup-generator
-    inst_simple "$moddir/unless-acting" "/etc/systemd/system-generators/$generator"
+    # What rd.luks.* and root= say is the agent's business then: the boot would wait for disks that others know no way to. So
+    # it would for the swap of resume=.
+    for generator in systemd-cryptsetup-generator dracut-rootfs-generator systemd-hibernate-resume-generator; do
+        inst_simple "$moddir/unless-acting" "/etc/systemd/system-generators/$generator"
+    done
     # Put to use by the command line hook; other back ends than systemd-networkd have a default of their own.
     inst_simple "$moddir/zz-diskless.network" /usr/share/diskless/zz-diskless.network
     inst_simple "$moddir/acts.sh" /usr/lib/diskless/acts.sh
     inst_hook cmdline 01 "$moddir/cmdline.sh"
     inst_hook emergency 10 "$moddir/emergency.sh"
+    inst_hook initqueue/settled 10 "$moddir/initqueue.sh"
+    if dracut_module_included network-legacy; then
+        inst_simple "$moddir/ifup" /usr/lib/diskless/ifup
+        inst_hook pre-udev 65 "$moddir/net-rules.sh"
+        inst_multiple grep ip mkdir rmdir sed sleep
+    fi
     # The authority of HTTPS servers, keys, plans: with their modes. dracut makes the archive readable by root alone.
     for file in "$dracutsysrootdir"/etc/diskless/*; do
         [[ ! -f $file ]] || inst_simple "${file#"$dracutsysrootdir"}"

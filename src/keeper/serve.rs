@@ -16,7 +16,7 @@ use super::wire::{self, Answer, LONGEST_REQUEST, Plan, Request};
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Error, Result};
 use crate::steps::multipath::queue::Phase;
-use crate::steps::{iscsi, multipath};
+use crate::steps::{handover, iscsi, multipath};
 use crate::sys::wake::{self, Events};
 use crate::sys::{dm, memory, mount};
 
@@ -139,6 +139,11 @@ impl<'a> Keeper<'a> {
         self.journal.doing = if self.ending.is_some() { Doing::Ending } else { Doing::Keeping };
         self.journal.note(host.now(), format!("keeps {} portals", plan.iscsi.portals.len()));
         let mut look = self.look(&mut watch, plan);
+        self.save();
+        if let Some(stream) = self.unanswered.take() {
+            // From here on they are kept: the boot goes on while the first pass runs.
+            self.answer(stream);
+        }
         loop {
             // What is another's is not part of the steps; when that changes, all that they have begun is called off.
             let gate = look.as_ref().map(Gate::of).unwrap_or_default();
@@ -222,7 +227,8 @@ impl<'a> Keeper<'a> {
         map: Option<&multipath::Step<'_>>,
     ) -> Vec<Outcome> {
         let host = self.host;
-        let mut done = Vec::new();
+        // Only once the initramfs's own is no more does it stay so.
+        let mut done = handover::keep_again(host);
         // A daemon may have started since: whoever acts looks first.
         let mut may_act = || watch.look(host, plan).is_ok_and(|look| Gate::of(&look) == *gate);
         let mut outcomes = Vec::new();
@@ -256,7 +262,7 @@ impl<'a> Keeper<'a> {
         if mount::is_overlay(&self.host.path("/proc/1/root/")) { Phase::Up } else { Phase::Boot }
     }
 
-    /// Writes the journal, and answers whoever handed over: from here on the sessions are kept.
+    /// Writes what came of a pass into the journal.
     fn tell(&mut self, outcomes: &[Outcome]) {
         for outcome in outcomes {
             if let Outcome::Ailing(what) = outcome {
@@ -268,9 +274,6 @@ impl<'a> Keeper<'a> {
             memory::trim();
         }
         self.save();
-        if let Some(stream) = self.unanswered.take() {
-            self.answer(stream);
-        }
     }
 
     /// Notes what was not noted just before: it is said again at each look as long as it lasts.
@@ -336,7 +339,7 @@ impl<'a> Keeper<'a> {
                 Ok(Request::Status) => self.answer(stream),
                 Ok(Request::Keep(plan)) => {
                     self.order = Some(Order::Keep(plan));
-                    // Answered after the first pass; two at once is nothing that the agent does.
+                    // Answered after the first look; two at once is nothing that the agent does.
                     self.unanswered = Some(stream);
                     return;
                 }

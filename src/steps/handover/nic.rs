@@ -21,7 +21,7 @@ pub struct Nic {
     pub index: u32,
     /// Packets leave by it; else it is below one by which they do: a part of a bond, what a VLAN is on.
     pub carries: bool,
-    /// systemd-networkd has a lease for it; what it calls itself to the server.
+    /// The initramfs has a lease for it; what it calls itself to the server.
     pub lease: Option<Client>,
     /// Its addresses that the kernel will remove when their time is over.
     pub timed: Vec<Timed>,
@@ -41,10 +41,22 @@ pub fn nics(host: &Host, iscsi: &Iscsi) -> Vec<Nic> {
     let timed = address::timed().unwrap_or_default();
     let mut nics = with_lower(&host.path("/sys/class/net"), &carriers, &timed);
     for nic in &mut nics {
-        let lease = std::fs::read_to_string(host.path(format!("/run/systemd/netif/leases/{}", nic.index)));
-        nic.lease = lease.ok().map(|text| lease::client(&text));
+        nic.lease = lease_of(host, &nic.name, nic.index);
     }
     nics
+}
+
+/// That of systemd-networkd, or of those that call themselves by the MAC: NetworkManager, and dracut's network-legacy with
+/// dhclient.
+fn lease_of(host: &Host, name: &str, index: u32) -> Option<Client> {
+    let read = |path: String| std::fs::read_to_string(host.path(path)).ok();
+    if let Some(text) = read(format!("/run/systemd/netif/leases/{index}")) {
+        return Some(lease::client(&text));
+    }
+    let manager = read(format!("/run/NetworkManager/devices/{index}"));
+    let by_mac = manager.is_some_and(|text| text.lines().any(|line| line == "[dhcp4]"))
+        || host.path(format!("/tmp/dhclient.{name}.lease")).exists();
+    by_mac.then_some(Client::Mac)
 }
 
 /// How the interface of a portal is told.
@@ -135,6 +147,26 @@ mod tests {
             let portal: TargetPortal = serde_json::from_value(portal).unwrap();
             assert_eq!(way_of(&portal), way);
         }
+    }
+
+    #[test]
+    fn a_lease_is_networkds_or_of_a_client_that_goes_by_its_mac() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::fake(root.path());
+        assert_eq!(lease_of(&host, "eth0", 2), None);
+        let put = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        put("tmp/dhclient.eth0.lease", "lease { }\n");
+        assert_eq!(lease_of(&host, "eth0", 2), Some(Client::Mac));
+        put("run/systemd/netif/leases/2", "CLIENTID=ff01f5dd7f00020000ab118b81\n");
+        assert!(matches!(lease_of(&host, "eth0", 2), Some(Client::Duid { .. })));
+        put("run/NetworkManager/devices/3", "[device]\nmanaged=true\n");
+        assert_eq!(lease_of(&host, "eth1", 3), None);
+        put("run/NetworkManager/devices/3", "[device]\nmanaged=true\n\n[dhcp4]\ndhcp4.ip_address=10.0.0.9\n");
+        assert_eq!(lease_of(&host, "eth1", 3), Some(Client::Mac));
     }
 
     #[test]
