@@ -258,6 +258,8 @@ codes! {
          overlay.mounts of the plan";
     NotARoot "not-a-root" Config, "the mounted image is not a root file system",
         "check overlay.mounts in the plan: / must hold an init";
+    KernelModules "kernel-modules" Config, "the new root has no modules of the running kernel",
+        "install the kernel that the node boots in the image, or boot the node with the image's kernel";
     Report "report" Retry, "the report could not be delivered",
         "look at the report server and at the network on the way to it; `diskless report up` tries again";
     NoReport "no-report" Config, "this boot reports to nobody",
