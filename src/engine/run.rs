@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::converge::{Converge, Waiting, converge};
+use super::converge::{Converge, News, Waiting, converge};
 use super::host::Host;
 use super::state::{self, Failure, State, Status, StepState};
 use crate::error::{Error, Result};
@@ -21,6 +21,9 @@ use crate::sys::{clock, http};
 const LAST_EVENTS: Duration = Duration::from_secs(1);
 /// The same of a boot that failed: it waits for a person anyway.
 const LAST_EVENTS_OF_FAILURE: Duration = Duration::from_secs(5);
+
+/// The journal keeps no more of them.
+const MOST_WARNINGS: usize = 32;
 
 /// A step of the boot: what it is called, what it is about, how long it may take, and what it does.
 pub struct Step<'a> {
@@ -40,12 +43,12 @@ pub trait Drive {
     ///
     /// # Errors
     /// Those of [`converge`].
-    fn drive(&self, host: &Host, limit: Duration, waiting: &mut dyn FnMut(&Waiting)) -> Result<String>;
+    fn drive(&self, host: &Host, limit: Duration, tell: &mut dyn FnMut(&News)) -> Result<String>;
 }
 
 impl<C: Converge> Drive for C {
-    fn drive(&self, host: &Host, limit: Duration, waiting: &mut dyn FnMut(&Waiting)) -> Result<String> {
-        converge(self, host, limit, waiting)
+    fn drive(&self, host: &Host, limit: Duration, tell: &mut dyn FnMut(&News)) -> Result<String> {
+        converge(self, host, limit, tell)
     }
 }
 
@@ -73,7 +76,7 @@ impl<'a> Run<'a> {
         let reports = PhoneHome::open(host.path(spool::FILE), &boot_id, run);
         let mut run = Run {
             host,
-            state: State { version: 1, boot_id, run, status: Status::Running, steps: Vec::new() },
+            state: State { version: 1, boot_id, run, status: Status::Running, warnings: Vec::new(), steps: Vec::new() },
             file,
             console: Console::open(host),
             pace: Pace::default(),
@@ -126,7 +129,10 @@ impl<'a> Run<'a> {
             state.started_ms = Some(millis(started));
         });
         self.tell(&Event::Started { step: step.name, about: &step.about });
-        let result = step.work.drive(self.host, step.limit, &mut |waiting| self.wait(at, step.name, waiting));
+        let result = step.work.drive(self.host, step.limit, &mut |news| match news {
+            News::Waiting(waiting) => self.wait(at, step.name, waiting),
+            News::Warning(what) => self.warn(what),
+        });
         let took = self.host.now().saturating_sub(started);
         let own = own_work(self.host).saturating_sub(own);
         self.note(at, |state| {
@@ -170,6 +176,10 @@ impl<'a> Run<'a> {
     /// Tells what somebody must know although the boot goes on.
     pub fn warn(&mut self, what: &str) {
         self.tell(&Event::Warning(what));
+        if self.state.warnings.len() < MOST_WARNINGS {
+            self.state.warnings.push(what.to_owned());
+            self.save();
+        }
     }
 
     /// All steps are done. The booted system gets what it needs to go on with the reports.
@@ -328,8 +338,10 @@ mod tests {
 
         let mut run = Run::start(&host);
         run.steps(&[step("a", None)]).unwrap();
+        (0..100).for_each(|number| run.warn(&number.to_string()));
         run.finish();
         let state = State::read(&host.path(state::FILE)).unwrap().unwrap();
         assert_eq!((state.run, state.status), (2, Status::Done));
+        assert_eq!((state.warnings.len(), state.warnings[1].as_str()), (MOST_WARNINGS, "1"));
     }
 }

@@ -10,7 +10,8 @@ use super::netroot::{Netroot, lun_number};
 use super::parameters;
 use super::portal::Portal;
 use super::settings::{Preset, SETTINGS, Settings};
-use super::size::{Size, memory_total};
+use super::memory::Memory;
+use super::size::Size;
 use super::url::{has_account, is_url};
 use crate::steps::luks::kdf::available_memory;
 use crate::sys::http;
@@ -72,7 +73,7 @@ pub fn facts(data: &[u8]) {
         let _ = facts.checked("facts");
     }
     let text = &*String::from_utf8_lossy(data);
-    let _ = (memory_total(text), available_memory(text), baked_name(text), is_uuid(text));
+    let _ = (Memory::parse(text), available_memory(text), baked_name(text), is_uuid(text));
     if let Some(mac) = mac(text) {
         assert_eq!(self::mac(&mac), Some(mac));
     }

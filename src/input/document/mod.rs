@@ -3,6 +3,7 @@
 pub(super) mod check;
 mod handover;
 mod iscsi;
+mod lower;
 mod luks;
 mod multipath;
 mod overlay;
@@ -10,9 +11,10 @@ mod overlay;
 pub use check::{is_hostname, is_iscsi_name};
 pub use handover::{File, Handover, Mode};
 pub use iscsi::{Algorithm, Chap, Discovery, Iscsi, Mutual, TargetPortal};
+pub use lower::{Lower, Lowers, MOST_LOWERS};
 pub use luks::{Header, KeySource, LONGEST_KEY, Luks};
 pub use multipath::{Identify, Map, Multipath, Queueing};
-pub use overlay::{FileSystem, LEAST_XFS, Mount, Overlay};
+pub use overlay::{Backing, FileSystem, LEAST_LAYER, LEAST_XFS, Mount, Overlay};
 
 use std::collections::BTreeMap;
 

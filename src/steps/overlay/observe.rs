@@ -9,7 +9,8 @@ use super::mountinfo::{self, Mounted};
 use super::{SYSROOT, probe, utab};
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Result};
-use crate::input::document::Mount;
+use crate::input::document::{Lower, Mount};
+use crate::input::memory::Memory;
 use crate::steps::zram::{self, Zram};
 
 /// What is mounted, and what could be.
@@ -19,8 +20,10 @@ pub struct Seen {
     pub mounted: Vec<Mounted>,
     /// The disk of the writable layer.
     pub upper: Option<Zram>,
-    /// For each lower: the type of the file system on it, if that is known.
-    pub kinds: Vec<Option<String>>,
+    /// The node's memory, if the kernel tells.
+    pub memory: Option<Memory>,
+    /// For each lower of each mount: the type of the file system on it, if that is known.
+    pub kinds: Vec<Vec<Option<String>>>,
     /// There is an operating system at /sysroot, by the file that systemd's switch-root looks for too.
     pub has_os: bool,
     /// libmount's table; empty if there is none.
@@ -30,12 +33,19 @@ pub struct Seen {
 pub fn observe(host: &Host, mounts: &[Mount]) -> Result<Seen> {
     let path = host.path("/proc/self/mountinfo");
     let text = std::fs::read_to_string(&path).context(Code::Io, path.display().to_string())?;
-    let kind = |mount: &Mount| mount.fs.clone().or_else(|| probe(host, &mount.lower));
+    let kinds = |mount: &Mount| {
+        let kind = |lower: &Lower| {
+            lower.fs.clone().or_else(|| mount.fs.clone()).or_else(|| probe(host, &lower.volume))
+        };
+        mount.lower.0.iter().map(kind).collect()
+    };
+    let meminfo = std::fs::read_to_string(host.path("/proc/meminfo")).unwrap_or_default();
     let sysroot = host.path(SYSROOT);
     Ok(Seen {
         mounted: mountinfo::parse(&text),
         upper: zram::find(host),
-        kinds: mounts.iter().map(kind).collect(),
+        memory: Memory::parse(&meminfo),
+        kinds: mounts.iter().map(kinds).collect(),
         has_os: ["etc/os-release", "usr/lib/os-release"]
             .iter()
             .any(|file| sysroot.join(file).symlink_metadata().is_ok()),

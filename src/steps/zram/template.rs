@@ -7,7 +7,7 @@ const DEFLATED: &[u8] = include_bytes!("ext4-template.deflate");
 /// Bytes of a block of the file system.
 pub const BLOCK_BYTES: u64 = 4096;
 /// Blocks of the file system before it is grown.
-pub const BLOCKS_AT_FIRST: u64 = 1024;
+pub const BLOCKS_AT_FIRST: u64 = 2048;
 /// Blocks of a group, the step in which ext4 grows.
 pub const BLOCKS_OF_GROUP: u64 = 32768;
 /// No template is larger.
