@@ -53,6 +53,7 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
         if let Some(warning) = initiator.warning() {
             run.warn(&warning);
         }
+        run.watch_for(&document.overlay.watermarks);
         let steps = plan::from_document(&config, document, &initiator.name);
         let steps = steps.map_err(|error| refused(&mut run, &error))?;
         run.steps(&steps).map_err(told)?;

@@ -45,22 +45,6 @@ pub trait Converge {
     /// # Errors
     /// The action failed; of class [`Class::Retry`] when it may succeed later.
     fn apply(&self, host: &Host, action: Self::Action) -> Result<()>;
-
-    /// What somebody must know although the step is done with `seen`: it is told then. Pure, like [`Converge::plan`], so
-    /// that a step that is run again tells it again.
-    fn warnings(&self, seen: &Self::Seen) -> Vec<String> {
-        let _ = seen;
-        Vec::new()
-    }
-}
-
-/// What a step has to tell before it ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
-    /// It waits.
-    Waiting(Waiting),
-    /// It is done, and somebody must know this.
-    Warning(String),
 }
 
 /// A step waits: for what, and how much of its time is left.
@@ -82,8 +66,7 @@ const MOST_ACTIONS: u32 = 1000;
 /// Drives `step` until it is done, which gives what it found, or for at most `limit`.
 ///
 /// Between two looks it sleeps until the kernel tells of a change ([`Host::wait_for_change`]), or for a time
-/// that doubles up to two seconds, a random part of it off. Each wait, and what is to be known in the end, is told to
-/// `tell`.
+/// that doubles up to two seconds, a random part of it off. Each wait is told to `waiting`.
 ///
 /// # Errors
 /// The step's own error, at once unless it is of class [`Class::Retry`]; else after `limit` the last such error,
@@ -92,22 +75,19 @@ pub fn converge<C: Converge>(
     step: &C,
     host: &Host,
     limit: Duration,
-    tell: &mut dyn FnMut(&News),
+    waiting: &mut dyn FnMut(&Waiting),
 ) -> Result<String> {
     let deadline = host.now().saturating_add(limit);
     let mut pause = FIRST_WAIT;
     let mut actions = 0;
     loop {
         host.changes_seen();
-        let stalled = match step.observe(host).and_then(|seen| Ok((step.plan(&seen)?, seen))) {
-            Ok((Next::Done(what), seen)) => {
-                step.warnings(&seen).into_iter().for_each(|warning| tell(&News::Warning(warning)));
-                return Ok(what);
-            }
-            Ok((Next::Do(_), _)) if actions == MOST_ACTIONS => {
+        let stalled = match step.observe(host).and_then(|seen| step.plan(&seen)) {
+            Ok(Next::Done(what)) => return Ok(what),
+            Ok(Next::Do(_)) if actions == MOST_ACTIONS => {
                 return Err(Error::new(Code::NotConverging, format!("after {actions} actions")));
             }
-            Ok((Next::Do(action), _)) => match step.apply(host, action) {
+            Ok(Next::Do(action)) => match step.apply(host, action) {
                 Ok(()) => {
                     actions += 1;
                     pause = FIRST_WAIT;
@@ -115,7 +95,7 @@ pub fn converge<C: Converge>(
                 }
                 Err(error) => Stalled::Failed(error),
             },
-            Ok((Next::Wait(what), _)) => Stalled::Waits(what),
+            Ok(Next::Wait(what)) => Stalled::Waits(what),
             Err(error) => Stalled::Failed(error),
         };
         if let Stalled::Failed(error) = &stalled
@@ -127,7 +107,7 @@ pub fn converge<C: Converge>(
         if left.is_zero() {
             return stalled.give_up(limit);
         }
-        tell(&News::Waiting(Waiting { what: stalled.what(), left }));
+        waiting(&Waiting { what: stalled.what(), left });
         host.wait_for_change(host.around(pause).min(left));
         pause = pause.saturating_mul(2).min(LONGEST_WAIT);
     }
@@ -193,10 +173,6 @@ mod tests {
             })
         }
 
-        fn warnings(&self, seen: &u32) -> Vec<String> {
-            if *seen > self.needs { vec![format!("{seen} pushes")] } else { Vec::new() }
-        }
-
         fn apply(&self, _: &Host, _: &'static str) -> Result<()> {
             if self.failures.get() > 0 {
                 self.failures.set(self.failures.get() - 1);
@@ -219,26 +195,11 @@ mod tests {
     }
 
     #[test]
-    fn what_must_be_known_is_told_each_time_it_is_done() {
-        let lamp = Lamp::new(1);
-        lamp.pushes.set(2);
-        let mut told = Vec::new();
-        for _ in 0..2 {
-            converge(&lamp, &Host::fake("/"), LIMIT, &mut |news| told.push(news.clone())).unwrap();
-        }
-        assert_eq!(told, vec![News::Warning("2 pushes".into()); 2]);
-    }
-
-    #[test]
     fn a_named_wait_ends_at_its_deadline() {
         let lamp = Lamp { waits: true, ..Lamp::new(1) };
         let host = Host::fake("/");
         let mut told = Vec::new();
-        let mut tell = |news: &News| match news {
-            News::Waiting(waiting) => told.push(waiting.clone()),
-            News::Warning(what) => panic!("{what}"),
-        };
-        let error = converge(&lamp, &host, LIMIT, &mut tell).unwrap_err();
+        let error = converge(&lamp, &host, LIMIT, &mut |w| told.push(w.clone())).unwrap_err();
         assert_eq!(error.code(), Code::Timeout);
         assert!(error.to_string().starts_with("a hand: "), "{error}");
         assert_eq!(host.now(), LIMIT);

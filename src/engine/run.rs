@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::converge::{Converge, News, Waiting, converge};
+use super::converge::{Converge, Waiting, converge};
 use super::host::Host;
 use super::state::{self, Failure, State, Status, StepState};
 use crate::error::{Error, Result};
@@ -21,9 +21,6 @@ use crate::sys::{clock, http};
 const LAST_EVENTS: Duration = Duration::from_secs(1);
 /// The same of a boot that failed: it waits for a person anyway.
 const LAST_EVENTS_OF_FAILURE: Duration = Duration::from_secs(5);
-
-/// The journal keeps no more of them.
-const MOST_WARNINGS: usize = 32;
 
 /// A step of the boot: what it is called, what it is about, how long it may take, and what it does.
 pub struct Step<'a> {
@@ -43,12 +40,12 @@ pub trait Drive {
     ///
     /// # Errors
     /// Those of [`converge`].
-    fn drive(&self, host: &Host, limit: Duration, tell: &mut dyn FnMut(&News)) -> Result<String>;
+    fn drive(&self, host: &Host, limit: Duration, waiting: &mut dyn FnMut(&Waiting)) -> Result<String>;
 }
 
 impl<C: Converge> Drive for C {
-    fn drive(&self, host: &Host, limit: Duration, tell: &mut dyn FnMut(&News)) -> Result<String> {
-        converge(self, host, limit, tell)
+    fn drive(&self, host: &Host, limit: Duration, waiting: &mut dyn FnMut(&Waiting)) -> Result<String> {
+        converge(self, host, limit, waiting)
     }
 }
 
@@ -61,6 +58,7 @@ pub struct Run<'a> {
     pace: Pace,
     reports: PhoneHome,
     report_to: Option<Destination>,
+    watermarks: Vec<u8>,
     started: Duration,
     own_before: Duration,
 }
@@ -76,12 +74,17 @@ impl<'a> Run<'a> {
         let reports = PhoneHome::open(host.path(spool::FILE), &boot_id, run);
         let mut run = Run {
             host,
-            state: State { version: 1, boot_id, run, status: Status::Running, warnings: Vec::new(), steps: Vec::new() },
+            state: State {
+                version: 1,
+                boot_id,
+                run,
+                status: Status::Running, steps: Vec::new() },
             file,
             console: Console::open(host),
             pace: Pace::default(),
             reports,
             report_to: None,
+            watermarks: Vec::new(),
             started: host.now(),
             own_before: own_work(host),
         };
@@ -98,6 +101,11 @@ impl<'a> Run<'a> {
             phone_home: report.phone_home.clone(),
             hostname: hostname.map(str::to_owned),
         });
+    }
+
+    /// The booted system is to tell when the use of its writable layer passes one of these percentages.
+    pub fn watch_for(&mut self, watermarks: &[u8]) {
+        self.watermarks = watermarks.to_vec();
     }
 
     fn tell(&mut self, event: &Event) {
@@ -129,10 +137,7 @@ impl<'a> Run<'a> {
             state.started_ms = Some(millis(started));
         });
         self.tell(&Event::Started { step: step.name, about: &step.about });
-        let result = step.work.drive(self.host, step.limit, &mut |news| match news {
-            News::Waiting(waiting) => self.wait(at, step.name, waiting),
-            News::Warning(what) => self.warn(what),
-        });
+        let result = step.work.drive(self.host, step.limit, &mut |waiting| self.wait(at, step.name, waiting));
         let took = self.host.now().saturating_sub(started);
         let own = own_work(self.host).saturating_sub(own);
         self.note(at, |state| {
@@ -176,10 +181,6 @@ impl<'a> Run<'a> {
     /// Tells what somebody must know although the boot goes on.
     pub fn warn(&mut self, what: &str) {
         self.tell(&Event::Warning(what));
-        if self.state.warnings.len() < MOST_WARNINGS {
-            self.state.warnings.push(what.to_owned());
-            self.save();
-        }
     }
 
     /// All steps are done. The booted system gets what it needs to go on with the reports.
@@ -192,6 +193,9 @@ impl<'a> Run<'a> {
             own: own_work(self.host).saturating_sub(self.own_before),
         };
         self.tell(&event);
+        if !self.watermarks.is_empty() {
+            warn(after_pivot::prepare_watch(self.host, &self.watermarks));
+        }
         if let Some(destination) = &self.report_to {
             warn(after_pivot::prepare(self.host, destination));
             warn(self.reports.finish(LAST_EVENTS));
@@ -292,6 +296,7 @@ mod tests {
         let mut run = Run::start(&host);
         run.steps(&[step("plan", None)]).unwrap();
         run.report_to(&Report { url: server.url.clone(), phone_home: None }, Some("node1"));
+        run.watch_for(&[90]);
         run.finish();
         let told: Vec<Record> = server
             .requests()
@@ -302,7 +307,9 @@ mod tests {
         let first = [(1, 1, Kind::Run), (1, 2, Kind::Start), (1, 3, Kind::Waiting), (1, 4, Kind::Failed)];
         let second = [(2, 5, Kind::Run), (2, 6, Kind::Start), (2, 7, Kind::Done), (2, 8, Kind::Ready)];
         assert_eq!(told, [first, second].concat());
-        assert!(host.path("/run/systemd/system/diskless-report.service").exists());
+        for unit in ["diskless-report.service", "diskless-watch.service", "diskless-watch.timer"] {
+            assert!(host.path("/run/systemd/system").join(unit).exists(), "{unit}");
+        }
     }
 
     #[test]
@@ -338,10 +345,8 @@ mod tests {
 
         let mut run = Run::start(&host);
         run.steps(&[step("a", None)]).unwrap();
-        (0..100).for_each(|number| run.warn(&number.to_string()));
         run.finish();
         let state = State::read(&host.path(state::FILE)).unwrap().unwrap();
         assert_eq!((state.run, state.status), (2, Status::Done));
-        assert_eq!((state.warnings.len(), state.warnings[1].as_str()), (MOST_WARNINGS, "1"));
     }
 }

@@ -36,9 +36,6 @@ pub struct State {
     pub run: u32,
     /// Of the boot as a whole.
     pub status: Status,
-    /// What somebody must know although the boot went on.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<String>,
     /// In the order of the boot.
     pub steps: Vec<StepState>,
 }
@@ -145,7 +142,6 @@ mod tests {
             boot_id: "b".into(),
             run: 2,
             status: Status::Failed,
-            warnings: vec!["w".into()],
             steps: vec![StepState::pending("network"), step],
         };
         state.write(&file).unwrap();

@@ -107,10 +107,16 @@ fn a_writable_layer_of_each_kind() {
     };
     for words in ["", "rd.overlay=zram", "rd.overlay=zram:"] {
         let overlay = layer(words);
-        assert_eq!((overlay.backing, overlay.size(), overlay.overcommit), (Backing::Zram, Size::OfMemory(50), false));
+        assert_eq!(
+            (overlay.backing, overlay.size(), overlay.overcommit),
+            (Backing::Zram, Size::OfMemory(50), false)
+        );
     }
     let overlay = layer("rd.overlay=tmpfs:size=1G,nr_inodes=5000");
-    assert_eq!((overlay.backing, overlay.size(), overlay.nr_inodes), (Backing::Tmpfs, Size::Bytes(1 << 30), Some(5000)));
+    assert_eq!(
+        (overlay.backing, overlay.size(), overlay.nr_inodes),
+        (Backing::Tmpfs, Size::Bytes(1 << 30), Some(5000))
+    );
     let overlay = layer("rd.overlay=zram:size=1G,mem_limit=512M,overcommit");
     assert!(overlay.overcommit && overlay.mem_limit == Some(Size::Bytes(512 << 20)));
     assert!(layer("rd.overlay=zram:overcommit=1").overcommit);

@@ -230,7 +230,8 @@ mod tests {
             error.to_string()
         };
         let text = says(json!({ "size": "8G" }), &small);
-        let expected = "it takes 8224 MiB when it is full, and the system needs 128 MiB; the node has 2048 MiB";
+        let expected =
+            "it takes 8224 MiB when it is full, and the system needs 128 MiB; the node has 2048 MiB";
         assert!(text.starts_with("overlay.size 8589934592 bytes: ") && text.ends_with(expected), "{text}");
         says(json!({ "size": "100%" }), &small);
         assert!(

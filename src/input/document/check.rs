@@ -260,5 +260,7 @@ fn is_mount_point(path: &str) -> bool {
         !matches!(part, "" | "." | "..")
             && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
     };
-    path == "/" || path.len() <= LONGEST_MOUNT_POINT && path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(plain))
+    path == "/"
+        || path.len() <= LONGEST_MOUNT_POINT
+            && path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(plain))
 }

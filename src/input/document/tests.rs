@@ -100,9 +100,7 @@ const ON_THE_WAY: &[Code] = &[Code::PlanMissing, Code::PlanFetch, Code::PlanRefu
 
 /// `place` in a plan (a JSON pointer; what is not there is made), a value for it, the code, and what the message says.
 fn faults() -> Vec<(&'static str, Value, Code, &'static str)> {
-    let layer = |member: &str, value: Value| {
-        json!({ "backing": "tmpfs", member: value, "mounts": [{ "at": "/", "lower": "/dev/mapper/a" }] })
-    };
+    let layer = |member: &str, value: Value| json!({ "backing": "tmpfs", member: value, "mounts": [{ "at": "/", "lower": "/dev/mapper/a" }] });
     let lowers: Vec<String> = (0..9).map(|number| format!("/dev/mapper/v{number}")).collect();
     let mount = |at: &str, lower: &str| json!([{ "at": at, "lower": lower }]);
     let file = |path: &str, mode: &str| json!([{ "path": path, "mode": mode, "content": "x" }]);
@@ -201,7 +199,12 @@ fn faults() -> Vec<(&'static str, Value, Code, &'static str)> {
         ("/overlay/watermarks", json!([85, 85]), Code::PlanWatermarks, "overlay.watermarks"),
         ("/overlay/watermarks", json!([0]), Code::PlanWatermarks, "overlay.watermarks"),
         ("/overlay/watermarks", json!([101]), Code::PlanWatermarks, "overlay.watermarks"),
-        ("/overlay/watermarks", json!([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]), Code::PlanWatermarks, "10 percentages"),
+        (
+            "/overlay/watermarks",
+            json!([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]),
+            Code::PlanWatermarks,
+            "10 percentages",
+        ),
         ("/overlay/watermarks", json!([256]), Code::PlanInvalid, "overlay.watermarks[0]"),
         ("/overlay/mounts/0/lower", json!([]), Code::PlanLowers, "overlay.mounts[0]"),
         ("/overlay/mounts/0/lower", json!(lowers), Code::PlanLowers, "1 to 8"),
@@ -211,10 +214,25 @@ fn faults() -> Vec<(&'static str, Value, Code, &'static str)> {
             Code::PlanLowers,
             "/dev/mapper/a twice",
         ),
-        ("/overlay/mounts/0/lower", json!(["/dev/mapper/a", "/dev/sda1"]), Code::PlanMounts, "overlay.mounts[0]"),
-        ("/overlay/mounts/0/lower", json!([{ "volume": "/dev/mapper/a", "fs": "a,b" }]), Code::PlanMounts, "`fs`"),
+        (
+            "/overlay/mounts/0/lower",
+            json!(["/dev/mapper/a", "/dev/sda1"]),
+            Code::PlanMounts,
+            "overlay.mounts[0]",
+        ),
+        (
+            "/overlay/mounts/0/lower",
+            json!([{ "volume": "/dev/mapper/a", "fs": "a,b" }]),
+            Code::PlanMounts,
+            "`fs`",
+        ),
         ("/overlay/mounts/0/lower", json!(7), Code::PlanInvalid, "overlay.mounts[0].lower"),
-        ("/overlay/mounts/0/at", json!(format!("/{}", "a".repeat(100))), Code::PlanMounts, "overlay.mounts[0]"),
+        (
+            "/overlay/mounts/0/at",
+            json!(format!("/{}", "a".repeat(100))),
+            Code::PlanMounts,
+            "overlay.mounts[0]",
+        ),
         ("/overlay/fs", json!("btrfs"), Code::PlanInvalid, "overlay.fs"),
         ("/overlay/mounts", mount("/var", "/dev/mapper/a"), Code::PlanMounts, "nothing is mounted at /"),
         ("/overlay/mounts", mount("/../x", "/dev/mapper/a"), Code::PlanMounts, "overlay.mounts[0]"),

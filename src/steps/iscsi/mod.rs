@@ -42,7 +42,7 @@ pub use session::{discard, log_in, log_in_again, log_out};
 
 use attempts::Attempts;
 
-use crate::engine::converge::{Converge, News, Next, converge};
+use crate::engine::converge::{Converge, Next, Waiting, converge};
 use crate::engine::host::Host;
 use crate::engine::run::Drive;
 use crate::error::Result;
@@ -129,12 +129,12 @@ pub struct Boot<'a> {
 }
 
 impl Drive for Boot<'_> {
-    fn drive(&self, host: &Host, limit: Duration, tell: &mut dyn FnMut(&News)) -> Result<String> {
+    fn drive(&self, host: &Host, limit: Duration, waiting: &mut dyn FnMut(&Waiting)) -> Result<String> {
         let step = Step {
             deadline: Some(host.now().saturating_add(limit)),
             ..Step::new(self.iscsi, self.initiator, self.portals)
         };
-        converge(&step, host, limit, tell)
+        converge(&step, host, limit, waiting)
     }
 }
 

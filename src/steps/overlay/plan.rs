@@ -257,7 +257,8 @@ mod tests {
             "overlay /sysroot/var",
         ];
         assert_eq!(shown, expected);
-        let lowers = "lowerdir=/run/diskless/lower/root:/run/diskless/lower/root+1:/run/diskless/lower/root+2,";
+        let lowers =
+            "lowerdir=/run/diskless/lower/root:/run/diskless/lower/root+1:/run/diskless/lower/root+2,";
         assert!(mounted[4].options.starts_with(lowers), "{}", mounted[4].options);
         let marked = utab::marked("", &entries(&mounts)).unwrap();
         assert!(marked.contains("SRC=/dev/mapper/luks_root1 TARGET=/run/diskless/lower/root+2 "), "{marked}");
@@ -349,9 +350,7 @@ mod tests {
         let upper = Zram { file_system: Some(Formatted::Xfs), ..UPPER };
         let Next::Do(Action::Mount(first)) = next(&seen(&[], upper)).unwrap() else { panic!() };
         assert_eq!((first.kind.as_str(), first.options.as_str()), ("xfs", "discard"));
-        let Next::Do(Action::Mount(then)) = next(&seen(&[&first], upper)).unwrap() else {
-            panic!()
-        };
+        let Next::Do(Action::Mount(then)) = next(&seen(&[&first], upper)).unwrap() else { panic!() };
         assert_eq!(then.target, "/run/diskless/lower/root");
     }
 

@@ -75,7 +75,8 @@ impl Usage {
     pub fn observe(host: &Host) -> Result<Option<Usage>> {
         let path = host.path("/proc/self/mountinfo");
         let text = std::fs::read_to_string(&path).context(Code::Io, path.display().to_string())?;
-        let Some(layer) = mountinfo::parse(&text).into_iter().rfind(|mounted| mounted.target == UPPERS) else {
+        let Some(layer) = mountinfo::parse(&text).into_iter().rfind(|mounted| mounted.target == UPPERS)
+        else {
             return Ok(None);
         };
         let space = mount::space(&host.path(UPPERS))?;
@@ -147,7 +148,11 @@ impl Usage {
                 (Some(percent), limit) => (format!("{percent:>3} %"), format!(" of {}", limit >> 20)),
                 (None, _) => ("     ".to_owned(), String::new()),
             };
-            let _ = writeln!(text, "  {:<9} {percent}  {memory}{limit} MiB for {data} MiB of data", Resource::Memory);
+            let _ = writeln!(
+                text,
+                "  {:<9} {percent}  {memory}{limit} MiB for {data} MiB of data",
+                Resource::Memory
+            );
         }
         text
     }
@@ -200,7 +205,10 @@ mod tests {
         write("/sys/block/zram1/comp_algorithm", "lzo [lz4]\n");
         let usage = Usage::observe(&host).unwrap().unwrap();
         let zram = Compressed { algorithm: Some("lz4".into()), data: 9, memory: 7, mem_limit: 6 };
-        assert_eq!((usage.backing.as_str(), usage.fs.as_str(), usage.zram), ("/dev/zram1", "xfs", Some(zram)));
+        assert_eq!(
+            (usage.backing.as_str(), usage.fs.as_str(), usage.zram),
+            ("/dev/zram1", "xfs", Some(zram))
+        );
         assert!(usage.size > 0 && usage.used <= usage.size);
     }
 }

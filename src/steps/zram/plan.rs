@@ -157,10 +157,14 @@ mod tests {
     fn what_cannot_be_is_refused_before_anything_is_done_and_not_when_it_is_there() {
         let xfs = |bytes: u64| step(json!({ "size": bytes.to_string(), "fs": "xfs" }));
         let nothing = seen(false, vec![]);
-        let error = plan(&xfs(LEAST_XFS), &Seen { memory: Memory { total: LEAST_XFS, ..nothing.memory }, ..seen(false, vec![]) });
+        let error = plan(
+            &xfs(LEAST_XFS),
+            &Seen { memory: Memory { total: LEAST_XFS, ..nothing.memory }, ..seen(false, vec![]) },
+        );
         assert_eq!(error.unwrap_err().code(), Code::LayerMemory);
         assert_eq!(plan(&xfs(LEAST_XFS), &nothing).unwrap(), Next::Do(Action::Load));
-        let small = Seen { memory: Memory { total: MIB, ..nothing.memory }, ..seen(true, vec![zram(0, MIB, EXT4)]) };
+        let small =
+            Seen { memory: Memory { total: MIB, ..nothing.memory }, ..seen(true, vec![zram(0, MIB, EXT4)]) };
         assert!(matches!(plan(&xfs(LEAST_XFS), &small).unwrap(), Next::Done(_)));
     }
 }

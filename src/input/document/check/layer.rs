@@ -18,7 +18,9 @@ pub(super) fn layer(overlay: &Overlay) -> Result<()> {
     let marks = &overlay.watermarks;
     let rising = marks.windows(2).all(|pair| matches!(pair, [low, high] if low < high));
     if !rising || marks.len() > MOST_WATERMARKS || !marks.iter().all(|mark| (1..=100).contains(mark)) {
-        let cause = format!("not {MOST_WATERMARKS} percentages at most, from 1 to 100, each larger than the one before");
+        let cause = format!(
+            "not {MOST_WATERMARKS} percentages at most, from 1 to 100, each larger than the one before"
+        );
         return broken(Code::PlanWatermarks, "overlay.watermarks", cause);
     }
     Ok(())
