@@ -18,6 +18,16 @@ if diskless_acts; then
         printf '#!/bin/sh\nexit 0\n' > /sbin/netroot
     fi
 
+    if [ -e /lib/nm-lib.sh ]; then
+        # NetworkManager tries DHCP for so many times 90 seconds, and then never again.
+        echo 'rd.net.dhcp.retry=1000' >> /etc/cmdline.d/30-diskless.conf
+    fi
+    if [ -e /sbin/ifup ]; then
+        # network-legacy sets interfaces up by the initqueue: it goes on until the root is there.
+        mkdir -p "$hookdir/initqueue/finished"
+        # shellcheck disable=SC2016 # for the initqueue to expand
+        echo '[ -d "$NEWROOT/proc" ]' > "$hookdir/initqueue/finished/diskless.sh"
+    fi
     if ! getarg ip= > /dev/null; then
         mkdir -p /run/systemd/network
         ln -sf /usr/share/diskless/zz-diskless.network /run/systemd/network/

@@ -65,14 +65,21 @@ install() {
     # The generator adds the unit to the boot of those nodes whose command line asks for it.
     mkdir -p "$initdir/usr/lib/systemd/system-generators" "$initdir/etc/systemd/system-generators"
     ln -sfn /usr/bin/diskless "$initdir/usr/lib/systemd/system-generators/diskless-generator"
-    # What rd.luks.* says is the agent's business then: systemd would wait for a disk it does not know how to reach.
-    generator=systemd-cryptsetup-generator
-    inst_simple "$moddir/unless-acting" "/etc/systemd/system-generators/$generator"
+    # What rd.luks.* and root= say is the agent's business then: the boot would wait for disks that others know no way to.
+    for generator in systemd-cryptsetup-generator dracut-rootfs-generator; do
+        inst_simple "$moddir/unless-acting" "/etc/systemd/system-generators/$generator"
+    done
     # Put to use by the command line hook; other back ends than systemd-networkd have a default of their own.
     inst_simple "$moddir/zz-diskless.network" /usr/share/diskless/zz-diskless.network
     inst_simple "$moddir/acts.sh" /usr/lib/diskless/acts.sh
     inst_hook cmdline 01 "$moddir/cmdline.sh"
     inst_hook emergency 10 "$moddir/emergency.sh"
+    inst_hook initqueue/settled 10 "$moddir/initqueue.sh"
+    if dracut_module_included network-legacy; then
+        inst_simple "$moddir/ifup" /usr/lib/diskless/ifup
+        inst_hook pre-udev 65 "$moddir/net-rules.sh"
+        inst_multiple grep ip mkdir rmdir sed sleep
+    fi
     # The authority of HTTPS servers, keys, plans: with their modes. dracut makes the archive readable by root alone.
     for file in "$dracutsysrootdir"/etc/diskless/*; do
         [[ ! -f $file ]] || inst_simple "${file#"$dracutsysrootdir"}"

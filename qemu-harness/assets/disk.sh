@@ -19,6 +19,14 @@ rm -rf "$root"/run/*
 touch "$root/etc/.updated" "$root/var/.updated"
 rm -rf "$root"/usr/share/doc/* "$root"/usr/share/locale/* "$root"/usr/share/man/* "$root"/var/cache/apt/*
 
+# Labels of SELinux, where the image has a policy: last of all. setfiles goes to files by /proc.
+if [ -x "$root/sbin/setfiles" ]; then
+    type=$(sed -n 's/^SELINUXTYPE=//p' "$root/etc/selinux/config")
+    mount --bind /proc "$root/proc"
+    chroot "$root" /sbin/setfiles -F "/etc/selinux/$type/contexts/files/file_contexts" /
+    umount "$root/proc"
+fi
+
 # file_system FOLDER LABEL FILE OFFSET: ext4 with a sixth and 32 MiB of slack; its size in MiB is in $size.
 file_system() {
     size=$(du -sm "$1" | cut -f 1)

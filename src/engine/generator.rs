@@ -15,6 +15,17 @@ const LINKS: &[(&str, &str)] = &[
     ("/usr/lib/systemd/system/diskless-keeper.service", "diskless.service.wants/diskless-keeper.service"),
 ];
 
+/// What the boot is not to wait for, by whichever network back end: that every interface is "online", which one without a
+/// cable or a DHCP server never is. dracut's initqueue is ordered after these, and the pivot after it.
+const WAITS: &[&str] = &[
+    "nm-wait-online-initrd.service",
+    "NetworkManager-wait-online-initrd.service",
+    "systemd-networkd-wait-online.service",
+];
+/// What systemd-fstab-generator makes of a `root=` that is a device: initrd.target would wait for one that never comes.
+const ROOT_DEVICE: &str = "initrd-root-device.target.d/50-root-device.conf";
+const NOTHING: &str = "/dev/null";
+
 /// Of any `root=` that is not a device, systemd-fstab-generator makes a unit that cannot work. This one takes its place:
 /// when its turn comes, the agent has mounted the root, and there is nothing left to do for it. It does not require the
 /// agent's unit, which ends at the pivot: it would go with it, and take the mounts below /sysroot along.
@@ -40,24 +51,32 @@ pub fn generate(cmdline: &Cmdline, normal: &Path, early: &Path) -> Result<()> {
     if !config::acts(cmdline) {
         return Ok(());
     }
-    for (unit, link) in LINKS {
-        let link = normal.join(link);
-        let object = || link.display().to_string();
-        if let Some(folder) = link.parent() {
-            std::fs::create_dir_all(folder).context(Code::Io, object())?;
-        }
-        match std::os::unix::fs::symlink(unit, &link) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                Err(error).context(Code::Io, object())?
-            }
-            _ => (),
-        }
+    for (unit, at) in LINKS {
+        link(unit, &normal.join(at))?;
+    }
+    for unit in WAITS {
+        link(NOTHING, &early.join(unit))?;
     }
     if cmdline.last("root").is_some() {
         let unit = early.join("sysroot.mount");
         std::fs::write(&unit, SYSROOT).context(Code::Io, unit.display().to_string())?;
+        link(NOTHING, &early.join(ROOT_DEVICE))?;
     }
     Ok(())
+}
+
+/// Makes the link `at`, and the folder that it is in; one that is there stays.
+fn link(to: &str, at: &Path) -> Result<()> {
+    let object = || at.display().to_string();
+    if let Some(folder) = at.parent() {
+        std::fs::create_dir_all(folder).context(Code::Io, object())?;
+    }
+    match std::os::unix::fs::symlink(to, at) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(error).context(Code::Io, object())
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -75,7 +94,9 @@ mod tests {
         let files = [
             "normal/initrd-root-fs.target.requires/diskless.service",
             "normal/diskless.service.wants/diskless-keeper.service",
+            "early/systemd-networkd-wait-online.service",
             "early/sysroot.mount",
+            "early/initrd-root-device.target.d/50-root-device.conf",
         ];
         let there = files.iter().filter(|file| folder.path().join(file).symlink_metadata().is_ok());
         there.map(|file| (*file).to_owned()).collect()
@@ -87,12 +108,17 @@ mod tests {
         let keeper = "normal/diskless.service.wants/diskless-keeper.service";
         assert!(generated("root=/dev/vda1").is_empty());
         assert!(generated("root=/dev/vda1 netroot=nfs:server:/export").is_empty());
-        assert_eq!(generated("rd.diskless.plan=/p"), [unit, keeper]);
-        assert_eq!(generated("netroot=iscsi rd.iscsi.target.name=iqn.a:b"), [unit, keeper]);
-        assert_eq!(
-            generated("netroot=iscsi:10.0.0.1::::iqn.a:b root=/dev/mapper/luks_root1"),
-            [unit, keeper, "early/sysroot.mount"]
-        );
-        assert_eq!(generated("rd.diskless.plan=/p root=diskless"), [unit, keeper, "early/sysroot.mount"]);
+        let wait = "early/systemd-networkd-wait-online.service";
+        let root = [
+            unit,
+            keeper,
+            wait,
+            "early/sysroot.mount",
+            "early/initrd-root-device.target.d/50-root-device.conf",
+        ];
+        assert_eq!(generated("rd.diskless.plan=/p"), [unit, keeper, wait]);
+        assert_eq!(generated("netroot=iscsi rd.iscsi.target.name=iqn.a:b"), [unit, keeper, wait]);
+        assert_eq!(generated("netroot=iscsi:10.0.0.1::::iqn.a:b root=/dev/mapper/luks_root1"), root);
+        assert_eq!(generated("rd.diskless.plan=/p root=diskless"), root);
     }
 }

@@ -6,7 +6,7 @@ use super::cmdline::Cmdline;
 use super::config::{self, unusable};
 use super::document::{
     Algorithm, Backing, Chap, Document, FileSystem, Header, Iscsi, KeySource, Lowers, Luks, Mount, Multipath,
-    Mutual, Overlay, Report, TargetPortal, check,
+    Mutual, Overlay, Report, TargetPortal, Unclean, check,
 };
 use super::facts::is_uuid;
 use super::netroot::{Netroot, lun_number, portal};
@@ -49,6 +49,8 @@ pub fn document(cmdline: &Cmdline) -> Result<Document> {
     let document = Document {
         version: "1.0".into(),
         hostname: cmdline.last(HOSTNAME).map(str::to_owned),
+        // The command line's goes before any plan.
+        machine_id: None,
         iscsi: iscsi(cmdline)?,
         multipath: if multipath { None } else { Some(Multipath::Off) },
         luks: luks(cmdline)?,
@@ -141,6 +143,7 @@ fn iscsi(cmdline: &Cmdline) -> Result<Iscsi> {
         min_paths: number(cmdline, MIN_PATHS)?.unwrap_or(1),
         grace: number(cmdline, GRACE)?.unwrap_or(10),
         lun,
+        require_readonly_lun: false,
         auth,
         discovery: None,
         settings,
@@ -299,6 +302,7 @@ fn overlay(cmdline: &Cmdline) -> Result<Overlay> {
         at: "/".into(),
         lower: Lowers::one(required(cmdline, ROOT)?),
         fs: cmdline.last(ROOT_FS).and_then(fs),
+        unclean: Unclean::Refuse,
     }];
     for mount in cmdline.all(MOUNT) {
         let (at, lower, kind) = match mount.split(':').collect::<Vec<_>>().as_slice() {
@@ -306,7 +310,12 @@ fn overlay(cmdline: &Cmdline) -> Result<Overlay> {
             [at, lower, kind] => (*at, *lower, *kind),
             _ => return Err(unusable(MOUNT, "not MOUNT_POINT:/dev/mapper/NAME[:FSTYPE]")),
         };
-        mounts.push(Mount { at: at.to_owned(), lower: Lowers::one(lower), fs: fs(kind) });
+        mounts.push(Mount {
+            at: at.to_owned(),
+            lower: Lowers::one(lower),
+            fs: fs(kind),
+            unclean: Unclean::Refuse,
+        });
     }
     let mut overlay = Overlay::over(mounts);
     let layer = cmdline.last(OVERLAY).unwrap_or("zram");

@@ -115,9 +115,12 @@ words! {
          of the memory as `50%`), `overcommit`, `fs=ext4` or `fs=xfs`, `algorithm=` in the kernel's words; or \
          `tmpfs[:OPTION,...]` with `size=` and `nr_inodes=`. They mean what they mean in a plan.";
     HOSTNAME "systemd.hostname" Systemd, "the name that the node has by then", "The node's name, without a plan.";
+    MACHINE_ID "systemd.machine_id" Systemd, "the plan's `machine_id`, else derived from the node's UUID or MAC address",
+        "The node's machine-id. systemd goes by it whatever /etc/machine-id says, so it goes before the plan. What is no id \
+         (`firmware`) is left to systemd.";
     BOOTIF "BOOTIF" Loader, "none",
-        "The MAC address of the interface that the node booted from: on a node without a UUID, the initiator name is \
-         derived from it.";
+        "The MAC address of the interface that the node booted from: on a node without a UUID, the initiator name and \
+         the machine-id are derived from it.";
 }
 
 #[cfg(test)]

@@ -89,14 +89,13 @@ impl Terms {
     }
 
     /// What somebody must know of `layer`: it is not what the plan says.
-    pub fn warning(&self, layer: &Layer) -> Option<String> {
+    pub fn warning(&self, layer: &Layer) -> Option<Error> {
         let limit = self.mem_limit.filter(|_| self.explicit && layer.bytes < layer.asked)?;
-        Some(format!(
-            "overlay.mem_limit {limit} makes the writable layer {} MiB, where overlay.size asks for {} MiB: say \
-             overlay.overcommit if writes may fail before it is full",
-            layer.bytes >> 20,
-            layer.asked >> 20
-        ))
+        let (made, asked) = (layer.bytes >> 20, layer.asked >> 20);
+        Some(
+            Error::new(Code::LayerLimited, format!("overlay.mem_limit {limit}"))
+                .because(format!("the layer has {made} MiB, where overlay.size asks for {asked} MiB")),
+        )
     }
 
     /// The member that the layer's size is from.

@@ -13,9 +13,8 @@ use crate::scenario::Network;
 /// Where the builder has iPXE for UEFI.
 const IPXE: &str = "/usr/lib/ipxe";
 
-/// What dnsmasq is told where no site says it: addresses, and `http/boot.ipxe` of the scenario for those who ask.
-pub const PLAIN: &str = "\
-dhcp-range=198.18.0.100,198.18.0.150,12h
+/// What dnsmasq tells those who ask what to boot: `http/boot.ipxe` of the scenario.
+const BOOT: &str = "\
 dhcp-match=set:ipxe,175
 dhcp-match=set:uefi,option:client-arch,7
 dhcp-boot=tag:ipxe,http://198.18.0.1:8080/boot.ipxe
@@ -23,6 +22,11 @@ dhcp-boot=tag:uefi,tag:!ipxe,snponly.efi
 ";
 /// What iPXE for UEFI is called in that folder.
 pub const UEFI_LOADER: &str = "snponly.efi";
+
+/// What dnsmasq is told of subnet 0 where no site says it.
+pub fn plain(network: &Network) -> String {
+    format!("dhcp-range=198.18.0.100,198.18.0.150,{}\n{BOOT}", network.lease)
+}
 
 /// A DHCP server for the node.
 pub struct Dhcp(Service);
@@ -60,8 +64,9 @@ fn more(network: &Network) -> String {
         if network.dhcp && subnet > 0 {
             let _ = writeln!(
                 lines,
-                "dhcp-range=set:subnet{subnet},198.18.{subnet}.100,198.18.{subnet}.150,12h\n\
-                 dhcp-option=tag:subnet{subnet},option:router"
+                "dhcp-range=set:subnet{subnet},198.18.{subnet}.100,198.18.{subnet}.150,{}\n\
+                 dhcp-option=tag:subnet{subnet},option:router",
+                network.lease
             );
         }
         if network.ipv6 {

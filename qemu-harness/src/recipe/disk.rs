@@ -27,6 +27,9 @@ const SHUTDOWN: &str = include_str!("../../assets/image/shutdown");
 /// Where it is, for the script that makes the disk; an image without dracut has none.
 const INITRAMFS: &str = "run/initramfs";
 
+/// Files of an image's own, below the folders that they are to be in.
+const OWN: &str = "usr/share/harness/root";
+
 /// What udev and services of the booted image load. What the initramfs loaded stays.
 const MODULES: &[&str] = &[
     "8021q",
@@ -142,7 +145,23 @@ fn add_files(root: &Path) -> Result<()> {
     write(&root.join("etc/hostname"), "image\n", 0o644)?;
     write(&root.join("etc/machine-id"), "", 0o444)?;
     write(&root.join("etc/fstab"), "", 0o644)?;
-    write(&root.join("etc/resolv.conf"), "", 0o644)
+    write(&root.join("etc/resolv.conf"), "", 0o644)?;
+    add_own_files(root)
+}
+
+/// What the image itself wants to have at last, in the place of all else.
+fn add_own_files(root: &Path) -> Result<()> {
+    let from = root.join(OWN);
+    for file in tree::files(&from)? {
+        let to = root.join(file.strip_prefix(&from).unwrap_or(&file));
+        // Not the file that a link leads to, which is the host's.
+        tree::remove(&to)?;
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder).at("create", folder)?;
+        }
+        fs::copy(&file, &to).at("write", &to)?;
+    }
+    Ok(())
 }
 
 fn write(path: &Path, text: &str, mode: u32) -> Result<()> {

@@ -10,7 +10,7 @@ use super::Sources;
 use crate::cache::Cache;
 use crate::chroot::Root;
 use crate::error::{At, Result};
-use crate::scenario::{Initramfs, Modules};
+use crate::scenario::{Backend, Initramfs, Modules};
 use crate::{command, namespace, tree};
 
 /// Where the builder's dracut looks for modules, and where the module's files come from.
@@ -19,9 +19,8 @@ const UNITS: &str = "usr/lib/systemd/system";
 const AGENT: &str = "usr/bin/diskless";
 /// As a site would call it, but for the compression: without KVM the kernel takes seconds to undo any.
 const DRACUT: [&str; 4] = ["--force", "--no-early-microcode", "--no-compress", "--kver"];
-/// By what is to be in it.
-const ALL: &[&str] = &["--add", "diskless systemd-networkd"];
-const FEW: &[&str] = &["--modules", "diskless systemd-networkd base udev-rules fs-lib"];
+/// What is in it beside diskless and its network, if it is to be little.
+const FEW: &str = "base udev-rules fs-lib";
 /// With systemd-networkd dracut's iscsi never logs in, and its unit refers to a script that it does not install.
 const STOCK: &[&str] = &[
     "--add",
@@ -71,19 +70,40 @@ fn hostonly(options: Initramfs) -> &'static [&'static str] {
     if options.hostonly { &HOSTONLY } else { &ANY }
 }
 
-fn modules(options: Initramfs) -> &'static [&'static str] {
+fn modules(options: Initramfs) -> Vec<String> {
+    let words = |words: &[&str]| -> Vec<String> { words.iter().map(|word| (*word).to_owned()).collect() };
+    let network = backend(options.network);
     match options.modules {
-        Modules::All => ALL,
-        Modules::Few => FEW,
-        Modules::Stock => STOCK,
-        Modules::Chain => CHAIN,
+        Modules::All => {
+            let mut all = words(&["--add", &format!("diskless {network}")]);
+            if options.network != Backend::default() {
+                // dracut would take the first that it finds.
+                let others = BACKENDS.into_iter().map(backend).filter(|other| *other != network);
+                all.extend(["--omit".to_owned(), others.collect::<Vec<_>>().join(" ")]);
+            }
+            all
+        }
+        Modules::Few => words(&["--modules", &format!("diskless {network} {FEW}")]),
+        Modules::Stock => words(STOCK),
+        Modules::Chain => words(CHAIN),
+    }
+}
+
+const BACKENDS: [Backend; 3] = [Backend::SystemdNetworkd, Backend::NetworkManager, Backend::NetworkLegacy];
+
+/// The module of dracut's.
+fn backend(network: Backend) -> &'static str {
+    match network {
+        Backend::SystemdNetworkd => "systemd-networkd",
+        Backend::NetworkManager => "network-manager",
+        Backend::NetworkLegacy => "network-legacy",
     }
 }
 
 /// All that decides what the initramfs is, given the builder and the sources.
 pub fn recipe(options: Initramfs) -> String {
     let configuration = if options.mkfs_xfs { CONFIGURATION.1 } else { "" };
-    let words = [hostonly(options), modules(options), &DRACUT].concat().join(" ");
+    let words = [hostonly(options).join(" "), modules(options).join(" "), DRACUT.join(" ")].join(" ");
     let script = if options.modules == Modules::Chain { format!("{CHAIN_FILES:?}") } else { String::new() };
     format!("{words} {configuration}{script}")
 }

@@ -28,7 +28,9 @@ pub use mirror::VARIABLE as MIRROR;
 use crate::cache::Cache;
 use crate::error::{At, Error, Result};
 use crate::key::{Ingredients, Key};
-use crate::scenario::{Document, Encryption, Image, Initramfs, Layout, Modules, Release, Scenario, Software};
+use crate::scenario::{
+    Backend, Document, Encryption, Image, Initramfs, Layout, Modules, Release, Scenario, Software,
+};
 
 /// A cached thing, with what making it takes (on two cores, with a fast network).
 struct Item {
@@ -48,6 +50,8 @@ pub struct Supplies {
     roots: BTreeMap<Software, Item>,
     /// The builder with what dracut's own modules need; only for an initramfs of these.
     stock: Option<Item>,
+    /// The builders with dracut's other network back ends; only for an initramfs with one of these.
+    networks: BTreeMap<Release, Item>,
     /// Servers to compare with; only for the benchmarks.
     peers: Option<Item>,
     disks: BTreeMap<(Layout, Software), Item>,
@@ -134,7 +138,10 @@ fn software_name(software: Software) -> &'static str {
     match software {
         Software::Debian => "",
         Software::CloudInit => "cloud",
+        Software::Networks => "networks",
         Software::Neither => "neither",
+        Software::Sshd => "sshd",
+        Software::Selinux => "selinux",
         Software::Trixie => "trixie",
     }
 }
@@ -165,6 +172,8 @@ fn initramfs_name(release: Release, options: Initramfs) -> String {
         (options.modules == Modules::Few, "few"),
         (options.modules == Modules::Stock, "stock"),
         (options.modules == Modules::Chain, "chain"),
+        (options.network == Backend::NetworkManager, "manager"),
+        (options.network == Backend::NetworkLegacy, "legacy"),
         (release == Release::Trixie, "trixie"),
     ];
     parts.iter().filter(|(there, _)| *there).map(|(_, part)| *part).collect()
@@ -243,13 +252,23 @@ impl Supplies {
             .key(key_of(builders.get(&Release::default()))?)
             .text(&lio::recipe())
             .finish();
-        let mut initramfs = BTreeMap::new();
+        let (mut initramfs, mut networks) = (BTreeMap::new(), BTreeMap::new());
         for document in scenarios.iter().map(|scenario| &scenario.document) {
             let (release, options) = (document.release(), document.initramfs);
             if options.modules.of_stock() && release != Release::default() {
                 return Err(Error::Host("`stock` and `chain` are modules of the first release alone".into()));
             }
-            let made_in = if options.modules.of_stock() { &stock } else { key_of(builders.get(&release))? };
+            let builder = key_of(builders.get(&release))?;
+            let made_in = if options.modules.of_stock() {
+                &stock
+            } else if options.network == Backend::default() {
+                builder
+            } else {
+                let key = Ingredients::of("network").key(builder).text(&roots::network_recipe()).finish();
+                let name = format!("network{}", release_name(release));
+                let what = "the builder, with other network back ends";
+                &networks.entry(release).or_insert_with(|| item(&name, what, key, 30, 15, 1050)).key
+            };
             let key = Ingredients::of("initramfs")
                 .key(made_in)
                 .text(&initramfs::recipe(options))
@@ -268,6 +287,7 @@ impl Supplies {
             stock: initramfs.keys().any(|(_, options)| options.modules.of_stock()).then(|| {
                 item("stock", "the builder, with what dracut's own modules need", stock, 30, 5, 1000)
             }),
+            networks,
             peers: None,
             disks,
             encrypted,
@@ -303,6 +323,7 @@ impl Supplies {
             .chain(self.builders.values())
             .chain(self.roots.values())
             .chain(&self.stock)
+            .chain(self.networks.values())
             .chain(&self.peers);
         roots.chain(images).chain(self.initramfs.values()).chain(&self.lio)
     }
@@ -381,11 +402,17 @@ impl Supplies {
             Some(item) => make(cache, item, |at| roots::make_stock(cache, builder, at))?,
             None => PathBuf::new(),
         };
+        let mut networks = BTreeMap::new();
+        for (&release, item) in &self.networks {
+            let builder = made(builders.get(&release), "builder")?;
+            networks.insert(release, make(cache, item, |at| roots::make_network(cache, builder, at))?);
+        }
         let mut initramfs = BTreeMap::new();
         for (&(release, options), item) in &self.initramfs {
-            let root = match options.modules {
-                Modules::Stock | Modules::Chain => &stock,
-                Modules::All | Modules::Few => made(builders.get(&release), "builder")?,
+            let root = match (options.modules, options.network) {
+                (Modules::Stock | Modules::Chain, _) => &stock,
+                (_, Backend::SystemdNetworkd) => made(builders.get(&release), "builder")?,
+                _ => made(networks.get(&release), "root of network back ends")?,
             };
             let version = version(release)?;
             let make_it = |at: &Path| initramfs::make(cache, root, &self.sources, version, options, at);
@@ -438,7 +465,15 @@ mod tests {
     fn no_name_is_the_beginning_of_another() {
         let mut names = Vec::new();
         for layout in [Layout::Gpt, Layout::Lvm, Layout::Mbr, Layout::Bare] {
-            for software in [Software::Debian, Software::CloudInit, Software::Neither, Software::Trixie] {
+            for software in [
+                Software::Debian,
+                Software::CloudInit,
+                Software::Networks,
+                Software::Neither,
+                Software::Sshd,
+                Software::Selinux,
+                Software::Trixie,
+            ] {
                 names.push(disk_name(layout, software));
                 for encryption in [Encryption::Luks2, Encryption::Luks1, Encryption::Argon2Huge] {
                     names.push(encrypted_name(Image { encryption, layout, software }));
@@ -448,7 +483,11 @@ mod tests {
         for (hostonly, mkfs_xfs) in [(false, false), (false, true), (true, false), (true, true)] {
             for modules in [Modules::All, Modules::Few, Modules::Stock, Modules::Chain] {
                 for release in [Release::Bookworm, Release::Trixie] {
-                    names.push(initramfs_name(release, Initramfs { hostonly, mkfs_xfs, modules }));
+                    for network in [Backend::SystemdNetworkd, Backend::NetworkManager, Backend::NetworkLegacy]
+                    {
+                        let options = Initramfs { hostonly, mkfs_xfs, modules, network };
+                        names.push(initramfs_name(release, options));
+                    }
                 }
             }
         }

@@ -24,6 +24,10 @@ const KERNEL: &str = include_str!("../../assets/kernel.sh");
 const DPKG: &str = "force-unsafe-io\n\
     path-exclude=/usr/share/doc/*\npath-exclude=/usr/share/info/*\npath-exclude=/usr/share/man/*\n\
     path-exclude=/usr/share/locale/*\n";
+/// What a virtual machine leaves in its image.
+const VM_TRACES: &str = include_str!("../../assets/image/vm-traces.sh");
+/// SELinux is switched on.
+const SELINUX: &str = include_str!("../../assets/image/selinux.sh");
 /// Nodes install nothing.
 const TIDY: &str = "rm -r /var/lib/apt/lists/* /usr/sbin/policy-rc.d";
 /// Package scripts ask this before they start a daemon; 101 is "no".
@@ -70,6 +74,9 @@ const BUILDER_PACKAGES: &[&str] = &[
 /// script wants that does the same.
 const STOCK_PACKAGES: &[&str] = &["isc-dhcp-client", "iputils-arping", "open-iscsi", "multipath-tools"];
 
+/// What dracut's other network back ends want.
+const NETWORK_PACKAGES: &[&str] = &["isc-dhcp-client", "iputils-arping", "network-manager"];
+
 /// What disklessd is compared with, and what makes the load.
 const PEER_PACKAGES: &[&str] = &["iproute2", "nginx-light", "python3-flask", "wrk"];
 
@@ -92,17 +99,43 @@ const IMAGE_PACKAGES: &[&str] = &[
 /// What takes sessions and maps over, and what would put an initramfs of /boot in the place of the agent's last word.
 const STORAGE_PACKAGES: &[&str] = &["open-iscsi", "multipath-tools", "dracut-core"];
 
+/// Who sets interfaces up beside systemd-networkd, which comes with systemd.
+const MANAGER_PACKAGES: &[&str] = &["ifupdown", "network-manager"];
+
 /// It brings python with it.
 const CLOUD_INIT_PACKAGES: &[&str] = &["cloud-init"];
+
+/// With the host keys that its installation makes.
+const SSHD_PACKAGES: &[&str] = &["openssh-server"];
+
+/// Debian's own policy, and what labels files by it.
+const SELINUX_PACKAGES: &[&str] = &["selinux-policy-default", "policycoreutils"];
 
 /// What is in an image beside what any Debian has.
 fn image_packages(software: Software) -> Vec<&'static str> {
     let more: &[&[&str]] = match software {
         Software::Debian | Software::Trixie => &[STORAGE_PACKAGES],
         Software::CloudInit => &[STORAGE_PACKAGES, CLOUD_INIT_PACKAGES],
+        Software::Networks => &[STORAGE_PACKAGES, MANAGER_PACKAGES],
+        Software::Sshd => &[STORAGE_PACKAGES, SSHD_PACKAGES],
+        Software::Selinux => &[STORAGE_PACKAGES, SSHD_PACKAGES, SELINUX_PACKAGES],
         Software::Neither => &[],
     };
     [IMAGE_PACKAGES, &more.concat()].concat()
+}
+
+/// What is done in an image when its packages are there.
+fn image_script(software: Software) -> String {
+    let more: &[&str] = match software {
+        Software::Sshd => &[VM_TRACES],
+        Software::Selinux => &[VM_TRACES, SELINUX],
+        Software::Debian
+        | Software::CloudInit
+        | Software::Networks
+        | Software::Neither
+        | Software::Trixie => &[],
+    };
+    [&[TIDY], more].concat().join("\n")
 }
 
 /// The tools of a release: of the first with those of the lab.
@@ -129,6 +162,11 @@ pub fn stock_recipe() -> String {
     format!("{INSTALL} {}", STOCK_PACKAGES.join(" "))
 }
 
+/// All that decides what `network` is, given `builder`.
+pub fn network_recipe() -> String {
+    format!("{INSTALL} {}", NETWORK_PACKAGES.join(" "))
+}
+
 /// All that decides what `peers` is, given `base`.
 pub fn peers_recipe() -> String {
     format!("{INSTALL} {}", PEER_PACKAGES.join(" "))
@@ -136,7 +174,7 @@ pub fn peers_recipe() -> String {
 
 /// All that decides what an image is, given `base`.
 pub fn image_recipe(software: Software) -> String {
-    format!("{INSTALL} {}", image_packages(software).join(" "))
+    format!("{INSTALL} {} {}", image_packages(software).join(" "), image_script(software))
 }
 
 /// The smallest Debian that has apt.
@@ -168,6 +206,11 @@ pub fn make_stock(cache: &Cache, builder: &Path, at: &Path) -> Result<()> {
     derive(cache, builder, at, "stock", STOCK_PACKAGES, "true")
 }
 
+/// The root with the tools, and with dracut's other network back ends.
+pub fn make_network(cache: &Cache, builder: &Path, at: &Path) -> Result<()> {
+    derive(cache, builder, at, "network", NETWORK_PACKAGES, "true")
+}
+
 /// The root with the servers that disklessd is compared with.
 pub fn make_peers(cache: &Cache, base: &Path, at: &Path) -> Result<()> {
     derive(cache, base, at, "peers", PEER_PACKAGES, "true")
@@ -175,7 +218,7 @@ pub fn make_peers(cache: &Cache, base: &Path, at: &Path) -> Result<()> {
 
 /// The root that nodes boot, as packages make it.
 pub fn make_image(cache: &Cache, software: Software, base: &Path, at: &Path) -> Result<()> {
-    derive(cache, base, at, "image", &image_packages(software), TIDY)
+    derive(cache, base, at, "image", &image_packages(software), &image_script(software))
 }
 
 /// Copies `base`, installs packages, runs one more script.

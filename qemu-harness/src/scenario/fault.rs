@@ -42,6 +42,10 @@ pub enum Action {
     TargetStop,
     /// And go on.
     TargetContinue,
+    /// The DHCP server dies.
+    DhcpKill,
+    /// And is started anew; it remembers its leases.
+    DhcpStart,
     /// The site's server dies.
     DisklessdKill,
     /// It is started, or started anew.

@@ -10,6 +10,8 @@ const SUBNETS: u8 = 16;
 const MTU: std::ops::RangeInclusive<u16> = 1280..=9000;
 /// What a VLAN may be called (IEEE 802.1Q).
 const VLAN: std::ops::RangeInclusive<u16> = 1..=4094;
+/// dnsmasq makes any lease that is shorter as long as this.
+const SHORTEST_LEASE: u32 = 120;
 /// The longest delay.
 const DELAY: u64 = 2000;
 
@@ -19,6 +21,8 @@ const DELAY: u64 = 2000;
 pub struct Network {
     /// Whether there is a DHCP server, on every subnet.
     pub dhcp: bool,
+    /// For how many seconds it gives an address.
+    pub lease: u32,
     /// Whether the subnets have IPv6 too, with router advertisements.
     pub ipv6: bool,
     /// Whether the targets are there from the start.
@@ -35,6 +39,7 @@ impl Default for Network {
     fn default() -> Network {
         Network {
             dhcp: true,
+            lease: 12 * 60 * 60,
             ipv6: false,
             iscsi: true,
             tls: None,
@@ -146,6 +151,9 @@ pub(super) fn check(document: &Document) -> Result<(), String> {
     if !links.iter().any(|link| link.subnet == 0) {
         return Err("no link leads to subnet 0, where all servers are".to_owned());
     }
+    if network.lease < SHORTEST_LEASE {
+        return Err(format!("a lease is for at least {SHORTEST_LEASE} seconds"));
+    }
     for (number, link) in links.iter().enumerate() {
         let mtu = [link.mtu, link.path_mtu].into_iter().flatten().all(|mtu| MTU.contains(&mtu));
         if link.subnet >= SUBNETS
@@ -204,6 +212,7 @@ mod tests {
             ("[[network.links]]\nsubnet = 1", "subnet 0"),
             ("[[targets]]\niqn = 'a'\nsubnet = 1", "subnet 1"),
             ("[[network.traps]]\nsubnet = 2\ndoes = 'never-answers'", "subnet 2"),
+            ("[network]\nlease = 60", "120"),
             ("[[network.links]]\nmtu = 100", "MTUs"),
             ("[[network.links]]\nvlan = 0", "VLANs"),
             ("[[network.links]]\ndelay_ms = 5000", "delays"),

@@ -109,8 +109,14 @@ pub enum Software {
     Debian,
     /// The same with cloud-init.
     CloudInit,
+    /// As the first, with NetworkManager and ifupdown beside systemd-networkd.
+    Networks,
     /// Neither open-iscsi nor multipath-tools, nor dracut: nobody in it knows of iSCSI.
     Neither,
+    /// As the first, with sshd and what a virtual machine left in its image: host keys, ids, seeds, leases.
+    Sshd,
+    /// The same, with SELinux enforcing Debian's policy.
+    Selinux,
     /// As the first, but of the next release: the node has that one's kernel, and an initramfs that its dracut made.
     Trixie,
 }
@@ -119,7 +125,12 @@ impl Software {
     /// The release that it is of.
     pub fn release(self) -> Release {
         match self {
-            Software::Debian | Software::CloudInit | Software::Neither => Release::Bookworm,
+            Software::Debian
+            | Software::CloudInit
+            | Software::Networks
+            | Software::Neither
+            | Software::Sshd
+            | Software::Selinux => Release::Bookworm,
             Software::Trixie => Release::Trixie,
         }
     }
@@ -165,8 +176,14 @@ const ENCRYPTIONS: [(&str, Encryption); 4] = [
     ("luks1", Encryption::Luks1),
     ("argon2-huge", Encryption::Argon2Huge),
 ];
-const SOFTWARE: [(&str, Software); 3] =
-    [("cloud-init", Software::CloudInit), ("neither", Software::Neither), ("trixie", Software::Trixie)];
+const SOFTWARE: [(&str, Software); 6] = [
+    ("cloud-init", Software::CloudInit),
+    ("networks", Software::Networks),
+    ("neither", Software::Neither),
+    ("sshd", Software::Sshd),
+    ("selinux", Software::Selinux),
+    ("trixie", Software::Trixie),
+];
 const LAYOUTS: [(&str, Layout); 3] = [("lvm", Layout::Lvm), ("mbr", Layout::Mbr), ("bare", Layout::Bare)];
 
 impl TryFrom<String> for Image {
@@ -214,7 +231,10 @@ mod tests {
             let image = |software| Ok(Image { encryption, layout, software });
             assert_eq!(Image::try_from(text.to_owned()), image(Debian), "{text}");
             assert_eq!(Image::try_from(format!("{text}+cloud-init")), image(CloudInit), "{text}");
+            assert_eq!(Image::try_from(format!("{text}+networks")), image(Networks), "{text}");
             assert_eq!(Image::try_from(format!("{text}+neither")), image(Neither), "{text}");
+            assert_eq!(Image::try_from(format!("{text}+sshd")), image(Sshd), "{text}");
+            assert_eq!(Image::try_from(format!("{text}+selinux")), image(Selinux), "{text}");
             assert_eq!(Image::try_from(format!("{text}+trixie")), image(Trixie), "{text}");
         }
         for text in [

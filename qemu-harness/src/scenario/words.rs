@@ -2,6 +2,7 @@
 
 use crate::lab::{DISKLESSD, HTTP, HTTPS, PORT, PORTAL, SERVER, lio_address, server, server6};
 use crate::recipe::{KEY_ARGON2ID, KEY_PBKDF2, LUKS_UUID};
+use crate::scenario::Kernel;
 
 /// What the harness gives every node; `panic=-1` ends a machine that panics, or starts it anew. Mitigations of
 /// processor faults, and huge pages, which are cleared whole, only make an emulated processor slow.
@@ -51,12 +52,13 @@ fn value(name: &str) -> Option<String> {
     Some(fixed.to_owned())
 }
 
-/// The kernel's command line: the harness's parameters, less those that the scenario names, and the
-/// scenario's. `served` says whether a plan is to be had over HTTP.
-pub fn command_line(scenario: &str, served: bool) -> String {
-    let own: Vec<&str> = scenario.split_whitespace().collect();
+/// The kernel's command line: the harness's parameters, less those that the scenario names, and the scenario's, of which
+/// `one` is one of [`Kernel::each`]. `served` says whether a plan is to be had over HTTP.
+pub fn command_line(kernel: &Kernel, one: &str, served: bool) -> String {
+    let own: Vec<&str> = kernel.cmdline.split_whitespace().chain(one.split_whitespace()).collect();
     let plan = served.then(|| format!("rd.diskless.plan={HTTP}/plan.json"));
-    let base = MACHINE.split(' ').chain(NETWORK.split(' ')).chain(plan.as_deref());
+    let network = if kernel.network { NETWORK } else { "" };
+    let base = MACHINE.split_whitespace().chain(network.split_whitespace()).chain(plan.as_deref());
     let kept = base.filter(|word| !own.iter().any(|other| name(other) == name(word)));
     kept.chain(own.iter().copied()).collect::<Vec<_>>().join(" ")
 }
@@ -85,11 +87,14 @@ mod tests {
 
     #[test]
     fn the_scenarios_parameters_win() {
+        let kernel = |cmdline: &str, network| Kernel { cmdline: cmdline.into(), network, each: Vec::new() };
         assert_eq!(
-            command_line("rd.diskless.plan=/etc/plan.json quiet", true),
-            "console=ttyS0 panic=-1 mitigations=off transparent_hugepage=never ip=dhcp rd.neednet=1 rd.diskless.plan=/etc/plan.json quiet"
+            command_line(&kernel("rd.diskless.plan=/etc/plan.json quiet", true), "root=diskless", true),
+            "console=ttyS0 panic=-1 mitigations=off transparent_hugepage=never ip=dhcp rd.neednet=1 rd.diskless.plan=/etc/plan.json quiet root=diskless"
         );
-        assert!(command_line("", true).ends_with(&format!("rd.diskless.plan={HTTP}/plan.json")));
-        assert!(!command_line("", false).contains("rd.diskless"));
+        let plan = format!("rd.diskless.plan={HTTP}/plan.json");
+        assert!(command_line(&kernel("", true), "", true).ends_with(&plan));
+        assert!(!command_line(&kernel("", true), "", false).contains("rd.diskless"));
+        assert!(!command_line(&kernel("", false), "", false).contains("ip="));
     }
 }

@@ -5,10 +5,13 @@ mod lowers;
 mod paths;
 
 use super::{
-    Chap, Document, Handover, Header, Iscsi, KeySource, LONGEST_KEY, Luks, Multipath, Overlay, Report,
+    Chap, Document, Handover, Header, HostKey, Iscsi, KeySource, LONGEST_KEY, Luks, Multipath, Overlay,
+    Report,
 };
 use crate::error::{Code, Error, Result};
 use crate::input::facts::is_uuid;
+use crate::input::identity::is_machine_id;
+use crate::input::ssh_key;
 use crate::input::url::{self, is_url};
 
 /// Of a LUKS2 header; LUKS1 has 8 (LUKS2 On-Disk Format Specification, section 3.2).
@@ -28,6 +31,10 @@ pub fn check(document: &Document) -> Result<()> {
             "hostname",
             "not a host name: letters, digits, `-` and `.`, 64 at most",
         );
+    }
+    if document.machine_id.as_deref().is_some_and(|id| !is_machine_id(id)) {
+        let cause = "not 32 lower-case hexadecimal digits, neither all 0 nor all f";
+        return broken(Code::PlanMachineId, "machine_id", cause);
     }
     iscsi(&document.iscsi)?;
     luks(&document.luks)?;
@@ -179,6 +186,24 @@ fn handover(handover: &Handover) -> Result<()> {
         }
         if file.mode.0 & 0o400 == 0 {
             return broken(Code::PlanFiles, place, "`mode` gives not even the owner the right to read it");
+        }
+    }
+    host_keys(handover)
+}
+
+fn host_keys(handover: &Handover) -> Result<()> {
+    for (kind, key) in &handover.ssh_host_keys {
+        let place = format!("handover.ssh_host_keys.{kind}");
+        let wrong = match key {
+            HostKey::Secret(text) => ssh_key::public_of(*kind, text.expose()).err().map(ToString::to_string),
+            HostKey::File(path) if !is_path(path) => {
+                Some("not the absolute path of a file, without `..`".to_owned())
+            }
+            HostKey::Url(url) if !is_url(url) => Some(url::EXPECTED.to_owned()),
+            HostKey::File(_) | HostKey::Url(_) => None,
+        };
+        if let Some(cause) = wrong {
+            return broken(Code::PlanHostKeys, place, cause);
         }
     }
     Ok(())

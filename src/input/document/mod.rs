@@ -9,12 +9,12 @@ mod multipath;
 mod overlay;
 
 pub use check::{is_hostname, is_iscsi_name};
-pub use handover::{File, Handover, Mode};
+pub use handover::{File, Handover, HostKey, Mode};
 pub use iscsi::{Algorithm, Chap, Discovery, Iscsi, Mutual, TargetPortal};
 pub use lower::{Lower, Lowers, MOST_LOWERS};
 pub use luks::{Header, KeySource, LONGEST_KEY, Luks};
 pub use multipath::{Identify, Map, Multipath, Queueing};
-pub use overlay::{Backing, FileSystem, LEAST_LAYER, LEAST_XFS, Mount, Overlay};
+pub use overlay::{Backing, FileSystem, LEAST_LAYER, LEAST_XFS, Mount, Overlay, Unclean};
 
 use std::collections::BTreeMap;
 
@@ -35,6 +35,8 @@ pub struct Document {
     pub version: String,
     /// The node's name, for /etc/hostname of the new root; none: the name that the node has by then.
     pub hostname: Option<String>,
+    /// The node's machine-id; none: derived from what is the node's alone.
+    pub machine_id: Option<String>,
     /// Where the disk is.
     pub iscsi: Iscsi,
     /// How the paths to the disk become one map; none: as the preset has it where there are several portals, else not.

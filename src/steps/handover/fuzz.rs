@@ -1,6 +1,7 @@
 //! Fuzz targets of this folder; see [`crate::fuzz`].
 
 use super::files::Content;
+use super::own::with_name;
 use super::units::joined;
 use crate::input::secret::Secret;
 
@@ -26,4 +27,13 @@ pub fn iscsid_conf(data: &[u8]) {
     let Some(once) = settings.bytes(data, None) else { return };
     assert!(once.ends_with(b"node.session.auth.authmethod = CHAP\nnode.session.cmds_max = 128\n"));
     assert_eq!(settings.bytes(&once, None), Some(once));
+}
+
+/// The image's /etc/hosts.
+pub fn hosts(data: &[u8]) {
+    let hosts = String::from_utf8_lossy(data);
+    let Some(once) = with_name(&hosts, "node1.example") else { return };
+    let own = once.split('\n').filter(|line| line.split_whitespace().next() == Some("127.0.1.1"));
+    assert_eq!(own.count(), 1, "{once}");
+    assert_eq!(with_name(&once, "node1.example"), Some(once.clone()));
 }

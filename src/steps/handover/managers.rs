@@ -16,8 +16,13 @@ const STARTS_NETWORKD: &[&str] = &[
     "/usr/lib/systemd/system/sockets.target.wants/systemd-networkd.socket",
     "/usr/lib/systemd/system-generators/netplan",
 ];
-/// A link to nowhere: the image's makers do not want it to run.
-const NETWORKD_ITSELF: &str = "/etc/systemd/system/systemd-networkd.service";
+/// What starts NetworkManager.
+const STARTS_NETWORK_MANAGER: &[&str] = &[
+    "/etc/systemd/system/multi-user.target.wants/NetworkManager.service",
+    "/usr/lib/systemd/system/multi-user.target.wants/NetworkManager.service",
+];
+/// A link to nowhere where a unit of the image is to be: its makers do not want it to run.
+const MASKED: &str = "/dev/null";
 
 /// Those of the image in `root`, where the units `wanted` will be enabled, for `nics`.
 pub fn managers(host: &Host, root: &Root, wanted: &[Wanted], nics: &[Nic]) -> Result<Managers> {
@@ -29,18 +34,25 @@ pub fn managers(host: &Host, root: &Root, wanted: &[Wanted], nics: &[Nic]) -> Re
         }
         Ok(false)
     };
+    let starts = |program: &str, links: &[&str]| -> Result<bool> {
+        let itself = format!("/etc/systemd/system/{program}.service");
+        let masked = root.link_target(&itself).map_err(failed(&itself))?.as_deref() == Some(MASKED);
+        let planned = wanted.iter().any(|unit| {
+            unit.name.strip_prefix(program).is_some_and(|rest| [".service", ".socket"].contains(&rest))
+        });
+        Ok(!masked && (planned || any(links)?))
+    };
     let networkd = any(&["/usr/lib/systemd/systemd-networkd", "/lib/systemd/systemd-networkd"])?;
-    let masked = root.link_target(NETWORKD_ITSELF).map_err(failed(NETWORKD_ITSELF))?;
-    let masked = masked.as_deref() == Some("/dev/null");
-    let enabled =
-        wanted.iter().any(|unit| unit.name.starts_with("systemd-networkd.")) || any(STARTS_NETWORKD)?;
+    let network_manager = any(&["/usr/sbin/NetworkManager"])?;
     let known = |nic: &Nic| host.path(format!("/run/NetworkManager/devices/{}", nic.index)).exists();
     Ok(Managers {
         udev: any(&["/usr/lib/systemd/systemd-udevd", "/lib/systemd/systemd-udevd"])?,
         networkd,
-        networkd_starts: networkd && enabled && !masked,
-        network_manager: any(&["/usr/sbin/NetworkManager"])?,
-        network_manager_goes_on: nics.iter().filter(|nic| nic.carries).all(known),
+        networkd_starts: networkd && starts("systemd-networkd", STARTS_NETWORKD)?,
+        network_manager,
+        network_manager_goes_on: network_manager
+            && starts("NetworkManager", STARTS_NETWORK_MANAGER)?
+            && nics.iter().filter(|nic| nic.carries).all(known),
         // Others have an ifup too; Debian's is the one with this unit.
         ifupdown: any(&[
             "/usr/lib/systemd/system/networking.service",
@@ -75,8 +87,12 @@ mod tests {
             look(&[]),
             Managers { networkd: true, network_manager: true, ifupdown: true, ..Managers::default() }
         );
+        put("sysroot/etc/systemd/system/multi-user.target.wants/NetworkManager.service");
+        assert!(!look(&[]).network_manager_goes_on);
         put("run/NetworkManager/devices/2");
         assert!(look(&[]).network_manager_goes_on);
+        symlink("/dev/null", root.join("etc/systemd/system/NetworkManager.service")).unwrap();
+        assert!(!look(&[]).network_manager_goes_on);
         let wanted = [Wanted { name: "systemd-networkd.service".into(), required: true }];
         assert!(look(&wanted).networkd_starts);
         put("sysroot/etc/systemd/system/sockets.target.wants/systemd-networkd.socket");

@@ -21,7 +21,7 @@ pub struct Nic {
     pub index: u32,
     /// Packets leave by it; else it is below one by which they do: a part of a bond, what a VLAN is on.
     pub carries: bool,
-    /// systemd-networkd has a lease for it; what it calls itself to the server.
+    /// The initramfs has a lease for it; what it calls itself to the server.
     pub lease: Option<Client>,
     /// Its addresses that the kernel will remove when their time is over.
     pub timed: Vec<Timed>,
@@ -41,10 +41,16 @@ pub fn nics(host: &Host, iscsi: &Iscsi) -> Vec<Nic> {
     let timed = address::timed().unwrap_or_default();
     let mut nics = with_lower(&host.path("/sys/class/net"), &carriers, &timed);
     for nic in &mut nics {
-        let lease = std::fs::read_to_string(host.path(format!("/run/systemd/netif/leases/{}", nic.index)));
-        nic.lease = lease.ok().map(|text| lease::client(&text));
+        nic.lease = lease_of(host, &nic.name, nic.index);
     }
     nics
+}
+
+/// That of systemd-networkd, or of dracut's network-legacy, which has dhclient call itself by the MAC.
+fn lease_of(host: &Host, name: &str, index: u32) -> Option<Client> {
+    let networkd = std::fs::read_to_string(host.path(format!("/run/systemd/netif/leases/{index}")));
+    let legacy = || host.path(format!("/tmp/dhclient.{name}.lease")).exists().then_some(Client::Mac);
+    networkd.ok().map(|text| lease::client(&text)).or_else(legacy)
 }
 
 /// How the interface of a portal is told.
@@ -135,6 +141,23 @@ mod tests {
             let portal: TargetPortal = serde_json::from_value(portal).unwrap();
             assert_eq!(way_of(&portal), way);
         }
+    }
+
+    #[test]
+    fn a_lease_is_networkds_or_dhclients() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::fake(root.path());
+        assert_eq!(lease_of(&host, "eth0", 2), None);
+        let put = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        put("tmp/dhclient.eth0.lease", "lease { }\n");
+        assert_eq!(lease_of(&host, "eth0", 2), Some(Client::Mac));
+        put("run/systemd/netif/leases/2", "CLIENTID=ff01f5dd7f00020000ab118b81\n");
+        assert!(matches!(lease_of(&host, "eth0", 2), Some(Client::Duid { .. })));
+        assert_eq!(lease_of(&host, "eth1", 3), None);
     }
 
     #[test]

@@ -29,7 +29,13 @@ pub fn plan(files: &[File], seen: &Seen) -> Result<Next<Action>> {
         }
     }
     if seen.autorelabel {
-        return Ok(Next::Do(Action::Remove { path: AUTORELABEL }));
+        return Ok(Next::Do(Action::Remove { path: AUTORELABEL.into() }));
+    }
+    if let Some(path) = seen.stale.first() {
+        return Ok(Next::Do(Action::Remove { path: path.clone() }));
+    }
+    if let Some(key) = &seen.host_key {
+        return Ok(Next::Do(Action::MakeHostKey(key.clone())));
     }
     for unit in &seen.units {
         if let State::There { path, missing } = &unit.state
@@ -61,12 +67,13 @@ mod tests {
     use super::*;
     use crate::input::secret::Secret;
     use crate::steps::handover::files::Content;
+    use crate::steps::handover::host_keys;
     use crate::sys::address::Timed;
     use crate::sys::in_root::Found;
 
     fn seen(files: Vec<Option<Found>>, units: Vec<Unit>) -> Seen {
-        let (more, ending, deaf) = Default::default();
-        Seen { hostname: None, more, files, ending, deaf, autorelabel: false, units }
+        let (more, ending, deaf, stale) = Default::default();
+        Seen { hostname: None, more, files, ending, deaf, autorelabel: false, stale, host_key: None, units }
     }
 
     fn found(bytes: &[u8], mode: u32, owned: bool) -> Option<Found> {
@@ -109,6 +116,25 @@ mod tests {
         assert_eq!(action.to_string(), "keep 10.0.0.5 beyond its lease");
         seen.ending.clear();
         assert!(matches!(plan(&files, &seen), Ok(Next::Do(Action::Write { .. }))));
+    }
+
+    #[test]
+    fn what_is_the_images_alone_goes_before_a_key_is_made() {
+        let key = host_keys::Make { comment: "root@node1".into() };
+        let mut seen = Seen {
+            stale: vec!["/a".into(), "/b".into()],
+            host_key: Some(key),
+            ..seen(Vec::new(), Vec::new())
+        };
+        for path in ["/a", "/b"] {
+            assert!(
+                matches!(plan(&[], &seen), Ok(Next::Do(Action::Remove { path: removed })) if removed == path)
+            );
+            seen.stale.remove(0);
+        }
+        assert!(matches!(plan(&[], &seen), Ok(Next::Do(Action::MakeHostKey(_)))));
+        seen.host_key = None;
+        assert!(matches!(plan(&[], &seen), Ok(Next::Done(_))));
     }
 
     #[test]

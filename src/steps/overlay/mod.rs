@@ -6,16 +6,18 @@
 mod apply;
 #[cfg(fuzzing)]
 pub mod fuzz;
+mod journal;
 pub mod mountinfo;
 mod observe;
 mod plan;
 mod probe;
 pub mod usage;
 mod utab;
+mod xfs_log;
 
 use crate::engine::converge::{Converge, Next};
 use crate::engine::host::Host;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::input::document::{Backing, Mount, Overlay};
 use crate::steps::layer::Terms;
 
@@ -62,6 +64,10 @@ impl Converge for Step {
         plan::plan(&self.mounts, self.tmpfs.as_ref(), seen)
     }
 
+    fn warnings(&self, seen: &observe::Seen) -> Vec<Error> {
+        plan::warnings(&self.mounts, seen)
+    }
+
     fn apply(&self, host: &Host, action: apply::Action) -> Result<()> {
         apply::apply(host, action)
     }
@@ -70,8 +76,7 @@ impl Converge for Step {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    use crate::input::document::Lowers;
+    use crate::input::document::{Lowers, Unclean};
 
     #[test]
     fn mount_points_above_others_come_first() {
@@ -79,6 +84,7 @@ mod tests {
             at: at.into(),
             lower: Lowers::one(""),
             fs: None,
+            unclean: Unclean::Refuse,
         });
         let step = Step::new(&Overlay::over(mounts.to_vec()));
         let order: Vec<_> = step.mounts.iter().map(|mount| mount.at.as_str()).collect();

@@ -5,11 +5,12 @@ use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use super::journal::{self, Unclean};
 use super::mountinfo::{self, Mounted};
 use super::{SYSROOT, probe, utab};
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Result};
-use crate::input::document::{Lower, Mount};
+use crate::input::document::Mount;
 use crate::input::memory::Memory;
 use crate::steps::zram::{self, Zram};
 
@@ -22,30 +23,43 @@ pub struct Seen {
     pub upper: Option<Zram>,
     /// The node's memory, if the kernel tells.
     pub memory: Option<Memory>,
-    /// For each lower of each mount: the type of the file system on it, if that is known.
-    pub kinds: Vec<Vec<Option<String>>>,
+    /// What is on each lower of each mount.
+    pub lowers: Vec<Vec<OnVolume>>,
     /// There is an operating system at /sysroot, by the file that systemd's switch-root looks for too.
     pub has_os: bool,
     /// libmount's table; empty if there is none.
     pub utab: String,
 }
 
+/// What is on a volume.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OnVolume {
+    /// The type of its file system, if that is known.
+    pub kind: Option<String>,
+    /// What tells that it was not cleanly unmounted; none: it was, or it is mounted, or nobody knows.
+    pub unclean: Option<Unclean>,
+}
+
 pub fn observe(host: &Host, mounts: &[Mount]) -> Result<Seen> {
     let path = host.path("/proc/self/mountinfo");
     let text = std::fs::read_to_string(&path).context(Code::Io, path.display().to_string())?;
-    let kinds = |mount: &Mount| {
-        let kind = |lower: &Lower| {
-            lower.fs.clone().or_else(|| mount.fs.clone()).or_else(|| probe(host, &lower.volume))
-        };
-        mount.lower.0.iter().map(kind).collect()
-    };
+    let mounted = mountinfo::parse(&text);
+    let lowers = mounts.iter().map(|mount| {
+        let lowers = mount.lower.0.iter().map(|lower| {
+            let found = look(host, &lower.volume, lower.fs.as_deref().or(mount.fs.as_deref()));
+            let is_mounted = mounted.iter().any(|mount| mount.source == lower.volume);
+            OnVolume { unclean: found.unclean.filter(|_| !is_mounted), ..found }
+        });
+        lowers.collect()
+    });
+    let lowers = lowers.collect();
     let meminfo = std::fs::read_to_string(host.path("/proc/meminfo")).unwrap_or_default();
     let sysroot = host.path(SYSROOT);
     Ok(Seen {
-        mounted: mountinfo::parse(&text),
+        mounted,
         upper: zram::find(host),
         memory: Memory::parse(&meminfo),
-        kinds: mounts.iter().map(kinds).collect(),
+        lowers,
         has_os: ["etc/os-release", "usr/lib/os-release"]
             .iter()
             .any(|file| sysroot.join(file).symlink_metadata().is_ok()),
@@ -60,9 +74,15 @@ fn read_utab(path: &Path) -> Result<String> {
     }
 }
 
-fn probe(host: &Host, device: &str) -> Option<String> {
+/// The type of the file system on `device`, `fs` where the plan says it, and whether it was not cleanly unmounted. What
+/// cannot be read is for the mount to tell.
+fn look(host: &Host, device: &str, fs: Option<&str>) -> OnVolume {
+    let planned = || OnVolume { kind: fs.map(str::to_owned), unclean: None };
     let mut start = vec![0; probe::BYTES];
-    let device = File::open(host.path(device)).ok()?;
-    let length = device.read_at(&mut start, 0).ok()?;
-    probe::probe(start.get(..length)?).map(str::to_owned)
+    let Ok(device) = File::open(host.path(device)) else { return planned() };
+    let Ok(length) = device.read_at(&mut start, 0) else { return planned() };
+    start.truncate(length);
+    let Some(kind) = fs.or_else(|| probe::probe(&start)) else { return planned() };
+    let unclean = journal::unclean(kind, &start, &device).unwrap_or_default();
+    OnVolume { kind: Some(kind.to_owned()), unclean }
 }

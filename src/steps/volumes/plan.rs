@@ -18,7 +18,7 @@ pub fn plan(disk: &str, wanted: &[String], seen: &Seen) -> Result<Next<Create>> 
     let Some(below) = &seen.disk else {
         return Ok(Next::Wait(format!("map {disk}")));
     };
-    let partitions = seen.partitions.as_deref().unwrap_or_default();
+    let partitions = seen.table.as_ref().map_or(&[][..], |table| &table.partitions);
     let mut maps: Vec<Map> =
         partitions.iter().map(|partition| map(disk, below, seen.sectors_per_block, partition)).collect();
     let is_for_us = |volume: &&Logical| !volume.skip || wanted.contains(&volume.name);
@@ -42,6 +42,14 @@ pub fn plan(disk: &str, wanted: &[String], seen: &Seen) -> Result<Next<Create>> 
         Some(missing) => Err(why_missing(missing, &there, seen)),
         None => Ok(Next::Done(there.join(", "))),
     }
+}
+
+/// The first partition table is damaged.
+pub fn warnings(disk: &str, seen: &Seen) -> Vec<Error> {
+    let damage = seen.table.as_ref().and_then(|table| table.damage.clone());
+    let error =
+        |damage| Error::new(Code::PartitionTableBackup, format!("/dev/mapper/{disk}")).because(damage);
+    damage.map(error).into_iter().collect()
 }
 
 fn why_missing(missing: &str, there: &[String], seen: &Seen) -> Error {
@@ -78,6 +86,7 @@ fn map(disk: &str, below: &Existing, sectors_per_block: u64, partition: &Partiti
 
 #[cfg(test)]
 mod tests {
+    use super::super::partitions::Table;
     use super::*;
     use std::collections::BTreeMap;
 
@@ -89,7 +98,7 @@ mod tests {
         Seen {
             disk: Some(existing("CRYPT-x", true)),
             sectors_per_block: 8,
-            partitions,
+            table: partitions.map(|partitions| Table { partitions, damage: None }),
             logical: Vec::new(),
             faults: Vec::new(),
             maps: maps
@@ -120,6 +129,17 @@ mod tests {
         let done = seen(Some(vec![ONE]), &[("luks_root1", existing("part1-CRYPT-x", true))]);
         let next = plan("luks_root", &["luks_root1".into()], &done).unwrap();
         assert_eq!(next, Next::Done("luks_root1".into()));
+    }
+
+    #[test]
+    fn a_table_that_is_the_backup_is_warned_of() {
+        let mut seen = seen(Some(vec![ONE]), &[]);
+        assert!(warnings("luks_root", &seen).is_empty());
+        seen.table.as_mut().unwrap().damage = Some("GPT: wrong check sum of the header".into());
+        let warnings: Vec<String> = warnings("luks_root", &seen).iter().map(ToString::to_string).collect();
+        let expected = "/dev/mapper/luks_root: the first partition table is damaged, and its backup at the end of the \
+                        disk is used: GPT: wrong check sum of the header";
+        assert_eq!(warnings, [expected]);
     }
 
     #[test]

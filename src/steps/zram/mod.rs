@@ -17,7 +17,7 @@ pub use observe::{Figures, Formatted, Zram, algorithm, find};
 
 use crate::engine::converge::{Converge, Next};
 use crate::engine::host::Host;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::input::document::{FileSystem, Overlay};
 use crate::steps::layer::Terms;
 
@@ -53,7 +53,7 @@ impl Converge for Step {
         apply::apply(host, action)
     }
 
-    fn warnings(&self, seen: &observe::Seen) -> Vec<String> {
+    fn warnings(&self, seen: &observe::Seen) -> Vec<Error> {
         plan::warnings(self, seen)
     }
 }
