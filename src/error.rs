@@ -127,6 +127,8 @@ codes! {
     PlanHostKeys "plan-host-keys" Config, "the boot plan has an SSH host key that cannot be used",
         "correct handover.ssh_host_keys in the plan; `ssh-keygen -p -N '' -f FILE` takes the passphrase off a key, and brings it \
          into OpenSSH's own format";
+    PlanCloudInit "plan-cloud-init" Config, "the boot plan has data for cloud-init that cannot be written",
+        "correct cloud_init in the plan";
     PlanMultipath "plan-multipath" Config, "the boot plan has multipath settings that cannot be written",
         "correct multipath in the plan";
     PlanReport "plan-report" Config, "the boot plan has a place for reports that is none",

@@ -44,5 +44,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("install", steps::handover::fuzz::install),
     ("iscsid-conf", steps::handover::fuzz::iscsid_conf),
     ("hosts", steps::handover::fuzz::hosts),
+    ("fstab", steps::handover::fuzz::fstab),
+    ("crypttab", steps::handover::fuzz::crypttab),
+    ("mount-unit", steps::handover::fuzz::mount_unit),
     ("journal", crate::report::fuzz::journal),
 ];

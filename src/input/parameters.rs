@@ -55,6 +55,7 @@ pub fn document(cmdline: &Cmdline) -> Result<Document> {
         multipath: if multipath { None } else { Some(Multipath::Off) },
         luks: luks(cmdline)?,
         overlay: overlay(cmdline)?,
+        cloud_init: None,
         handover: Default::default(),
         report: cmdline.last(REPORT).map(|url| Report { url: url.to_owned(), phone_home: None }),
     };

@@ -16,7 +16,7 @@ use super::wire::{self, Answer, LONGEST_REQUEST, Plan, Request};
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Error, Result};
 use crate::steps::multipath::queue::Phase;
-use crate::steps::{iscsi, multipath};
+use crate::steps::{handover, iscsi, multipath};
 use crate::sys::wake::{self, Events};
 use crate::sys::{dm, memory, mount};
 
@@ -216,7 +216,8 @@ impl Keeper<'_> {
         map: Option<&multipath::Step<'_>>,
     ) -> Vec<Outcome> {
         let host = self.host;
-        let mut done = Vec::new();
+        // Only once the initramfs's own is no more does it stay so.
+        let mut done = handover::keep_again(host);
         // A daemon may have started since: whoever acts looks first.
         let mut may_act = || watch.look(host, plan).is_ok_and(|look| Gate::of(&look) == *gate);
         let mut outcomes = Vec::new();

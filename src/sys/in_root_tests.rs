@@ -164,21 +164,6 @@ proptest::proptest! {
     }
 }
 
-#[test]
-fn names_in_a_folder() {
-    let (_folder, path, root) = fixture();
-    for name in ["b", "a", ".hidden"] {
-        std::fs::write(path.join("usr/etc/deep").join(name), "").unwrap();
-    }
-    for way in ["/usr/etc/deep", "/link/deep", "/usr/etc/deep/"] {
-        assert_eq!(root.names(way).unwrap(), [".hidden", "a", "b"], "{way}");
-    }
-    for nothing in ["/no", "/no/such", "/usr/etc/deep/a", "/usr/etc/deep/a/b"] {
-        assert_eq!(root.names(nothing).unwrap(), [""; 0], "{nothing}");
-    }
-    assert_eq!(root.names("/out").unwrap_err().kind(), ErrorKind::InvalidInput);
-}
-
 /// What a policy would have given them is not known in the initramfs, where none is loaded.
 #[test]
 fn labels_are_those_of_what_is_replaced_or_else_of_the_folder() {

@@ -130,6 +130,8 @@ fn disk_name(layout: Layout, software: Software) -> String {
         Layout::Lvm => "lvm",
         Layout::Mbr => "mbr",
         Layout::Bare => "bare",
+        Layout::Unclean => "unclean",
+        Layout::Many => "many",
     };
     format!("disk{layout}{}", software_name(software))
 }
@@ -464,7 +466,8 @@ mod tests {
     #[test]
     fn no_name_is_the_beginning_of_another() {
         let mut names = Vec::new();
-        for layout in [Layout::Gpt, Layout::Lvm, Layout::Mbr, Layout::Bare] {
+        let layouts = [Layout::Gpt, Layout::Lvm, Layout::Mbr, Layout::Bare, Layout::Unclean, Layout::Many];
+        for layout in layouts {
             for software in [
                 Software::Debian,
                 Software::CloudInit,

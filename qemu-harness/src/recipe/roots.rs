@@ -63,10 +63,13 @@ const BUILDER_PACKAGES: &[&str] = &[
     "udev",
     "zstd",
     // The image.
+    "btrfs-progs",
     "cryptsetup-bin",
     "e2fsprogs",
+    "erofs-utils",
     "gdisk",
     "lvm2",
+    "squashfs-tools",
     "xfsprogs",
 ];
 
@@ -116,7 +119,7 @@ fn image_packages(software: Software) -> Vec<&'static str> {
     let more: &[&[&str]] = match software {
         Software::Debian | Software::Trixie => &[STORAGE_PACKAGES],
         Software::CloudInit => &[STORAGE_PACKAGES, CLOUD_INIT_PACKAGES],
-        Software::Networks => &[STORAGE_PACKAGES, MANAGER_PACKAGES],
+        Software::Networks => &[MANAGER_PACKAGES],
         Software::Sshd => &[STORAGE_PACKAGES, SSHD_PACKAGES],
         Software::Selinux => &[STORAGE_PACKAGES, SSHD_PACKAGES, SELINUX_PACKAGES],
         Software::Neither => &[],

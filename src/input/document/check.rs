@@ -5,8 +5,8 @@ mod lowers;
 mod paths;
 
 use super::{
-    Chap, Document, Handover, Header, HostKey, Iscsi, KeySource, LONGEST_KEY, Luks, Multipath, Overlay,
-    Report,
+    Chap, CloudInit, Document, Handover, Header, HostKey, Iscsi, KeySource, LONGEST_KEY, Luks, Multipath,
+    Overlay, Report,
 };
 use crate::error::{Code, Error, Result};
 use crate::input::facts::is_uuid;
@@ -40,6 +40,7 @@ pub fn check(document: &Document) -> Result<()> {
     luks(&document.luks)?;
     overlay(&document.overlay)?;
     handover(&document.handover)?;
+    document.cloud_init.as_ref().map_or(Ok(()), cloud_init)?;
     document.multipath.as_ref().map_or(Ok(()), multipath)?;
     paths::map(document)?;
     paths::quorum(document)?;
@@ -205,6 +206,20 @@ fn host_keys(handover: &Handover) -> Result<()> {
         if let Some(cause) = wrong {
             return broken(Code::PlanHostKeys, place, cause);
         }
+    }
+    Ok(())
+}
+
+fn cloud_init(cloud_init: &CloudInit) -> Result<()> {
+    // It becomes the name of a folder, and of files.
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':');
+    let is_id = |id: &str| id.len() <= 128 && !id.is_empty() && !id.starts_with('.') && id.bytes().all(plain);
+    if cloud_init.instance_id.as_deref().is_some_and(|id| !is_id(id)) {
+        let cause = "letters, digits, `.`, `_`, `:` and `-`, 128 at most, and no `.` in front";
+        return broken(Code::PlanCloudInit, "cloud_init.instance_id", cause);
+    }
+    if cloud_init.meta_data.contains_key("instance-id") {
+        return broken(Code::PlanCloudInit, "cloud_init.meta_data", "the id is cloud_init.instance_id");
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The boot plan document: what a node is to boot. JSON, described for its writers in `docs/plan.md`.
 
 pub(super) mod check;
+mod cloud_init;
 mod handover;
 mod iscsi;
 mod lower;
@@ -9,6 +10,7 @@ mod multipath;
 mod overlay;
 
 pub use check::{is_hostname, is_iscsi_name};
+pub use cloud_init::CloudInit;
 pub use handover::{File, Handover, HostKey, Mode};
 pub use iscsi::{Algorithm, Chap, Discovery, Iscsi, Mutual, TargetPortal};
 pub use lower::{Lower, Lowers, MOST_LOWERS};
@@ -48,6 +50,8 @@ pub struct Document {
     /// What the new root is told.
     #[serde(default)]
     pub handover: Handover,
+    /// What cloud-init of the image is told; none: it goes by what the image has.
+    pub cloud_init: Option<CloudInit>,
     /// Where events are posted to as they happen.
     pub report: Option<Report>,
 }

@@ -4,13 +4,13 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::failed;
 use super::host_keys::{self, Make};
 use super::observe::{accept_ra, open, root_of};
+use super::{failed, image, kept};
 use crate::engine::host::Host;
 use crate::error::Result;
 use crate::steps::overlay::SYSROOT;
-use crate::sys::address::{self, Timed};
+use crate::sys::address::Timed;
 
 /// What to do in the new root.
 pub enum Action {
@@ -40,6 +40,8 @@ pub enum Action {
         /// It.
         address: Timed,
     },
+    /// Something about the image's own files.
+    Image(image::Action),
     /// Make a symbolic link.
     Link {
         /// Absolute, in the new root.
@@ -57,6 +59,7 @@ impl fmt::Display for Action {
             Action::MakeHostKey(_) => write!(f, "make {}", host_keys::MADE),
             Action::Listen { interface } => write!(f, "listen to routers on {interface}"),
             Action::Keep { address } => write!(f, "keep {} beyond its lease", address.address),
+            Action::Image(action) => action.fmt(f),
             Action::Link { path, to } => write!(f, "link {path} to {to}"),
         }
     }
@@ -70,12 +73,13 @@ pub fn apply(host: &Host, action: Action) -> Result<()> {
         Action::Remove { path } => open(host, SYSROOT)?.remove(&path).map_err(failed(&path)),
         Action::MakeHostKey(key) => host_keys::make(host, &open(host, SYSROOT)?, &key),
         Action::Link { path, to } => open(host, SYSROOT)?.link(&path, &to).map_err(failed(&path)),
+        Action::Image(action) => image::apply(&open(host, SYSROOT)?, action),
         Action::Listen { interface } => {
             let path = accept_ra(&interface);
             std::fs::write(host.path(&path), "1").map_err(failed(&path))
         }
         Action::Keep { address: timed } => {
-            address::keep_for_ever(&timed).map_err(failed(&timed.address.to_string()))
+            kept::keep(host, &timed).map_err(failed(&timed.address.to_string()))
         }
     }
 }
@@ -120,7 +124,8 @@ mod tests {
         assert_eq!(
             done,
             "/etc/hostname /etc/iscsi/initiatorname.iscsi /etc/iscsi/iscsid.conf \
-             /etc/systemd/system/open-iscsi.service.d/50-diskless.conf /opt/site/key /etc/multipath.conf /etc/machine-id \
+             /opt/site/key /etc/multipath.conf /etc/machine-id \
+             /etc/systemd/system-preset/00-diskless.preset \
              iscsid.service multipathd.service multipathd.socket getty@ttyS0.service \
              multipath-tools-boot.service (masked in the image: left so)"
         );

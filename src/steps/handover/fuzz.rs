@@ -1,5 +1,7 @@
 //! Fuzz targets of this folder; see [`crate::fuzz`].
 
+pub use super::image::fuzz::{crypttab, fstab, mount_unit};
+
 use super::files::Content;
 use super::own::with_name;
 use super::units::joined;
@@ -9,7 +11,7 @@ use crate::input::secret::Secret;
 pub fn install(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     for name in ["iscsid.service", "getty@tty1.service"] {
-        for link in super::install::install(name, &text).links {
+        for link in super::install::install(name, &[&text]).links {
             assert!(link.starts_with("/etc/systemd/system/") && link.split('/').count() <= 6, "{link}");
         }
     }

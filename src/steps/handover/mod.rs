@@ -1,4 +1,4 @@
-//! What the new root must know to carry on: its name, how the image's iscsid and multipathd are to keep the sessions
+//! What the new root must know to carry on: who it is, how the image's iscsid and multipathd are to keep the sessions
 //! and maps they inherit, which network interfaces are not its own to change, and what else the plan has for it.
 //! docs/handover.md lists the files.
 
@@ -7,7 +7,9 @@ mod files;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod host_keys;
+mod image;
 mod install;
+mod kept;
 mod lease;
 mod managers;
 mod nic;
@@ -22,6 +24,8 @@ mod written;
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod systemctl_tests;
 
 use crate::engine::converge::{Converge, Next};
 use crate::engine::host::Host;
@@ -30,6 +34,8 @@ use crate::input::document::Document;
 use crate::input::identity::Identity;
 use files::File;
 use host_keys::HostKeys;
+pub use image::{RIVALS, Rival};
+pub use kept::keep_again;
 pub use own::{OWN, Own};
 use units::Wanted;
 pub use written::{WRITTEN, Written};

@@ -46,11 +46,17 @@ pub fn nics(host: &Host, iscsi: &Iscsi) -> Vec<Nic> {
     nics
 }
 
-/// That of systemd-networkd, or of dracut's network-legacy, which has dhclient call itself by the MAC.
+/// That of systemd-networkd, or of those that call themselves by the MAC: NetworkManager, and dracut's network-legacy with
+/// dhclient.
 fn lease_of(host: &Host, name: &str, index: u32) -> Option<Client> {
-    let networkd = std::fs::read_to_string(host.path(format!("/run/systemd/netif/leases/{index}")));
-    let legacy = || host.path(format!("/tmp/dhclient.{name}.lease")).exists().then_some(Client::Mac);
-    networkd.ok().map(|text| lease::client(&text)).or_else(legacy)
+    let read = |path: String| std::fs::read_to_string(host.path(path)).ok();
+    if let Some(text) = read(format!("/run/systemd/netif/leases/{index}")) {
+        return Some(lease::client(&text));
+    }
+    let manager = read(format!("/run/NetworkManager/devices/{index}"));
+    let by_mac = manager.is_some_and(|text| text.lines().any(|line| line == "[dhcp4]"))
+        || host.path(format!("/tmp/dhclient.{name}.lease")).exists();
+    by_mac.then_some(Client::Mac)
 }
 
 /// How the interface of a portal is told.
@@ -144,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_is_networkds_or_dhclients() {
+    fn a_lease_is_networkds_or_of_a_client_that_goes_by_its_mac() {
         let root = tempfile::tempdir().unwrap();
         let host = Host::fake(root.path());
         assert_eq!(lease_of(&host, "eth0", 2), None);
@@ -157,7 +163,10 @@ mod tests {
         assert_eq!(lease_of(&host, "eth0", 2), Some(Client::Mac));
         put("run/systemd/netif/leases/2", "CLIENTID=ff01f5dd7f00020000ab118b81\n");
         assert!(matches!(lease_of(&host, "eth0", 2), Some(Client::Duid { .. })));
+        put("run/NetworkManager/devices/3", "[device]\nmanaged=true\n");
         assert_eq!(lease_of(&host, "eth1", 3), None);
+        put("run/NetworkManager/devices/3", "[device]\nmanaged=true\n\n[dhcp4]\ndhcp4.ip_address=10.0.0.9\n");
+        assert_eq!(lease_of(&host, "eth1", 3), Some(Client::Mac));
     }
 
     #[test]

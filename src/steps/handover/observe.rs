@@ -3,7 +3,7 @@
 use super::files::{self, Content, File};
 use super::nic::{self, Nic};
 use super::units::{self, Unit};
-use super::{AUTORELABEL, Step, failed, host_keys, managers, own, paths, pins, stale};
+use super::{AUTORELABEL, Step, failed, host_keys, image, managers, own, paths, pins, stale};
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Result};
 use crate::steps::overlay::SYSROOT;
@@ -25,6 +25,8 @@ pub struct Seen {
     pub ending: Vec<Timed>,
     /// The root's interfaces on which nobody will listen to the routers that gave them addresses.
     pub deaf: Vec<String>,
+    /// The image's own files.
+    pub image: image::Seen,
     /// The whole file system is to be labelled anew at the next boot.
     pub autorelabel: bool,
     /// What is to be removed: the image's, and no node's own.
@@ -49,6 +51,10 @@ pub fn observe(host: &Host, step: &Step<'_>) -> Result<Seen> {
     }
     more.extend(own::files(&root, identity, name)?);
     more.extend(host_keys.files(host, &root)?);
+    let (image, of_image) = image::observe(host, &root, document, hostname.as_deref())?;
+    more.extend(of_image);
+    let units = units::look(&root, wanted)?;
+    more.extend(units::preset(&units));
     more.retain(|file| !files::is_of_plan(document, &file.path));
     let host_key = host_keys.to_make(host, &root, name)?;
     let mut stale = stale::stale(&root, &identity.macs)?;
@@ -63,10 +69,11 @@ pub fn observe(host: &Host, step: &Step<'_>) -> Result<Seen> {
         more,
         ending,
         deaf,
+        image,
         autorelabel,
         stale,
         host_key,
-        units: units::look(&root, wanted)?,
+        units,
     })
 }
 

@@ -7,6 +7,9 @@ use super::own::{Done, OWN};
 use crate::error::Result;
 use crate::sys::in_root::Root;
 
+/// A folder with more names is none that the image's programs made.
+const MOST_NAMES: usize = 1 << 16;
+
 /// The files that are to be removed, on a node whose interfaces have these addresses.
 pub fn stale(root: &Root, macs: &[String]) -> Result<Vec<String>> {
     let mut stale = Vec::new();
@@ -32,7 +35,7 @@ fn matching(root: &Root, pattern: &str) -> Result<Vec<String>> {
         return Ok(is_there.then(|| pattern.to_owned()).into_iter().collect());
     };
     let (folder, start) = start.rsplit_once('/').unwrap_or(("", start));
-    let names = root.names(folder).map_err(failed(folder))?;
+    let names = root.names(folder, MOST_NAMES).map_err(failed(folder))?;
     let fits = |name: &&String| {
         name.strip_prefix(start)
             .and_then(|rest| rest.strip_suffix(end))

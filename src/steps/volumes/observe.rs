@@ -56,7 +56,7 @@ pub fn observe(host: &Host, disk: &str) -> Result<Seen> {
     let mut physical = Vec::new();
     for (name, device) in devices {
         let (file, geometry) = open(host, device)?;
-        match lvm::read(&file, device, geometry.sectors) {
+        match lvm::read(&file, &name, device, geometry.sectors) {
             Ok(Some(found)) => {
                 seen.faults.extend(found.faults.iter().map(|fault| format!("{name}: {fault}")));
                 physical.push(found);

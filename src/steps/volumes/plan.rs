@@ -57,9 +57,10 @@ fn why_missing(missing: &str, there: &[String], seen: &Seen) -> Error {
     let known = seen.logical.iter().find(|volume| volume.name == missing);
     if let Some(Logical { map: Err(refusal), .. }) = known {
         let code = match refusal {
-            Refusal::Kind(_) => Code::VolumeType,
+            Refusal::Kind(_) | Refusal::Part => Code::VolumeType,
             Refusal::Missing(_) => Code::PhysicalVolume,
-            Refusal::Exported | Refusal::Metadata(_) => Code::LvmMetadata,
+            Refusal::Duplicate(_) => Code::PhysicalVolumeDuplicate,
+            Refusal::Exported | Refusal::Ambiguous(_) | Refusal::Metadata(_) => Code::LvmMetadata,
         };
         return error(code).because(refusal.to_string());
     }
@@ -171,6 +172,7 @@ mod tests {
             logical("system-thin", false, Some(Refusal::Kind("thin".into()))),
             logical("system-far", false, Some(Refusal::Missing("a-b".into()))),
             logical("system-gone", false, Some(Refusal::Exported)),
+            logical("system-twice", false, Some(Refusal::Duplicate("luks_root2 and luks_root3 have".into()))),
         ];
         seen
     }
@@ -199,6 +201,7 @@ mod tests {
             ("system-thin", Code::VolumeType, "it is of the type thin"),
             ("system-far", Code::PhysicalVolume, "it needs the physical volume a-b"),
             ("system-gone", Code::LvmMetadata, "vgimport"),
+            ("system-twice", Code::PhysicalVolumeDuplicate, "luks_root2 and luks_root3 have"),
             ("system-none", Code::NoVolume, "there are: system-var"),
         ];
         for (name, code, says) in cases {
