@@ -74,11 +74,7 @@ impl<'a> Run<'a> {
         let reports = PhoneHome::open(host.path(spool::FILE), &boot_id, run);
         let mut run = Run {
             host,
-            state: State {
-                version: 1,
-                boot_id,
-                run,
-                status: Status::Running, steps: Vec::new() },
+            state: State { version: 1, boot_id, run, status: Status::Running, steps: Vec::new() },
             file,
             console: Console::open(host),
             pace: Pace::default(),

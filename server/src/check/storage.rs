@@ -74,7 +74,8 @@ fn small(view: &View<'_>, found: &mut Found) {
 fn memory(view: &View<'_>, found: &mut Found) {
     for plan in view.plans.iter().filter(|plan| !plan.flag("/overlay/overcommit")) {
         // The layer is no larger than what it may take.
-        let cut = size(plan, "mem_limit").and_then(|limit| share(plan, limit)).is_some_and(|share| share < 100);
+        let cut =
+            size(plan, "mem_limit").and_then(|limit| share(plan, limit)).is_some_and(|share| share < 100);
         for member in ["size", "mem_limit"].into_iter().filter(|member| *member == "mem_limit" || !cut) {
             if let Some(size) = size(plan, member)
                 && share(plan, size).is_some_and(|share| share >= 100)

@@ -206,8 +206,17 @@ mod tests {
 
     /// Of all kinds; events of one number are the same event.
     fn call() -> impl Strategy<Value = (Time, Call)> {
-        let kinds =
-            [Kind::Run, Kind::Start, Kind::Waiting, Kind::Done, Kind::Failed, Kind::Warning, Kind::Up, Kind::Watermark, Kind::Other];
+        let kinds = [
+            Kind::Run,
+            Kind::Start,
+            Kind::Waiting,
+            Kind::Done,
+            Kind::Failed,
+            Kind::Warning,
+            Kind::Up,
+            Kind::Watermark,
+            Kind::Other,
+        ];
         let form = |form: u8| Form { hostname: Some(form.to_string()), ..Form::default() };
         let given = |given: u8| ["boot", "error"].get(usize::from(given)).map(|word| (*word).to_owned());
         let time = || (0..50_u64).prop_map(Time);
@@ -263,7 +272,7 @@ mod tests {
     fn the_furthest_event_counts() {
         let some = |text: &str| Some(text.to_owned());
         let failed = || (1, record(3, Kind::Failed));
-        let cases: [Case; 9] = [
+        let cases: [Case; 11] = [
             ("a wait", vec![(1, record(3, Kind::Waiting))], [some("s3"), some("d3"), None]),
             (
                 "its end",

@@ -133,7 +133,9 @@ mod tests {
         let failed = state("failed", Some("luks"), Some("luks-no-key"));
         assert_eq!(told(event(Kind::Failed, Some("luks"), Some("luks-no-key"))), [failed]);
         assert_eq!(told(event(Kind::Up, None, None)), [state("up", None, None)]);
-        for quiet in [Kind::Waiting, Kind::Done, Kind::Warning, Kind::Ready, Kind::Watermark, Kind::Down, Kind::Other] {
+        for quiet in
+            [Kind::Waiting, Kind::Done, Kind::Warning, Kind::Ready, Kind::Watermark, Kind::Down, Kind::Other]
+        {
             assert_eq!(told(event(quiet, Some("luks"), None)), []);
         }
     }

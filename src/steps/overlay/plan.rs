@@ -96,10 +96,11 @@ fn refused(lower: &Mount, unclean: &Unclean) -> Error {
 
 /// The file systems that the plan lets be mounted although they were not cleanly unmounted.
 pub fn warnings(mounts: &[document::Mount], seen: &Seen) -> Vec<Error> {
-    let lowers = mounts.iter().zip(&seen.lowers).filter(|(mount, _)| mount.unclean == document::Unclean::Mount);
-    let unclean = lowers.flat_map(|(mount, on_volumes)| lowers_of(mount, on_volumes)).filter_map(|(lower, on_volume)| {
-        on_volume.unclean.as_ref().map(|unclean| refused(&lower, unclean))
-    });
+    let lowers =
+        mounts.iter().zip(&seen.lowers).filter(|(mount, _)| mount.unclean == document::Unclean::Mount);
+    let unclean = lowers
+        .flat_map(|(mount, on_volumes)| lowers_of(mount, on_volumes))
+        .filter_map(|(lower, on_volume)| on_volume.unclean.as_ref().map(|unclean| refused(&lower, unclean)));
     unclean.collect()
 }
 

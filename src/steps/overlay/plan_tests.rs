@@ -36,8 +36,7 @@ fn seen(mounted: &[&Mount], upper: Zram) -> Seen {
 }
 
 const EXT4: Formatted = Formatted::Ext4 { blocks: 1 << 18 };
-const UPPER: Zram =
-    Zram { number: 2, bytes: 1 << 30, mem_limit: 0, written: true, file_system: Some(EXT4) };
+const UPPER: Zram = Zram { number: 2, bytes: 1 << 30, mem_limit: 0, written: true, file_system: Some(EXT4) };
 
 fn next(seen: &Seen) -> Result<Next<Action>> {
     plan(&mounts(), None, seen)
@@ -69,8 +68,7 @@ fn several_volumes_lie_over_each_other_in_the_order_of_the_plan() {
         mount("/var", &["/dev/mapper/site"]),
     ];
     let mounted = mount_each(&mounts, None);
-    let shown: Vec<_> =
-        mounted.iter().map(|mount| format!("{} {}", mount.source, mount.target)).collect();
+    let shown: Vec<_> = mounted.iter().map(|mount| format!("{} {}", mount.source, mount.target)).collect();
     let expected = [
         "/dev/zram2 /run/diskless/rw",
         "/dev/mapper/node /run/diskless/lower/root",
@@ -81,8 +79,7 @@ fn several_volumes_lie_over_each_other_in_the_order_of_the_plan() {
         "overlay /sysroot/var",
     ];
     assert_eq!(shown, expected);
-    let lowers =
-        "lowerdir=/run/diskless/lower/root:/run/diskless/lower/root+1:/run/diskless/lower/root+2,";
+    let lowers = "lowerdir=/run/diskless/lower/root:/run/diskless/lower/root+1:/run/diskless/lower/root+2,";
     assert!(mounted[4].options.starts_with(lowers), "{}", mounted[4].options);
     let marked = utab::marked("", &entries(&mounts)).unwrap();
     assert!(marked.contains("SRC=/dev/mapper/luks_root1 TARGET=/run/diskless/lower/root+2 "), "{marked}");

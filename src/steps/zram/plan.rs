@@ -131,7 +131,10 @@ mod tests {
         assert_eq!(plan(&plain, &seen(true, vec![limited])).unwrap(), unlimited);
         assert!(warnings(&over, &free).is_empty());
         let told = warnings(&plain, &free);
-        assert!(told[0].to_string().contains("the layer has 32 MiB, where overlay.size asks for 64 MiB"), "{told:?}");
+        assert!(
+            told[0].to_string().contains("the layer has 32 MiB, where overlay.size asks for 64 MiB"),
+            "{told:?}"
+        );
     }
 
     #[test]
