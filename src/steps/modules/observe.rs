@@ -12,6 +12,8 @@ const FOLDERS: [&str; 2] = ["/lib/modules", "/usr/lib/modules"];
 const INDEXES: [&str; 2] = ["modules.dep.bin", "modules.dep"];
 /// No more kernels of an image are named.
 const MOST: usize = 8;
+/// A folder with more of them is none that packages made.
+const MOST_KERNELS: usize = 1024;
 
 /// The running kernel and the new root.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -32,7 +34,7 @@ pub fn observe(host: &Host) -> Result<Seen> {
     let root = Root::open(&host.path(SYSROOT)).context(Code::Io, SYSROOT)?;
     let (mut there, mut others) = (false, Vec::new());
     for folder in FOLDERS {
-        let names = root.names(folder).context(Code::Io, folder)?;
+        let names = root.names(folder, MOST_KERNELS).context(Code::Io, folder)?;
         others.extend(names.into_iter().filter(|name| *name != release).take(MOST));
         for index in INDEXES {
             let path = format!("{folder}/{release}/{index}");
