@@ -149,7 +149,9 @@ keep("luks/version1", version1)
 GUID = bytes(range(16))
 entries = at({0: GUID + GUID + struct.pack("<2Q", 4, 5), 256: GUID + GUID + struct.pack("<2Q", 6, 6)}, 512)
 header = {0: b"EFI PART\0\0\1\0" + struct.pack("<I", 92), 24: struct.pack("<2Q", 1, 7), 72: struct.pack("<Q3I", 2, 4, 128, binascii.crc32(entries))}
-header[16] = struct.pack("<I", binascii.crc32(at(header, 92)))
+backup = {**header, 24: struct.pack("<2Q", 7, 1)}
+for gpt_header in (header, backup):
+    gpt_header[16] = struct.pack("<I", binascii.crc32(at(gpt_header, 92)))
 
 
 def mbr(*partitions):
@@ -159,7 +161,7 @@ def mbr(*partitions):
 
 gpt = mbr((0xEE, 1, 7)) + at(header, 512) + entries + bytes(5 * 512)
 keep("gpt/first", gpt)
-keep("gpt/spare", gpt[:512] + bytes(512) + gpt[1024:3584] + at({**header}, 512))
+keep("gpt/spare", gpt[:512] + bytes(512) + gpt[1024:3584] + at(backup, 512))
 keep("gpt/mbr", mbr((0x83, 1, 2), (0x83, 3, 1)) + bytes(4 * 512))
 keep("gpt-signed/first", gpt)
 keep("mbr/primary", mbr((0x83, 1, 2), (0x83, 3, 1)) + bytes(4 * 512))

@@ -35,7 +35,7 @@ pub fn table(data: &[u8]) {
     }
 }
 
-/// A GPT whose check sums are right.
+/// A GPT whose check sums and place are right.
 pub fn gpt_signed(data: &[u8]) {
     let mut disk = data.to_vec();
     // The header's is over the one of the entries, which may be beyond the disk.
@@ -53,6 +53,9 @@ fn sign_entries(disk: &mut [u8]) -> Option<()> {
 
 fn sign_header(disk: &mut [u8]) -> Option<()> {
     put(disk, 16, 0)?;
+    // Its own place.
+    put(disk, 24, 1)?;
+    put(disk, 28, 0)?;
     let crc = crc32fast::hash(disk.get(BLOCK..BLOCK.checked_add(number(disk, 12)?)?)?);
     put(disk, 16, crc)
 }
