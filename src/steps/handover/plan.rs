@@ -82,7 +82,7 @@ mod tests {
     use crate::sys::in_root::Found;
 
     /// What is done first, if there is anything to do.
-    fn next(files: &[File], seen: &Seen) -> Result<Next<Action>> {
+    fn first(files: &[File], seen: &Seen) -> Result<Next<Action>> {
         Ok(match plan(files, seen)? {
             Next::Do(Action::All(actions)) => Next::Do(actions.into_iter().next().unwrap()),
             next => next,
@@ -124,7 +124,7 @@ mod tests {
             (found(b"node1\n", 0o644, false), false),
             (found(b"node1\n", 0o644, true), true),
         ] {
-            let next = next(&files, &seen(vec![current], Vec::new())).unwrap();
+            let next = first(&files, &seen(vec![current], Vec::new())).unwrap();
             assert_eq!(matches!(next, Next::Done(_)), done);
         }
     }
@@ -136,15 +136,15 @@ mod tests {
         seen.ending = vec![Timed::of(2, [10, 0, 0, 5])];
         seen.deaf = vec!["eth0".into()];
         assert!(
-            matches!(next(&files, &seen), Ok(Next::Do(Action::Listen { interface })) if interface == "eth0")
+            matches!(first(&files, &seen), Ok(Next::Do(Action::Listen { interface })) if interface == "eth0")
         );
         seen.deaf.clear();
-        let next = next(&files, &seen).unwrap();
+        let next = first(&files, &seen).unwrap();
         assert!(matches!(&next, Next::Do(Action::Keep { address }) if *address == seen.ending[0]));
         let Next::Do(action) = next else { panic!("nothing to do") };
         assert_eq!(action.to_string(), "keep 10.0.0.5 beyond its lease");
         seen.ending.clear();
-        assert!(matches!(next(&files, &seen), Ok(Next::Do(Action::Write { .. }))));
+        assert!(matches!(first(&files, &seen), Ok(Next::Do(Action::Write { .. }))));
     }
 
     #[test]
@@ -157,23 +157,23 @@ mod tests {
         };
         for path in ["/a", "/b"] {
             assert!(
-                matches!(next(&[], &seen), Ok(Next::Do(Action::Remove { path: removed })) if removed == path)
+                matches!(first(&[], &seen), Ok(Next::Do(Action::Remove { path: removed })) if removed == path)
             );
             seen.stale.remove(0);
         }
-        assert!(matches!(next(&[], &seen), Ok(Next::Do(Action::MakeHostKey(_)))));
+        assert!(matches!(first(&[], &seen), Ok(Next::Do(Action::MakeHostKey(_)))));
         seen.host_key = None;
-        assert!(matches!(next(&[], &seen), Ok(Next::Done(_))));
+        assert!(matches!(first(&[], &seen), Ok(Next::Done(_))));
     }
 
     #[test]
     fn without_a_name_the_image_keeps_its_own() {
         let files = [File { path: "/etc/hostname".into(), mode: 0o644, content: Content::HostName }];
         let mut seen = seen(vec![found(b"vm\n", 0o644, true)], Vec::new());
-        assert!(matches!(next(&files, &seen), Ok(Next::Done(_))));
+        assert!(matches!(first(&files, &seen), Ok(Next::Done(_))));
         seen.hostname = Some("node1".into());
         assert!(
-            matches!(next(&files, &seen), Ok(Next::Do(Action::Write { bytes, .. })) if *bytes == b"node1\n")
+            matches!(first(&files, &seen), Ok(Next::Do(Action::Write { bytes, .. })) if *bytes == b"node1\n")
         );
     }
 
@@ -183,13 +183,13 @@ mod tests {
             path: "/usr/lib/systemd/system/a.service".into(),
             missing: missing.iter().map(|link| (*link).to_owned()).collect(),
         };
-        let next = next(&[], &seen(Vec::new(), vec![unit(there(&["/a", "/b"]))])).unwrap();
+        let next = first(&[], &seen(Vec::new(), vec![unit(there(&["/a", "/b"]))])).unwrap();
         let Next::Do(Action::Link { path, to }) = next else { panic!("no link") };
         assert_eq!((path.as_str(), to.as_str()), ("/a", "/usr/lib/systemd/system/a.service"));
         for (state, says) in
             [(there(&[]), "a.service"), (State::Masked, "a.service (masked in the image: left so)")]
         {
-            let next = next(&[], &seen(Vec::new(), vec![unit(state)])).unwrap();
+            let next = first(&[], &seen(Vec::new(), vec![unit(state)])).unwrap();
             assert!(matches!(next, Next::Done(what) if what == says));
         }
     }
@@ -208,11 +208,11 @@ mod tests {
         let files = [File { path: "/etc/hostname".into(), mode: 0o644, content: Content::HostName }];
         for state in [State::Missing, State::NoInstance] {
             let mut seen = Seen { hostname: Some("node1".into()), ..seen(vec![None], vec![unit(state)]) };
-            let error = next(&files, &seen).err().unwrap();
+            let error = first(&files, &seen).err().unwrap();
             assert_eq!(error.code(), Code::HandoverUnit);
             assert!(error.to_string().starts_with("a.service: "), "{error}");
             seen.units[0].required = false;
-            assert!(next(&files, &seen).is_ok());
+            assert!(first(&files, &seen).is_ok());
         }
     }
 
@@ -232,11 +232,11 @@ mod tests {
             let unit = Unit { name: name.into(), ..unit(State::Missing) };
             let files = [file(path)];
             let mut seen = seen(vec![None], vec![unit]);
-            let next = next(&files, &seen);
+            let next = first(&files, &seen);
             assert_eq!(matches!(next, Ok(Next::Do(Action::Write { .. }))), is_its, "{path} {name}");
             // It is there now, and the unit is not: it was in the wrong place.
             seen.files = vec![found(b"[Unit]\n", 0o644, true)];
-            assert_eq!(next(&files, &seen).err().unwrap().code(), Code::HandoverUnit);
+            assert_eq!(first(&files, &seen).err().unwrap().code(), Code::HandoverUnit);
         }
     }
 }
