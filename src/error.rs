@@ -88,6 +88,8 @@ codes! {
         "correct the plan where the message points";
     PlanHostname "plan-hostname" Config, "the boot plan has a host name that is none",
         "correct hostname in the plan";
+    PlanMachineId "plan-machine-id" Config, "the boot plan has a machine-id that is none",
+        "correct machine_id in the plan, or leave it out: it is derived then";
     PlanIscsiName "plan-iscsi-name" Config, "the boot plan has an iSCSI name that is none",
         "correct the name in the plan";
     PlanPortals "plan-portals" Config, "the boot plan has portals that cannot be used",
@@ -118,6 +120,11 @@ codes! {
         "correct handover.services in the plan";
     PlanFiles "plan-files" Config, "the boot plan has files that cannot be written",
         "correct handover.files in the plan";
+    PlanHostKeys "plan-host-keys" Config, "the boot plan has an SSH host key that cannot be used",
+        "correct handover.ssh_host_keys in the plan; `ssh-keygen -p -N '' -f FILE` takes the passphrase off a key, and brings it \
+         into OpenSSH's own format";
+    PlanCloudInit "plan-cloud-init" Config, "the boot plan has data for cloud-init that cannot be written",
+        "correct cloud_init in the plan";
     PlanMultipath "plan-multipath" Config, "the boot plan has multipath settings that cannot be written",
         "correct multipath in the plan";
     PlanReport "plan-report" Config, "the boot plan has a place for reports that is none",
@@ -180,6 +187,8 @@ codes! {
         "give the interface the MTU that every switch and link on the way has, or repair the way";
     IscsiNoDisk "iscsi-no-disk" Retry, "the target shows no such LUN",
         "check the LUN in the plan, and that the target maps it for this initiator";
+    LunWritable "lun-writable" Config, "the target lets nodes write to the image",
+        "export the LUN read-only: readonly=1 for tgt, write_protect=1 for LIO";
 
     // multipath
     PathMismatch "path-mismatch" Config, "two paths do not lead to the same disk",
@@ -217,6 +226,9 @@ codes! {
     // volumes, zram, overlay, handover
     PartitionTable "partition-table" Config, "the partition table cannot be used",
         "check the image with `sgdisk --verify` or `sfdisk --verify`";
+    PartitionTableBackup "partition-table-backup" Config, "the first partition table is damaged, and its backup at the \
+         end of the disk is used",
+        "repair the image: `sgdisk --verify` says what is wrong, and writing the table makes the first one anew";
     NoVolume "no-volume" Config, "the image has no such volume",
         "compare overlay.mounts in the plan with the volumes listed";
     VolumeMap "volume-map" Config, "a map of a volume's name is there already, and it is not that volume",
@@ -225,6 +237,8 @@ codes! {
         "make it a linear or striped volume in the image";
     PhysicalVolume "physical-volume" Config, "the image lacks a part of the logical volume",
         "put the physical volume into the image, or take it out of the group: `vgreduce --removemissing`";
+    PhysicalVolumeDuplicate "physical-volume-duplicate" Config, "two devices of the image are the same physical volume",
+        "take the one that is not meant out of the image; `vgimportclone` gives a copy UUIDs of its own";
     LvmMetadata "lvm-metadata" Config, "the LVM metadata cannot be used",
         "check the image with `pvck` and `vgck`";
     ZramAlgorithm "zram-algorithm" Config, "the kernel does not have this compression",
@@ -235,6 +249,11 @@ codes! {
         "see the cause; mkfs.xfs must be in the initramfs for overlay.fs xfs";
     FileSystem "file-system" Config, "the file system could not be mounted",
         "check overlay.mounts in the plan, and the image; see `dmesg`";
+    FileSystemMissing "file-system-missing" Config, "the kernel does not have this file system",
+        "add its kernel module to the initramfs: `dracut --add-drivers NAME`";
+    FileSystemUnclean "file-system-unclean" Config, "the file system was not cleanly unmounted",
+        "mount and unmount it once with write access where the image is made; or have it mounted as it is: `unclean` in \
+         overlay.mounts of the plan";
     NotARoot "not-a-root" Config, "the mounted image is not a root file system",
         "check overlay.mounts in the plan: / must hold an init";
     Report "report" Retry, "the report could not be delivered",
@@ -245,6 +264,9 @@ codes! {
         "see the cause; the overlay may be full";
     HandoverPath "handover-path" Config, "the path is not inside of the new root",
         "correct handover.files in the plan, or the links on the way to it in the image";
+    HostKey "host-key" Config, "the SSH host key cannot be used",
+        "correct what handover.ssh_host_keys in the plan leads to; `ssh-keygen -p -N '' -f FILE` takes the passphrase off a \
+         key, and brings it into OpenSSH's own format";
     HandoverUnit "handover-unit" Config, "the unit cannot be enabled in the image",
         "correct handover.services in the plan, or install the unit in the image";
 }

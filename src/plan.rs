@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::exit;
 use crate::input::config::{Config, Source};
 use crate::input::document::{Document, Identify, Iscsi, KeySource, Luks, Map, Overlay};
+use crate::input::identity::Identity;
 use crate::keeper;
 use crate::steps::{fetch, handover, iscsi, luks, multipath, network, overlay, volumes, zram};
 use crate::sys::http;
@@ -56,13 +57,17 @@ pub fn until_document(config: &Config, slot: &fetch::Slot) -> Vec<Step<'static>>
     steps
 }
 
-/// The steps from the boot plan to the new root, on the node that is called `initiator` by its targets.
+/// The steps from the boot plan to the new root, on the node that is `identity`.
+///
+/// # Errors
+/// [`crate::error::Code::PlanInvalid`]: the plan has a line for multipath.conf that cannot be written.
 pub fn from_document<'a>(
     config: &Config,
     document: &'a Document,
-    initiator: &'a str,
+    identity: &'a Identity,
 ) -> Result<Vec<Step<'a>>> {
     let Document { iscsi, luks, overlay, .. } = document;
+    let initiator = identity.initiator.name.as_str();
     let mut steps = Vec::new();
     if !matches!(config.plan, Source::Urls(_)) {
         let portals = iscsi.portals.iter().map(network::Server::from).collect();
@@ -126,7 +131,7 @@ pub fn from_document<'a>(
         name: "handover",
         about: about_handover(document),
         limit: INSIDE,
-        work: Box::new(handover::Step::new(document, initiator)?),
+        work: Box::new(handover::Step::new(document, identity)?),
     });
     steps.push(Step {
         name: "exit",
@@ -172,8 +177,12 @@ fn about_zram(overlay: &Overlay) -> String {
 }
 
 fn about_handover(document: &Document) -> String {
-    let mut parts = vec!["iSCSI configuration".to_owned()];
+    let mut parts = vec!["who the node is".to_owned(), "iSCSI configuration".to_owned()];
     parts.extend(document.hostname.as_ref().map(|hostname| format!("host name {hostname}")));
+    if !document.handover.ssh_host_keys.is_empty() {
+        let kinds: Vec<String> = document.handover.ssh_host_keys.keys().map(ToString::to_string).collect();
+        parts.push(format!("SSH host keys ({})", kinds.join(", ")));
+    }
     parts.extend(document.handover.files.iter().map(|file| file.path.clone()));
     parts.extend(document.handover.services.iter().map(|service| format!("unit {service}")));
     format!("write into the new root: {}", parts.join(", "))

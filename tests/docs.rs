@@ -11,7 +11,7 @@ use diskless::input::document::Document;
 use diskless::input::parameters;
 use diskless::input::settings::{Lands, SETTINGS};
 use diskless::input::words::{PARAMETERS, Parameter};
-use diskless::steps::handover::{WRITTEN, Written};
+use diskless::steps::handover::{OWN, Own, RIVALS, Rival, WRITTEN, Written};
 use serde_json::Value;
 
 const BEGIN: &str = "<!-- generated from the code -->\n";
@@ -77,6 +77,19 @@ fn every_file_of_the_new_root_is_described() {
     let mut table = String::from("\n| file | when | why |\n| --- | --- | --- |\n");
     for Written { path, when, why } in WRITTEN {
         writeln!(table, "| `{path}` | {when} | {why} |").unwrap();
+    }
+    table.push_str(
+        "\nWhat makes the node itself, beside its name and the initiator's above. What is not written is removed where \
+         the image has it.\n\n| file | what it is | what is done | with what, or why |\n| --- | --- | --- | --- |\n",
+    );
+    for Own { path, what, done, why } in OWN {
+        writeln!(table, "| `{path}` | {what} | {done} | {why} |").unwrap();
+    }
+    table.push_str("\nWhat else of an image would lay hands on the root's disk:\n\n");
+    table
+        .push_str("| what the image has | what it would do | what is done about it |\n| --- | --- | --- |\n");
+    for Rival { name, would, done, .. } in RIVALS {
+        writeln!(table, "| {name} | {would} | {done} |").unwrap();
     }
     table.push('\n');
     check("handover.md", &table);

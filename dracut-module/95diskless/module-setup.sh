@@ -26,7 +26,7 @@ diskless_modules="
     scsi_dh_alua dm_multipath dm_round_robin dm_queue_length dm_service_time dm_historical_service_time
     dm_mod dm_crypt xts cbc ecb essiv authenc aes_generic aesni_intel cryptd sha256_generic sha512_generic
     zram lzo lzo-rle lz4 lz4hc zstd 842 deflate
-    overlay ext4 xfs squashfs erofs"
+    overlay ext4 xfs squashfs erofs btrfs"
 
 check() {
     if [[ ! -x $dracutsysrootdir$diskless_bin ]]; then
@@ -65,8 +65,9 @@ install() {
     # The generator adds the unit to the boot of those nodes whose command line asks for it.
     mkdir -p "$initdir/usr/lib/systemd/system-generators" "$initdir/etc/systemd/system-generators"
     ln -sfn /usr/bin/diskless "$initdir/usr/lib/systemd/system-generators/diskless-generator"
-    # What rd.luks.* and root= say is the agent's business then: the boot would wait for disks that others know no way to.
-    for generator in systemd-cryptsetup-generator dracut-rootfs-generator; do
+    # What rd.luks.* and root= say is the agent's business then: the boot would wait for disks that others know no way to. So
+    # it would for the swap of resume=.
+    for generator in systemd-cryptsetup-generator dracut-rootfs-generator systemd-hibernate-resume-generator; do
         inst_simple "$moddir/unless-acting" "/etc/systemd/system-generators/$generator"
     done
     # Put to use by the command line hook; other back ends than systemd-networkd have a default of their own.

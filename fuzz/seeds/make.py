@@ -43,6 +43,17 @@ keep("dns/cname", answer(1, [(ASKED, 5, name("a.b")), (name("a.b"), 1, bytes([19
 keep("dns/alias", answer(1, [(ASKED, 5, name("a.b"))]))
 keep("dns/none", answer(1, [], 0x8183))
 
+# The log of an XFS: an unmount record of cycle 2, one of a change that was not unmounted, and blocks of cycle 1.
+def xfs_record(cycle, flags):
+    header = {0: struct.pack(">5I", 0xFEEDBABE, cycle, 2, 512, cycle), 40: struct.pack(">I", 1)}
+    return at({**header, 320: struct.pack(">I", 32 << 10)}, 512) + at({0: struct.pack(">I", cycle), 9: bytes([flags])}, 512)
+
+
+OLD = at({0: struct.pack(">I", 1)}, 512) * 4
+keep("xfs-log/clean", xfs_record(2, 0x20) + OLD)
+keep("xfs-log/dirty", xfs_record(2, 0x20) + xfs_record(2, 1) + OLD)
+keep("xfs-log/full", xfs_record(2, 0x20) * 3)
+
 # Messages of the kernel (include/scsi/iscsi_if.h), as of a little-endian machine.
 KEYS = b"TargetPortalGroupTag=1\0AuthMethod=CHAP\0"
 

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use nix::sched::CloneFlags;
@@ -11,10 +12,10 @@ use serde_json::Value;
 use crate::cache::Cache;
 use crate::chroot::Root;
 use crate::error::{At, Result};
-use crate::lab::{Boot, Lab, Machine, Seen};
+use crate::lab::{self, Boot, Consoles, Lab, Machine, Seen, Shown, node_folder};
 use crate::recipe::Ready;
-use crate::scenario::{Action, Faults, Scenario, command_line};
-use crate::verdict::{REPORTED, Record, Verdict, Watch};
+use crate::scenario::{Action, Expect, Faults, Scenario, command_line};
+use crate::verdict::{REPORTED, Record, Verdict, Watch, alike};
 use crate::{cpio, namespace, tree};
 
 /// What came of a scenario.
@@ -23,7 +24,7 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// From start to end.
     pub took: Duration,
-    /// What the booted root reported.
+    /// What the booted root reported; of several nodes, that of the first.
     pub facts: Option<Value>,
     /// How the site's server saw the boot, for people.
     pub timeline: Option<String>,
@@ -71,12 +72,17 @@ fn run_one(
         tree::remove(&folder)?;
         fs::create_dir_all(&folder).at("create", &folder)?;
         let flags = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET;
-        let (verdict, record) = namespace::apart(flags, || boot(scenario, one, ready, cache, &folder, show))?;
-        facts = record.facts.last().cloned();
-        let path = folder.join("facts.json");
-        fs::write(&path, format!("{:#}\n", facts.as_ref().unwrap_or(&Value::Null))).at("write", &path)?;
+        let (verdict, records) =
+            namespace::apart(flags, || boot(scenario, one, ready, cache, &folder, show))?;
+        let last = |record: Option<&Record>| record.and_then(|record| record.facts.last()).cloned();
+        for number in 0..scenario.document.machine.nodes {
+            let path = node_folder(&folder, number).join("facts.json");
+            let facts = last(records.get(number)).unwrap_or_default();
+            fs::write(&path, format!("{facts:#}\n")).at("write", &path)?;
+        }
+        facts = last(records.first());
         Lab::tidy(&folder, scenario)?;
-        timeline = record.timeline;
+        timeline = records.into_iter().next().and_then(|record| record.timeline);
         Ok(verdict)
     };
     let verdict = attempt().unwrap_or_else(|error: crate::error::Error| Verdict::Fail(error.to_string()));
@@ -94,7 +100,27 @@ fn pack(scenario: &Scenario, ready: &Ready, more: &[(&str, &str)], at: &Path) ->
     Ok(())
 }
 
-/// Sets the lab up, boots, and follows the console. In namespaces of its own: all ends with it.
+/// A node, from when it is switched on.
+struct Node<'a> {
+    machine: Machine,
+    watch: Watch<'a>,
+    folder: PathBuf,
+    /// How often its root has reported.
+    reported: usize,
+    /// It is in an emergency shell, as was expected.
+    in_shell: bool,
+    /// How QEMU ended.
+    ended: Option<ExitStatus>,
+}
+
+impl Node<'_> {
+    fn ended(&mut self) -> Result<()> {
+        self.ended = Some(self.machine.wait()?);
+        Ok(())
+    }
+}
+
+/// Sets the lab up, boots, and follows the consoles. In namespaces of its own: all ends with it. A record for each node.
 fn boot(
     scenario: &Scenario,
     one: &str,
@@ -102,7 +128,7 @@ fn boot(
     cache: &Cache,
     folder: &Path,
     show: &mut Show,
-) -> Result<(Verdict, Record)> {
+) -> Result<(Verdict, Vec<Record>)> {
     let document = &scenario.document;
     let tools = Root::enter(&ready.builder, cache.folder())?;
     let network_log = folder.join("network.log");
@@ -117,68 +143,149 @@ fn boot(
         initramfs: &initramfs,
         command_line: &command_line,
     };
-    let mut machine = Machine::start(&tools, folder, ready, document, &boot)?;
+    let consoles = Consoles::new();
+    let reboots = document.machine.reboots;
+    let mut nodes = Vec::new();
+    for number in 0..document.machine.nodes {
+        nodes.push(Node {
+            machine: Machine::start(&tools, folder, ready, document, &boot, number, &consoles)?,
+            watch: Watch::new(&document.expect, reboots + 1),
+            folder: node_folder(folder, number),
+            reported: 0,
+            in_shell: false,
+            ended: None,
+        });
+    }
 
     let start = Instant::now();
     let deadline = start + Duration::from_secs(document.timeout);
-    let reboots = document.machine.reboots;
-    let mut watch = Watch::new(&document.expect, reboots + 1);
     let mut faults = Faults::new(&document.faults, start);
-    let mut record = Record::default();
-    // What tgtadm showed when a booted root had reported.
-    let mut shown = Vec::new();
-    // When the image is to be told to go down.
+    let mut records = Vec::new();
+    // What tgtadm showed when the booted roots had reported, and before they were told to go down.
+    let (mut shown, mut leaving): (Vec<Shown>, Vec<Shown>) = Default::default();
+    // When the images are to be told to go down.
     let mut leave: Option<Instant> = None;
     let verdict = loop {
         let due = [faults.due(), leave].into_iter().flatten().fold(deadline, Instant::min);
-        match machine.console.next(due) {
-            Seen::Line(line) => {
-                show(&line, start.elapsed());
-                if let Some(verdict) = watch.line(&line, start.elapsed()) {
-                    break verdict;
+        match consoles.next(due) {
+            Seen::Line(number, line) => {
+                let at = start.elapsed();
+                let Some(node) = nodes.get_mut(number) else { continue };
+                if number == 0 {
+                    show(&line, at);
+                } else {
+                    show(&format!("{}: {line}", lab::node(number)), at);
+                }
+                match node.watch.line(&line, at) {
+                    Some(Verdict::Pass) => node.in_shell = true,
+                    Some(Verdict::Fail(why)) => break Verdict::Fail(of_node(number, &nodes, &why)),
+                    None => (),
+                }
+                if nodes.iter().all(|node| node.in_shell) {
+                    break Verdict::Pass;
                 }
                 if line.contains(REPORTED) {
-                    shown.push(lab.targets()?);
-                    leave = Some(Instant::now() + Duration::from_secs(document.machine.linger));
+                    // They go on side by side until the last one has reported.
+                    if let Some(node) = nodes.get_mut(number) {
+                        node.reported += 1;
+                    }
+                    if nodes.iter().all(|node| node.reported > shown.len()) {
+                        shown.push(lab.targets()?);
+                        leave = Some(Instant::now() + Duration::from_secs(document.machine.linger));
+                    }
                 }
                 faults.line(&line, Instant::now());
             }
-            Seen::End => {
-                let status = machine.wait()?;
-                record = Record { facts: read_reports(folder), posts: lab.posts(), timeline: lab.timeline() };
-                for (facts, seen) in record.facts.iter_mut().zip(lab.seen(&shown)?) {
-                    if let Some(facts) = facts.as_object_mut() {
-                        facts.insert("lab".to_owned(), seen);
-                    }
+            Seen::End(number) => {
+                nodes.get_mut(number).map_or(Ok(()), Node::ended)?;
+                if nodes.iter().any(|node| node.ended.is_none()) {
+                    continue;
                 }
+                records = read_records(&lab, &nodes, &shown, &leaving)?;
                 break match faults.missed() {
                     Some(why) => Verdict::Fail(format!("{why}: a fault was left out")),
-                    None => watch.ended(status.success(), &record),
+                    None => ended(&document.expect, &nodes, &records),
                 };
             }
             Seen::Late if Instant::now() >= deadline => {
-                record.facts = read_reports(folder);
-                break watch.late(document.timeout, &record);
+                records = nodes
+                    .iter()
+                    .map(|node| Record { facts: read_reports(&node.folder), ..Record::default() })
+                    .collect();
+                let late = nodes.iter().zip(&records).enumerate().find(|(_, (node, _))| node.ended.is_none());
+                break match late {
+                    Some((number, (node, record))) => match node.watch.late(document.timeout, record) {
+                        Verdict::Fail(why) => Verdict::Fail(of_node(number, &nodes, &why)),
+                        Verdict::Pass => Verdict::Pass,
+                    },
+                    None => ended(&document.expect, &nodes, &records),
+                };
             }
             Seen::Late => {}
         }
         while let Some(fault) = faults.take(Instant::now()) {
-            match fault.action {
-                Action::CarrierDown => machine.carrier(fault.link, false)?,
-                Action::CarrierUp => machine.carrier(fault.link, true)?,
-                _ => lab.act(&fault)?,
-            }
+            let up = match fault.action {
+                Action::CarrierDown => false,
+                Action::CarrierUp => true,
+                _ => {
+                    lab.act(&fault)?;
+                    continue;
+                }
+            };
+            nodes.iter().try_for_each(|node| node.machine.carrier(fault.link, up))?;
         }
         if leave.take_if(|leave| *leave <= Instant::now()).is_some() {
-            watch.told_to_go(start.elapsed());
-            machine.type_line(if shown.len() <= reboots { "reboot" } else { "poweroff" })?;
+            leaving.push(lab.targets()?);
+            for node in &mut nodes {
+                node.watch.told_to_go(start.elapsed());
+                node.machine.type_line(if shown.len() <= reboots { "reboot" } else { "poweroff" })?;
+            }
         }
     };
     // A server that died is the better explanation of a failure.
     if matches!(verdict, Verdict::Fail(_)) {
         lab.check()?;
     }
-    Ok((verdict, record))
+    Ok((verdict, records))
+}
+
+/// A fault of node `number`; where there is one node it needs no name.
+fn of_node(number: usize, nodes: &[Node<'_>], why: &str) -> String {
+    if nodes.len() == 1 { why.to_owned() } else { format!("{}: {why}", lab::node(number)) }
+}
+
+/// All machines have ended by themselves.
+fn ended(expect: &Expect, nodes: &[Node<'_>], records: &[Record]) -> Verdict {
+    let mut faults = Vec::new();
+    for (number, (node, record)) in nodes.iter().zip(records).enumerate() {
+        let clean = node.ended.is_some_and(|status| status.success());
+        if let Verdict::Fail(why) = node.watch.ended(clean, record) {
+            faults.push(of_node(number, nodes, &why));
+        }
+    }
+    faults.extend(alike(expect, records));
+    if faults.is_empty() { Verdict::Pass } else { Verdict::Fail(faults.join("\n  ")) }
+}
+
+/// What there is of each node at the end.
+fn read_records(
+    lab: &Lab<'_>,
+    nodes: &[Node<'_>],
+    shown: &[Shown],
+    leaving: &[Shown],
+) -> Result<Vec<Record>> {
+    let mut records = Vec::new();
+    for (number, node) in nodes.iter().enumerate() {
+        let name = lab::node(number);
+        let mut facts = read_reports(&node.folder);
+        for (facts, seen) in facts.iter_mut().zip(lab.seen(&name, shown, leaving)?) {
+            if let Some(facts) = facts.as_object_mut() {
+                facts.insert("lab".to_owned(), seen);
+            }
+        }
+        records.push(Record { facts, posts: lab.posts(), timeline: lab.timeline(&name) });
+    }
+    Ok(records)
 }
 
 /// What the booted root reported, a line each time; what is not whole is left out.

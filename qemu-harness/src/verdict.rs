@@ -118,7 +118,7 @@ impl<'a> Watch<'a> {
 
     /// QEMU has ended by itself, `clean` or not.
     pub fn ended(&self, clean: bool, record: &Record) -> Verdict {
-        let Expect::Up { facts: checks, posts, shown, down_within } = self.expect else {
+        let Expect::Up { facts: checks, posts, shown, down_within, .. } = self.expect else {
             return self.fail("the machine ended before an emergency shell");
         };
         if record.facts.is_empty() {
@@ -172,6 +172,31 @@ impl<'a> Watch<'a> {
         let quoted = self.agent.iter().map(|line| format!("\n  | {line}")).collect::<String>();
         Verdict::Fail(format!("{why}{quoted}"))
     }
+}
+
+/// What must differ between nodes and does not, by what each reported last.
+pub fn alike(expect: &Expect, nodes: &[Record]) -> Vec<String> {
+    let Expect::Up { differ, .. } = expect else { return Vec::new() };
+    let mut faults = Vec::new();
+    for at in differ {
+        let values: Vec<Option<&Value>> = nodes
+            .iter()
+            .map(|record| {
+                record.facts.last().and_then(|facts| facts.pointer(at)).filter(|value| !value.is_null())
+            })
+            .collect();
+        if values.contains(&None) {
+            faults.push(format!("{at}: not in the facts of each node"));
+        }
+        let mut seen = Vec::new();
+        for value in values.into_iter().flatten() {
+            if seen.contains(&value) {
+                faults.push(format!("{at}: is {value} at two nodes"));
+            }
+            seen.push(value);
+        }
+    }
+    faults
 }
 
 /// What the agent said, if it was the agent: the text behind its name, wherever the line has it.
@@ -276,6 +301,20 @@ mod tests {
         assert!(reason(watch.ended(true, &record(std::slice::from_ref(&good)))).contains("1 times of 2"));
         let why = reason(watch.ended(true, &record(&[good, json!({"root": "ext4"})])));
         assert!(why.contains("boot 2: /root"), "{why}");
+    }
+
+    #[test]
+    fn nodes_must_differ_where_they_are_to() {
+        let expect = expect(
+            &UP.replace("'up'\n", "'up'\ndiffer = ['/id']\n")
+                .replace("[expect]", "[machine]\nnodes = 2\n[expect]"),
+        );
+        let two = |one: Value, other: Value| alike(&expect, &[record(&[one]), record(&[other])]);
+        assert_eq!(two(json!({"id": "a"}), json!({"id": "b"})), [""; 0]);
+        assert!(two(json!({"id": "a"}), json!({"id": "a"}))[0].contains("at two nodes"));
+        for nothing in [json!({"id": null}), json!({})] {
+            assert_eq!(two(json!({"id": "a"}), nothing), ["/id: not in the facts of each node"]);
+        }
     }
 
     #[test]

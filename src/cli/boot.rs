@@ -13,7 +13,8 @@ use crate::error::Error;
 use crate::input::config::{Config, Source};
 use crate::input::document::Report;
 use crate::input::facts::Facts;
-use crate::input::{identity, parameters};
+use crate::input::identity::{self, Identity};
+use crate::input::parameters;
 use crate::plan;
 use crate::sys::module;
 
@@ -48,12 +49,12 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
         }
         let root = host.path("/");
         let baked = identity::baked(&root);
-        let initiator = identity::initiator(document, &config, &Facts::read(&root), baked.as_deref());
-        let initiator = initiator.map_err(|error| refused(&mut run, &error))?;
-        if let Some(warning) = initiator.warning() {
+        let identity = Identity::of(document, &config, &Facts::read(&root), baked.as_deref());
+        let identity = identity.map_err(|error| refused(&mut run, &error))?;
+        for warning in identity.warnings() {
             run.warn(&warning);
         }
-        let steps = plan::from_document(&config, document, &initiator.name);
+        let steps = plan::from_document(&config, document, &identity);
         let steps = steps.map_err(|error| refused(&mut run, &error))?;
         run.steps(&steps).map_err(told)?;
     }

@@ -23,7 +23,8 @@ use crate::input::cmdline::Cmdline;
 use crate::input::config::{Config, Source};
 use crate::input::document::Document;
 use crate::input::facts::Facts;
-use crate::input::{identity, parameters};
+use crate::input::identity::Identity;
+use crate::input::parameters;
 use crate::plan;
 use crate::steps::fetch;
 use paths::Paths;
@@ -74,6 +75,9 @@ struct Boot {
     /// The node's name to its targets, and what it comes from; none without a plan.
     initiator: Option<String>,
     initiator_from: Option<String>,
+    /// The node's machine-id, and what it comes from; none without a plan, or without anything to derive one from.
+    machine_id: Option<String>,
+    machine_id_from: Option<String>,
     /// None: the name that the node has by then.
     hostname: Option<String>,
     /// None without a plan.
@@ -126,6 +130,8 @@ impl Boot {
             source: fetch::shown(&config.plan),
             initiator: None,
             initiator_from: None,
+            machine_id: None,
+            machine_id_from: None,
             hostname: None,
             paths: None,
             warnings: parameters::warning(&cmdline).map(str::to_owned).into_iter().collect(),
@@ -134,13 +140,15 @@ impl Boot {
         if let Some(document) = document {
             let document = if config.multipath { document } else { document.without_map() };
             // What this machine keeps in /etc is nothing to the node.
-            let initiator = identity::initiator(&document, &config, &facts, None)?;
-            let steps = plan::from_document(&config, &document, &initiator.name)?;
+            let identity = Identity::of(&document, &config, &facts, None)?;
+            let steps = plan::from_document(&config, &document, &identity)?;
             boot.steps.extend(steps.iter().map(Line::of));
-            boot.initiator_from = Some(initiator.origin.to_string());
+            boot.initiator_from = Some(identity.initiator.origin.to_string());
             boot.paths = Some(Paths::of(&document));
             boot.hostname = document.hostname.clone();
-            boot.initiator = Some(initiator.name.clone());
+            boot.initiator = Some(identity.initiator.name.clone());
+            boot.machine_id_from = identity.machine_id.as_ref().map(|id| id.origin.to_string());
+            boot.machine_id = identity.machine_id.as_ref().map(|id| id.id.clone());
         }
         Ok(boot)
     }
@@ -153,6 +161,13 @@ impl Boot {
             let _ = writeln!(text, "initiator  {initiator}, from {from}");
             let hostname = self.hostname.as_deref().unwrap_or("as the node has it by then");
             let _ = writeln!(text, "hostname   {hostname}");
+            let _ = match (&self.machine_id, &self.machine_id_from) {
+                (Some(id), Some(from)) => writeln!(text, "machine-id {id}, from {from}"),
+                _ => writeln!(
+                    text,
+                    "machine-id derived from the system UUID or an interface's address: see --facts"
+                ),
+            };
         }
         text.extend(self.paths.as_ref().map(Paths::describe));
         for warning in &self.warnings {
@@ -245,6 +260,7 @@ mod tests {
 plan       /p
 initiator  iqn.2026-01.node.diskless:52-54-00-00-00-01, from the address of eth0
 hostname   node1
+machine-id 7cbf645afb1d4e48827645f044e4d786, from the address of eth0
 path 1     198.18.0.1:3260, iqn.2026-01.org.example:image
 map        none
 timers     single-path: a login may take 15 s; a connection is not pinged; reads wait 600 s for a lost one
@@ -257,7 +273,7 @@ iqn.2026-01.node.diskless:52-54-00-00-00-01, with CHAP as node
  6 volumes    120 s  map read-only: luks_root1
  7 zram       120 s  writable layer of 2147483648 bytes, ext4
  8 overlay    120 s  mount / of /dev/mapper/luks_root1 below /sysroot, writable over read-only
- 9 handover   120 s  write into the new root: iSCSI configuration, host name node1
+ 9 handover   120 s  write into the new root: who the node is, iSCSI configuration, host name node1
 10 exit       120 s  leave in memory what takes the node apart at its end
 ";
         assert_eq!(text, expected);
@@ -282,7 +298,7 @@ iqn.2026-01.node.diskless:52-54-00-00-00-01, with CHAP as node
             let boot =
                 boot(&format!("rd.diskless.plan=http://a/p {words}"), Some(&plan), Some(FACTS)).unwrap();
             let text = boot.describe();
-            let lines: Vec<&str> = text.lines().skip(3).take(4).collect();
+            let lines: Vec<&str> = text.lines().skip(4).take(4).collect();
             (lines.join("\n"), serde_json::to_value(&boot).unwrap())
         };
         let (text, json) = shown("");

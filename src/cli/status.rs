@@ -81,6 +81,13 @@ fn describe(state: &State) -> String {
         let line = format!("  {:<9} {:<8} {took:>10}  {what}", step.name, word(step.status));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{}", line.trim_end());
+        for warning in &step.warnings {
+            let _ = writeln!(
+                text,
+                "  {:<9} WARNING [{}] {}; {}",
+                "", warning.code, warning.message, warning.advice
+            );
+        }
     }
     text
 }
@@ -103,9 +110,11 @@ mod tests {
     fn the_status_says_for_each_step_what_matters_most() {
         let mut done = StepState::pending("network");
         (done.status, done.took_ms, done.detail) = (Status::Done, Some(2041), Some("there".into()));
+        let told = |code: &str| Failure { code: code.into(), message: "m".into(), advice: "a".into() };
+        done.warnings = vec![told("lun-writable")];
         let mut failed = StepState::pending("iscsi");
         failed.status = Status::Failed;
-        failed.error = Some(Failure { code: "iscsi-auth".into(), message: "m".into(), advice: "a".into() });
+        failed.error = Some(told("iscsi-auth"));
         let state = State {
             version: 1,
             boot_id: "b".into(),
@@ -115,6 +124,7 @@ mod tests {
         };
         let expected = "run 3 of this boot: failed
   network   done        2.041 s  there
+            WARNING [lun-writable] m; a
   iscsi     failed               [iscsi-auth] m; a
   luks      pending
 ";

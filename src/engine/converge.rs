@@ -40,6 +40,11 @@ pub trait Converge {
     /// What was seen makes the step impossible.
     fn plan(&self, seen: &Self::Seen) -> Result<Next<Self::Action>>;
 
+    /// What somebody must know although the step goes on. Asked at each look; what is told again and again is said once.
+    fn warnings(&self, _seen: &Self::Seen) -> Vec<Error> {
+        Vec::new()
+    }
+
     /// Acts.
     ///
     /// # Errors
@@ -66,7 +71,7 @@ const MOST_ACTIONS: u32 = 1000;
 /// Drives `step` until it is done, which gives what it found, or for at most `limit`.
 ///
 /// Between two looks it sleeps until the kernel tells of a change ([`Host::wait_for_change`]), or for a time
-/// that doubles up to two seconds, a random part of it off. Each wait is told to `waiting`.
+/// that doubles up to two seconds, a random part of it off. Each wait is told to `waiting`, and each warning to `host`.
 ///
 /// # Errors
 /// The step's own error, at once unless it is of class [`Class::Retry`]; else after `limit` the last such error,
@@ -82,7 +87,11 @@ pub fn converge<C: Converge>(
     let mut actions = 0;
     loop {
         host.changes_seen();
-        let stalled = match step.observe(host).and_then(|seen| step.plan(&seen)) {
+        let next = step.observe(host).and_then(|seen| {
+            step.warnings(&seen).into_iter().for_each(|warning| host.warn(warning));
+            step.plan(&seen)
+        });
+        let stalled = match next {
             Ok(Next::Done(what)) => return Ok(what),
             Ok(Next::Do(_)) if actions == MOST_ACTIONS => {
                 return Err(Error::new(Code::NotConverging, format!("after {actions} actions")));

@@ -2,10 +2,11 @@
 
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use crate::error::Error;
 use crate::sys::{clock, events::KernelEvents, flag::Flag, random, wake};
 
 /// The node a step works on.
@@ -17,6 +18,8 @@ pub struct Host {
     derivation_us: AtomicU64,
     /// Raised by threads that have something to tell.
     news: Flag,
+    /// What somebody must know although the boot goes on.
+    warnings: Mutex<Vec<Error>>,
 }
 
 enum Time {
@@ -36,6 +39,7 @@ impl Host {
             time: Time::Real(OnceLock::new()),
             derivation_us: AtomicU64::new(0),
             news: Flag::default(),
+            warnings: Mutex::default(),
         }
     }
 
@@ -47,6 +51,7 @@ impl Host {
             time: Time::Fake(AtomicU64::new(0)),
             derivation_us: AtomicU64::new(0),
             news: Flag::default(),
+            warnings: Mutex::default(),
         }
     }
 
@@ -57,7 +62,13 @@ impl Host {
             #[cfg(test)]
             Time::Fake(us) => Time::Fake(AtomicU64::new(us.load(Ordering::Relaxed))),
         };
-        Host { root: self.root.clone(), time, derivation_us: AtomicU64::new(0), news: self.news.clone() }
+        Host {
+            root: self.root.clone(),
+            time,
+            derivation_us: AtomicU64::new(0),
+            news: self.news.clone(),
+            warnings: Mutex::default(),
+        }
     }
 
     /// Ends the wait for a change of whoever this is alike: a thread has something to tell.
@@ -76,6 +87,21 @@ impl Host {
         let raised = self.news.is_raised();
         self.news.lower();
         raised
+    }
+
+    /// Keeps what somebody must know although the boot goes on, for whoever tells it ([`Host::take_warnings`]). What is
+    /// kept already is not kept twice.
+    pub fn warn(&self, warning: Error) {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = warning.to_string();
+        if !warnings.iter().any(|kept| kept.code() == warning.code() && kept.to_string() == text) {
+            warnings.push(warning);
+        }
+    }
+
+    /// The warnings since this was asked last.
+    pub fn take_warnings(&self) -> Vec<Error> {
+        std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// `absolute` on this host: `/sys/block` below the host's root.

@@ -129,7 +129,12 @@ impl<'a> Run<'a> {
         let result = step.work.drive(self.host, step.limit, &mut |waiting| self.wait(at, step.name, waiting));
         let took = self.host.now().saturating_sub(started);
         let own = own_work(self.host).saturating_sub(own);
+        let warnings = self.host.take_warnings();
+        for warning in &warnings {
+            self.warn(&format!("[{}] {warning}; {}", warning.code().as_str(), warning.advice()));
+        }
         self.note(at, |state| {
+            state.warnings = warnings.iter().map(failure).collect();
             state.ended_ms = Some(millis(started.saturating_add(took)));
             state.took_ms = Some(millis(took));
             state.own_us = Some(u64::try_from(own.as_micros()).unwrap_or(u64::MAX));
@@ -309,6 +314,49 @@ mod tests {
         assert!(started.elapsed() < LAST_EVENTS + Duration::from_millis(500), "{:?}", started.elapsed());
         let left = std::fs::read_to_string(host.path(spool::FILE)).unwrap();
         assert!(left.contains("\"event\":\"run\"") && left.contains("\"event\":\"ready\""), "{left}");
+    }
+
+    /// Has to act once, and warns at each look.
+    struct Warns(std::cell::Cell<bool>);
+
+    impl Converge for Warns {
+        type Seen = bool;
+        type Action = &'static str;
+
+        fn observe(&self, _: &Host) -> Result<bool> {
+            Ok(self.0.get())
+        }
+
+        fn plan(&self, acted: &bool) -> Result<Next<&'static str>> {
+            Ok(if *acted { Next::Done("there".into()) } else { Next::Do("act") })
+        }
+
+        fn warnings(&self, _: &bool) -> Vec<Error> {
+            vec![Error::new(Code::LunWritable, "disk sda")]
+        }
+
+        fn apply(&self, _: &Host, _: &'static str) -> Result<()> {
+            self.0.set(true);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_warning_is_told_once_and_is_in_the_journal() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::fake(root.path());
+        std::fs::create_dir(root.path().join("dev")).unwrap();
+        std::fs::write(root.path().join("dev/kmsg"), "").unwrap();
+        let warns = Step { work: Box::new(Warns(false.into())), ..step("iscsi", None) };
+        Run::start(&host).steps(&[warns, step("luks", None)]).unwrap();
+        let shown = std::fs::read_to_string(root.path().join("dev/kmsg")).unwrap();
+        let warning =
+            "WARNING: [lun-writable] disk sda: the target lets nodes write to the image; export the LUN";
+        assert_eq!(shown.matches(warning).count(), 1, "{shown}");
+        let state = State::read(&host.path(state::FILE)).unwrap().unwrap();
+        let codes = state.steps[0].warnings.iter().map(|warning| warning.code.as_str());
+        assert_eq!(codes.collect::<Vec<_>>(), ["lun-writable"]);
+        assert!(state.steps[1].warnings.is_empty() && host.take_warnings().is_empty());
     }
 
     #[test]

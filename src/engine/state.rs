@@ -66,12 +66,15 @@ pub struct StepState {
     /// What it found or made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// What somebody must know although it went on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Failure>,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
 }
 
-/// An error, as scripts read it.
+/// An error or a warning, as scripts read it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The stable code.
@@ -94,6 +97,7 @@ impl StepState {
             own_us: None,
             waiting_for: None,
             detail: None,
+            warnings: Vec::new(),
             error: None,
         }
     }

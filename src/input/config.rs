@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use super::cmdline::{Cmdline, normal};
 use super::document::is_iscsi_name;
-use super::facts::mac;
+use super::facts::{is_uuid, mac};
+use super::identity::is_machine_id;
 use super::url::{self, is_url};
-use super::words::{BOOTIF, INITIATOR, MULTIPATH, NETROOT, PARAMETERS, PLAN, REPORT, SHARED, TIMEOUT};
+use super::words::{
+    BOOTIF, INITIATOR, MACHINE_ID, MULTIPATH, NETROOT, PARAMETERS, PLAN, REPORT, SHARED, TIMEOUT,
+};
 use crate::error::{Code, Error, Result};
 
 /// More servers than this are a mistake.
@@ -45,6 +48,8 @@ pub struct Config {
     pub shared_initiator: bool,
     /// The hardware address of the interface that the node booted from, lower case with colons.
     pub boot_mac: Option<String>,
+    /// The machine-id that systemd goes by whatever a file says.
+    pub machine_id: Option<String>,
     /// Whether a map of the paths is made, if the plan wants one.
     pub multipath: bool,
     /// Where events are posted to, unless the plan says otherwise.
@@ -91,6 +96,8 @@ impl Config {
             initiator: initiator.map(str::to_owned),
             shared_initiator: flag(SHARED, cmdline.last(SHARED))?,
             boot_mac: cmdline.last(BOOTIF).and_then(boot_mac),
+            // What is none, and the word `firmware`, are systemd's own affair.
+            machine_id: cmdline.last(MACHINE_ID).map(machine_id).filter(|id| is_machine_id(id)),
             multipath: multipath(cmdline)?,
             report: report.map(str::to_owned),
             timeout: timeout(cmdline.last(TIMEOUT).unwrap_or("180"))?,
@@ -139,6 +146,11 @@ pub(super) fn multipath(cmdline: &Cmdline) -> Result<bool> {
 fn boot_mac(text: &str) -> Option<String> {
     let text = text.replace('-', ":");
     mac(text.strip_prefix("01:").filter(|rest| rest.len() == 17).unwrap_or(&text))
+}
+
+/// An id as systemd writes it; on the command line it reads UUIDs, and capital letters, too.
+fn machine_id(text: &str) -> String {
+    if is_uuid(text) { text.replace('-', "").to_ascii_lowercase() } else { text.to_ascii_lowercase() }
 }
 
 fn timeout(text: &str) -> Result<Duration> {

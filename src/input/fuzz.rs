@@ -4,13 +4,14 @@ use super::cmdline::Cmdline;
 use super::config::{Config, acts};
 use super::document::{Document, Map, is_iscsi_name};
 use super::facts::{Facts, is_uuid, mac, system_serial};
-use super::identity::{baked_name, initiator};
+use super::identity::{Identity, baked_name, is_machine_id};
 use super::multipath_settings::{Device, file};
 use super::netroot::{Netroot, lun_number};
 use super::parameters;
 use super::portal::Portal;
 use super::settings::{Preset, SETTINGS, Settings};
 use super::size::{Size, memory_total};
+use super::ssh_key;
 use super::url::{has_account, is_url};
 use crate::steps::luks::kdf::available_memory;
 use crate::sys::http;
@@ -34,7 +35,10 @@ pub fn cmdline(data: &[u8]) {
     let document = parameters::document(&cmdline);
     let _ = parameters::warning(&cmdline);
     if let (Ok(config), Ok(document)) = (config, document) {
-        let _ = initiator(&document, &config, &Facts::default(), None);
+        let identity = Identity::of(&document, &config, &Facts::default(), None);
+        assert!(
+            identity.ok().and_then(|identity| identity.machine_id).is_none_or(|id| is_machine_id(&id.id))
+        );
     }
 }
 
@@ -72,12 +76,21 @@ pub fn facts(data: &[u8]) {
         let _ = facts.checked("facts");
     }
     let text = &*String::from_utf8_lossy(data);
-    let _ = (memory_total(text), available_memory(text), baked_name(text), is_uuid(text));
+    let _ =
+        (memory_total(text), available_memory(text), baked_name(text), is_uuid(text), is_machine_id(text));
     if let Some(mac) = mac(text) {
         assert_eq!(self::mac(&mac), Some(mac));
     }
     if let Some(serial) = system_serial(text) {
         assert!(serial.len() <= 64 && !serial.contains(char::is_control));
+    }
+}
+
+/// A private SSH host key.
+pub fn ssh_key(data: &[u8]) {
+    if let Ok(public) = ssh_key::public(data) {
+        // One line of a file, whatever the key says of its type.
+        assert_eq!(public.line("comment").matches('\n').count(), 1);
     }
 }
 

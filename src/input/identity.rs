@@ -1,4 +1,8 @@
-//! Who the node is to its targets: names that are its own alone.
+//! Who the node is: names that are its own alone.
+
+mod derived;
+
+pub use derived::{MachineId, is_machine_id};
 
 use std::fmt;
 use std::path::Path;
@@ -6,12 +10,51 @@ use std::path::Path;
 use super::config::Config;
 use super::document::{Document, is_iscsi_name};
 use super::facts::Facts;
+use super::words::INITIATOR;
 use crate::error::{Code, Error, Result};
 
 /// Where open-iscsi keeps a node's initiator name.
 pub const BAKED: &str = "/etc/iscsi/initiatorname.iscsi";
 /// What names are derived with. The date and domain only have to be nobody else's.
 const DERIVED: &str = "iqn.2026-01.node.diskless";
+
+/// Who the node is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Its name to its iSCSI targets.
+    pub initiator: Initiator,
+    /// Its machine-id; none: there is nothing that one could be derived from.
+    pub machine_id: Option<MachineId>,
+    /// The UUID of its NVMe host; none: the same.
+    pub nvme_host: Option<String>,
+    /// The addresses of its interfaces.
+    pub macs: Vec<String>,
+}
+
+impl Identity {
+    /// That of the node with these facts; `baked` as with [`initiator`].
+    ///
+    /// # Errors
+    /// Those of [`initiator`].
+    pub fn of(document: &Document, config: &Config, facts: &Facts, baked: Option<&str>) -> Result<Identity> {
+        Ok(Identity {
+            initiator: initiator(document, config, facts, baked)?,
+            machine_id: MachineId::of(document, config, facts),
+            nvme_host: derived::nvme_host(config, facts),
+            macs: facts.interfaces.iter().map(|interface| interface.mac.clone()).collect(),
+        })
+    }
+
+    /// What the person in front must know of it.
+    pub fn warnings(&self) -> Vec<String> {
+        let no_id = self.machine_id.is_none().then(|| {
+            "the node has neither a system UUID nor a network interface to derive a machine-id from: it gets another one at \
+             each boot"
+                .to_owned()
+        });
+        self.initiator.warning().into_iter().chain(no_id).collect()
+    }
+}
 
 /// The node's initiator name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,13 +65,13 @@ pub struct Initiator {
     pub origin: Origin,
 }
 
-/// What an initiator name comes from.
+/// What a name comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// The boot plan.
     Plan,
-    /// The kernel command line.
-    Parameter,
+    /// This parameter on the kernel command line.
+    Parameter(&'static str),
     /// The initramfs, which other nodes boot too.
     Initramfs,
     /// The system UUID.
@@ -43,7 +86,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Plan => f.write_str("the plan"),
-            Origin::Parameter => f.write_str("rd.iscsi.initiator="),
+            Origin::Parameter(name) => write!(f, "{name}="),
             Origin::Initramfs => f.write_str(BAKED),
             Origin::Uuid => f.write_str("the system UUID"),
             Origin::BootInterface => f.write_str("BOOTIF="),
@@ -95,7 +138,7 @@ pub fn initiator(
         return Ok(Initiator { name: name.clone(), origin: Origin::Plan });
     }
     if let Some(name) = &config.initiator {
-        return Ok(Initiator { name: name.clone(), origin: Origin::Parameter });
+        return Ok(Initiator { name: name.clone(), origin: Origin::Parameter(INITIATOR) });
     }
     match baked {
         Some(_) if !config.shared_initiator => {
@@ -107,15 +150,23 @@ pub fn initiator(
         Some(name) => return Ok(Initiator { name: name.to_owned(), origin: Origin::Initramfs }),
         None => (),
     }
-    let derived = |id: &str, origin| {
-        Ok(Initiator { name: format!("{DERIVED}:{}", id.to_ascii_lowercase().replace(':', "-")), origin })
-    };
-    match (&facts.uuid, &config.boot_mac, facts.interfaces.first()) {
-        (Some(uuid), ..) => derived(uuid, Origin::Uuid),
-        (None, Some(mac), _) => derived(mac, Origin::BootInterface),
-        (None, None, Some(interface)) => derived(&interface.mac, Origin::Interface(interface.name.clone())),
-        (None, None, None) => Err(Error::new(Code::Initiator, "iscsi.initiator")
+    match own(config, facts) {
+        Some((id, origin)) => {
+            Ok(Initiator { name: format!("{DERIVED}:{}", id.to_ascii_lowercase().replace(':', "-")), origin })
+        }
+        None => Err(Error::new(Code::Initiator, "iscsi.initiator")
             .because("the node has neither a system UUID nor a network interface to derive one from")),
+    }
+}
+
+/// What is the node's alone, as text: its system UUID, else the address of the interface it booted from, else that of its
+/// first interface by name. None: it has neither.
+fn own<'a>(config: &'a Config, facts: &'a Facts) -> Option<(&'a str, Origin)> {
+    match (&facts.uuid, &config.boot_mac, facts.interfaces.first()) {
+        (Some(uuid), ..) => Some((uuid, Origin::Uuid)),
+        (None, Some(mac), _) => Some((mac, Origin::BootInterface)),
+        (None, None, Some(interface)) => Some((&interface.mac, Origin::Interface(interface.name.clone()))),
+        (None, None, None) => None,
     }
 }
 

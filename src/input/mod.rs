@@ -15,5 +15,6 @@ pub mod portal;
 pub mod secret;
 pub mod settings;
 pub mod size;
+pub mod ssh_key;
 pub mod url;
 pub mod words;

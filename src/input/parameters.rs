@@ -6,7 +6,7 @@ use super::cmdline::Cmdline;
 use super::config::{self, unusable};
 use super::document::{
     Algorithm, Chap, Document, FileSystem, Header, Iscsi, KeySource, Luks, Mount, Multipath, Mutual, Overlay,
-    Report, TargetPortal, check,
+    Report, TargetPortal, Unclean, check,
 };
 use super::facts::is_uuid;
 use super::netroot::{Netroot, lun_number, portal};
@@ -49,10 +49,13 @@ pub fn document(cmdline: &Cmdline) -> Result<Document> {
     let document = Document {
         version: "1.0".into(),
         hostname: cmdline.last(HOSTNAME).map(str::to_owned),
+        // The command line's goes before any plan.
+        machine_id: None,
         iscsi: iscsi(cmdline)?,
         multipath: if multipath { None } else { Some(Multipath::Off) },
         luks: luks(cmdline)?,
         overlay: overlay(cmdline)?,
+        cloud_init: None,
         handover: Default::default(),
         report: cmdline.last(REPORT).map(|url| Report { url: url.to_owned(), phone_home: None }),
     };
@@ -141,6 +144,7 @@ fn iscsi(cmdline: &Cmdline) -> Result<Iscsi> {
         min_paths: number(cmdline, MIN_PATHS)?.unwrap_or(1),
         grace: number(cmdline, GRACE)?.unwrap_or(10),
         lun,
+        require_readonly_lun: false,
         auth,
         discovery: None,
         settings,
@@ -299,6 +303,7 @@ fn overlay(cmdline: &Cmdline) -> Result<Overlay> {
         at: "/".into(),
         lower: required(cmdline, ROOT)?.to_owned(),
         fs: cmdline.last(ROOT_FS).and_then(fs),
+        unclean: Unclean::Refuse,
     }];
     for mount in cmdline.all(MOUNT) {
         let (at, lower, kind) = match mount.split(':').collect::<Vec<_>>().as_slice() {
@@ -306,7 +311,12 @@ fn overlay(cmdline: &Cmdline) -> Result<Overlay> {
             [at, lower, kind] => (*at, *lower, *kind),
             _ => return Err(unusable(MOUNT, "not MOUNT_POINT:/dev/mapper/NAME[:FSTYPE]")),
         };
-        mounts.push(Mount { at: at.to_owned(), lower: lower.to_owned(), fs: fs(kind) });
+        mounts.push(Mount {
+            at: at.to_owned(),
+            lower: lower.to_owned(),
+            fs: fs(kind),
+            unclean: Unclean::Refuse,
+        });
     }
     let mut overlay =
         Overlay { size: Size::OfMemory(50), algorithm: None, mem_limit: None, fs: FileSystem::Ext4, mounts };

@@ -114,9 +114,12 @@ words! {
         "Without a plan, the writable layer: `zram[:OPTION,...]` with `size=` and `mem_limit=` (bytes as `2G`, or a share \
          of the memory as `50%`), `fs=ext4` or `fs=xfs`, `algorithm=` in the kernel's words.";
     HOSTNAME "systemd.hostname" Systemd, "the name that the node has by then", "The node's name, without a plan.";
+    MACHINE_ID "systemd.machine_id" Systemd, "the plan's `machine_id`, else derived from the node's UUID or MAC address",
+        "The node's machine-id. systemd goes by it whatever /etc/machine-id says, so it goes before the plan. What is no id \
+         (`firmware`) is left to systemd.";
     BOOTIF "BOOTIF" Loader, "none",
-        "The MAC address of the interface that the node booted from: on a node without a UUID, the initiator name is \
-         derived from it.";
+        "The MAC address of the interface that the node booted from: on a node without a UUID, the initiator name and \
+         the machine-id are derived from it.";
 }
 
 #[cfg(test)]

@@ -131,6 +131,11 @@ impl Keeper<'_> {
         self.journal.doing = if self.ending.is_some() { Doing::Ending } else { Doing::Keeping };
         self.journal.note(host.now(), format!("keeps {} portals", plan.iscsi.portals.len()));
         let mut look = self.look(&mut watch, plan);
+        self.save();
+        if let Some(stream) = self.unanswered.take() {
+            // From here on they are kept: the boot goes on while the first pass runs.
+            self.answer(stream);
+        }
         loop {
             // What is another's is not part of the steps; when that changes, all that they have begun is called off.
             let gate = look.as_ref().map(Gate::of).unwrap_or_default();
@@ -246,7 +251,7 @@ impl Keeper<'_> {
         if mount::is_overlay(&self.host.path("/proc/1/root/")) { Phase::Up } else { Phase::Boot }
     }
 
-    /// Writes the journal, and answers whoever handed over: from here on the sessions are kept.
+    /// Writes what came of a pass into the journal.
     fn tell(&mut self, outcomes: &[Outcome]) {
         for outcome in outcomes {
             if let Outcome::Ailing(what) = outcome {
@@ -258,9 +263,6 @@ impl Keeper<'_> {
             memory::trim();
         }
         self.save();
-        if let Some(stream) = self.unanswered.take() {
-            self.answer(stream);
-        }
     }
 
     /// Notes what was not noted just before: it is said again at each look as long as it lasts.
@@ -326,7 +328,7 @@ impl Keeper<'_> {
                 Ok(Request::Status) => self.answer(stream),
                 Ok(Request::Keep(plan)) => {
                     self.order = Some(Order::Keep(plan));
-                    // Answered after the first pass; two at once is nothing that the agent does.
+                    // Answered after the first look; two at once is nothing that the agent does.
                     self.unanswered = Some(stream);
                     return;
                 }

@@ -34,8 +34,9 @@ pub struct Step<'a> {
     began: Cell<Option<Duration>>,
     /// When it started a keeper itself.
     started: Cell<Option<Duration>>,
-    /// The keeper has this run's plan.
-    handed: Cell<bool>,
+    /// What the keeper answered when it was given this run's plan. It is not asked again: it is busy with its first pass,
+    /// and the boot has no need to wait for that.
+    handed: RefCell<Option<Journal>>,
     /// Why it has not.
     failed: RefCell<Option<String>>,
 }
@@ -49,7 +50,7 @@ impl<'a> Step<'a> {
             initiator: initiator.into(),
             began: Cell::new(None),
             started: Cell::new(None),
-            handed: Cell::new(false),
+            handed: RefCell::new(None),
             failed: RefCell::new(None),
         }
     }
@@ -98,9 +99,10 @@ impl Converge for Step<'_> {
             self.began.set(Some(now));
         }
         let from = self.started.get().or(self.began.get()).unwrap_or(now);
+        let handed = self.handed.borrow().clone();
         Ok(Seen {
-            journal: client::ask(host, &Request::Status).ok(),
-            handed: self.handed.get(),
+            handed: handed.is_some(),
+            journal: handed.or_else(|| client::ask(host, &Request::Status).ok()),
             failed: self.failed.borrow().clone(),
             started: self.started.get().is_some(),
             waited: now.saturating_sub(from),
@@ -123,7 +125,7 @@ impl Converge for Step<'_> {
     fn apply(&self, host: &Host, action: Action) -> Result<()> {
         let done = match action {
             Action::Start => start(host).map(|()| self.started.set(Some(host.now()))),
-            Action::HandOver => self.hand_over(host).map(|()| self.handed.set(true)),
+            Action::HandOver => self.hand_over(host).map(|journal| *self.handed.borrow_mut() = Some(journal)),
         };
         // The boot goes on without.
         if let Err(error) = done {
@@ -139,11 +141,11 @@ fn without(why: &str) -> String {
 }
 
 impl Step<'_> {
-    fn hand_over(&self, host: &Host) -> Result<()> {
+    fn hand_over(&self, host: &Host) -> Result<Journal> {
         // First, for it is what lets systemd know the keeper after the switch.
         unit::prepare(host)?;
         let iscsi = with_addresses(host, self.iscsi, &self.initiator);
-        client::hand_over(host, &iscsi, self.map, &self.initiator).map(|_| ())
+        client::hand_over(host, &iscsi, self.map, &self.initiator)
     }
 }
 

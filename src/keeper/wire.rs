@@ -79,6 +79,7 @@ struct IscsiOut<'a> {
     min_paths: u32,
     grace: u32,
     lun: u64,
+    require_readonly_lun: bool,
     auth: Option<ChapOut<'a>>,
     discovery: Option<DiscoveryOut<'a>>,
     settings: BTreeMap<&'a str, &'a str>,
@@ -122,7 +123,18 @@ struct MapOut<'a> {
 
 impl<'a> IscsiOut<'a> {
     fn of(iscsi: &'a Iscsi) -> Result<IscsiOut<'a>> {
-        let Iscsi { initiator, target, portals, min_paths, grace, lun, auth, discovery, settings } = iscsi;
+        let Iscsi {
+            initiator,
+            target,
+            portals,
+            min_paths,
+            grace,
+            lun,
+            require_readonly_lun,
+            auth,
+            discovery,
+            settings,
+        } = iscsi;
         let portal = |TargetPortal { portal, target, interface, source }: &'a TargetPortal| PortalOut {
             portal: portal.to_string(),
             target: target.as_deref(),
@@ -136,6 +148,7 @@ impl<'a> IscsiOut<'a> {
             min_paths: *min_paths,
             grace: *grace,
             lun: *lun,
+            require_readonly_lun: *require_readonly_lun,
             auth: auth.as_ref().map(ChapOut::of).transpose()?,
             discovery: discovery.as_ref().map(DiscoveryOut::of).transpose()?,
             settings: settings.members(),
@@ -266,7 +279,7 @@ mod tests {
                     { "portal": "[fe80::1%eth0]:3261", "target": "iqn.2026-01.example:b", "interface": "eth0",
                       "source": "fe80::2" },
                 ],
-                "min_paths": 2, "grace": 7, "lun": 3, "auth": chap, "discovery": { "auth": chap },
+                "min_paths": 2, "grace": 7, "lun": 3, "require_readonly_lun": true, "auth": chap, "discovery": { "auth": chap },
                 "settings": { "preset": "multipath", "node.session.cmds_max": "64" }
             },
             "map": { "identify": "luks-uuid", "defaults": { "no_path_retry": "6" }, "blacklist": ["^zram"] },

@@ -1,5 +1,7 @@
 //! Files of another root: links in it lead where they lead once it is the root, and never out of it.
 
+mod folder;
+
 use std::ffi::OsStr;
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};

@@ -163,3 +163,36 @@ proptest::proptest! {
         proptest::prop_assert_eq!(std::fs::read_dir(folder.path().join("outside")).unwrap().count(), 0);
     }
 }
+
+/// What a policy would have given them is not known in the initramfs, where none is loaded.
+#[test]
+fn labels_are_those_of_what_is_replaced_or_else_of_the_folder() {
+    if !geteuid().is_root() {
+        eprintln!("SKIPPED labels: only root may set them");
+        return;
+    }
+    let (_folder, path, root) = fixture();
+    let set = |at: &str, label: &str| {
+        lsetxattr(path.join(at), LABEL, label.as_bytes(), XattrFlags::empty()).unwrap()
+    };
+    let label_of = |at: &str| {
+        let mut label = [0; LONGEST_LABEL];
+        let length = rustix::fs::lgetxattr(path.join(at), LABEL, label.as_mut_slice()).unwrap();
+        String::from_utf8(label[..length].to_vec()).unwrap()
+    };
+    std::fs::write(path.join("usr/etc/old"), "").unwrap();
+    set("usr/etc", "system_u:object_r:etc_t:s0\0");
+    set("usr/etc/old", "system_u:object_r:shadow_t:s0\0");
+    root.write("/usr/etc/old", b"1", 0o600).unwrap();
+    root.write("/usr/etc/new", b"1", 0o600).unwrap();
+    root.write("/usr/etc/made/deeper/new", b"1", 0o600).unwrap();
+    root.link("/usr/etc/made/link", "/nowhere").unwrap();
+    // A link that is replaced has no label of a file.
+    symlink("nowhere", path.join("usr/etc/gone")).unwrap();
+    set("usr/etc/gone", "system_u:object_r:bin_t:s0\0");
+    root.write("/usr/etc/gone", b"1", 0o600).unwrap();
+    assert_eq!(label_of("usr/etc/old"), "system_u:object_r:shadow_t:s0\0");
+    for at in ["new", "made", "made/deeper", "made/deeper/new", "made/link", "gone"] {
+        assert_eq!(label_of(&format!("usr/etc/{at}")), "system_u:object_r:etc_t:s0\0", "{at}");
+    }
+}

@@ -1,11 +1,13 @@
 //! Mounting.
 
+use std::io;
 use std::path::Path;
 
+use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
 use sys_mount::{FilesystemType, MountFlags};
 
-use crate::error::{Code, Context, Result};
+use crate::error::{Code, Context, Error, Result};
 
 /// A mount as it is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +27,8 @@ pub struct Mount {
 /// Mounts it; the folder is made if it is missing.
 ///
 /// # Errors
-/// The folder cannot be made, or the kernel refuses.
+/// The folder cannot be made, or the kernel refuses; [`Code::FileSystemMissing`]: it does not have this type;
+/// [`Code::FileSystemUnclean`]: it would have to write to what is not to be written to.
 pub fn mount(mount: &Mount) -> Result<()> {
     let target = Path::new(&mount.target);
     std::fs::create_dir_all(target).context(Code::Io, &mount.target)?;
@@ -35,8 +38,21 @@ pub fn mount(mount: &Mount) -> Result<()> {
         .flags(access)
         .data(&mount.options)
         .mount(&mount.source, target)
-        .context(Code::FileSystem, format!("{} ({}) at {}", mount.source, mount.kind, mount.target))?;
+        .map_err(|cause| {
+            let object = format!("{} ({}) at {}", mount.source, mount.kind, mount.target);
+            Error::new(code(&cause, mount), object).because(cause)
+        })?;
     Ok(())
+}
+
+/// What the kernel's refusal of `mount` means. With a journal to be replayed on a device that is read-only, ext4, xfs and
+/// btrfs say EROFS.
+fn code(cause: &io::Error, mount: &Mount) -> Code {
+    match Errno::from_io_error(cause) {
+        Some(Errno::NODEV) => Code::FileSystemMissing,
+        Some(Errno::ROFS) if mount.read_only => Code::FileSystemUnclean,
+        _ => Code::FileSystem,
+    }
 }
 
 /// Unmounts what is at `path`; `lazily`: out of sight now, and really when the last user is gone.
@@ -54,4 +70,28 @@ const OVERLAY: i64 = 0x794c_7630;
 /// Whether `path` is in an overlay. Of a mount point that is told from memory, even when its disks do not answer.
 pub fn is_overlay(path: &Path) -> bool {
     rustix::fs::statfs(path).is_ok_and(|stat| stat.f_type == OVERLAY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_refusal_means() {
+        let mount = |read_only| Mount {
+            source: "/dev/mapper/a".into(),
+            target: "/b".into(),
+            kind: "xfs".into(),
+            read_only,
+            options: String::new(),
+        };
+        for (errno, read_only, expected) in [
+            (Errno::NODEV, true, Code::FileSystemMissing),
+            (Errno::ROFS, true, Code::FileSystemUnclean),
+            (Errno::ROFS, false, Code::FileSystem),
+            (Errno::INVAL, true, Code::FileSystem),
+        ] {
+            assert_eq!(code(&errno.into(), &mount(read_only)), expected, "{errno}");
+        }
+    }
 }

@@ -43,7 +43,7 @@ pub struct Cable {
 /// The four sockets of cable `number` in a run's `folder`: QEMU's for the card, whom it sends to, and the same for the
 /// far end.
 pub fn sockets(folder: &Path, number: usize) -> [PathBuf; 4] {
-    ["card", "card-lab", "far", "far-lab"].map(|end| folder.join(format!("{}.{end}", tap(number))))
+    ["card", "card-lab", "far", "far-lab"].map(|end| folder.join(format!("{}.{end}", tap(0, number))))
 }
 
 impl Cable {

@@ -1,49 +1,59 @@
-//! The node's serial console, line by line, with a copy in the serial log.
+//! The nodes' serial consoles, line by line, each with a copy in its serial log.
 
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Instant;
 
 use crate::error::{At, Result};
 
-/// What the console showed.
+/// What a console showed; nodes have numbers from 0.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// A line, without its end and without control sequences.
-    Line(String),
-    /// The machine is gone.
-    End,
+    /// A line of a node's, without its end and without control sequences.
+    Line(usize, String),
+    /// A node's machine is gone.
+    End(usize),
     /// Nothing until the deadline.
     Late,
 }
 
-/// A console that is being read.
-pub struct Console(Receiver<String>);
+/// Consoles that are being read.
+pub struct Consoles {
+    sender: Sender<Seen>,
+    receiver: Receiver<Seen>,
+}
 
-impl Console {
-    /// Reads `from` in a thread of its own until it ends, with a copy of every byte in `log`.
-    pub fn read(from: impl Read + Send + 'static, log: &Path) -> Result<Console> {
-        let copy = File::create(log).at("create", log)?;
+impl Consoles {
+    /// None yet.
+    pub fn new() -> Consoles {
         let (sender, receiver) = mpsc::channel();
-        thread::spawn(move || pass_on(from, copy, &sender));
-        Ok(Console(receiver))
+        Consoles { sender, receiver }
     }
 
-    /// The next line, waited for until `deadline`.
+    /// Reads `from`, the console of node `number`, in a thread of its own until it ends, with a copy of every byte in
+    /// `log`.
+    pub fn read(&self, number: usize, from: impl Read + Send + 'static, log: &Path) -> Result<()> {
+        let copy = File::create(log).at("create", log)?;
+        let sender = self.sender.clone();
+        thread::spawn(move || {
+            pass_on(from, copy, &|line| sender.send(Seen::Line(number, line)).is_ok());
+            let _ = sender.send(Seen::End(number));
+        });
+        Ok(())
+    }
+
+    /// What comes next, waited for until `deadline`.
     pub fn next(&self, deadline: Instant) -> Seen {
-        match self.0.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(line) => Seen::Line(line),
-            Err(RecvTimeoutError::Disconnected) => Seen::End,
-            Err(RecvTimeoutError::Timeout) => Seen::Late,
-        }
+        // There is always a sender: that of this value.
+        self.receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())).unwrap_or(Seen::Late)
     }
 }
 
-/// The log is written as bytes come: it shows a prompt that no newline follows.
-fn pass_on(mut from: impl Read, mut copy: File, lines: &Sender<String>) {
+/// The log is written as bytes come: it shows a prompt that no newline follows. `line` says whether anybody listens.
+fn pass_on(mut from: impl Read, mut copy: File, line: &dyn Fn(String) -> bool) {
     let mut buffer = [0; 4096];
     let mut pending = Vec::new();
     while let Ok(count) = from.read(&mut buffer) {
@@ -55,13 +65,13 @@ fn pass_on(mut from: impl Read, mut copy: File, lines: &Sender<String>) {
         for &byte in bytes {
             if byte != b'\n' {
                 pending.push(byte);
-            } else if lines.send(clean(&std::mem::take(&mut pending))).is_err() {
+            } else if !line(clean(&std::mem::take(&mut pending))) {
                 return;
             }
         }
     }
     if !pending.is_empty() {
-        let _ = lines.send(clean(&pending));
+        line(clean(&pending));
     }
 }
 
@@ -96,12 +106,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("serial.log");
         let bytes: &[u8] = b"\x1b[0;32m  OK\x1b[0m one\r\ntwo\nprompt: ";
-        let console = Console::read(bytes, &log).unwrap();
+        let consoles = Consoles::new();
+        consoles.read(1, bytes, &log).unwrap();
         let deadline = Instant::now() + Duration::from_secs(10);
-        assert_eq!(console.next(deadline), Seen::Line("  OK one".into()));
-        assert_eq!(console.next(deadline), Seen::Line("two".into()));
-        assert_eq!(console.next(deadline), Seen::Line("prompt: ".into()));
-        assert_eq!(console.next(deadline), Seen::End);
+        for line in ["  OK one", "two", "prompt: "] {
+            assert_eq!(consoles.next(deadline), Seen::Line(1, line.into()));
+        }
+        assert_eq!(consoles.next(deadline), Seen::End(1));
         assert_eq!(std::fs::read(&log).unwrap(), bytes);
     }
 
@@ -109,7 +120,8 @@ mod tests {
     fn a_silent_console_is_late() {
         let folder = tempfile::tempdir().unwrap();
         let (reader, _writer) = std::io::pipe().unwrap();
-        let console = Console::read(reader, &folder.path().join("log")).unwrap();
-        assert_eq!(console.next(Instant::now()), Seen::Late);
+        let consoles = Consoles::new();
+        consoles.read(0, reader, &folder.path().join("log")).unwrap();
+        assert_eq!(consoles.next(Instant::now()), Seen::Late);
     }
 }

@@ -8,9 +8,9 @@ use std::process::Command;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
+use super::DISKLESSD;
 use super::dhcp::UEFI_LOADER;
 use super::service::Service;
-use super::{DISKLESSD, NODE};
 use crate::chroot::Root;
 use crate::command;
 use crate::error::{At, Error, Result};
@@ -113,16 +113,16 @@ impl<'a> Disklessd<'a> {
         command::output(&mut program, &self.log)
     }
 
-    /// What it knows of the node; null where it does not tell.
-    pub fn knows(&self) -> Value {
-        let ask = |verb| self.ask(&[verb, NODE, "--json"]).ok();
+    /// What it knows of the node that is called so; null where it does not tell.
+    pub fn knows(&self, node: &str) -> Value {
+        let ask = |verb| self.ask(&[verb, node, "--json"]).ok();
         let parsed = |text: Option<String>| text.and_then(|text| serde_json::from_str::<Value>(&text).ok());
         json!({ "status": parsed(ask("status")), "timeline": parsed(ask("timeline")) })
     }
 
     /// The node's timeline as its verb shows it.
-    pub fn timeline(&self) -> Result<String> {
-        self.ask(&["timeline", NODE])
+    pub fn timeline(&self, node: &str) -> Result<String> {
+        self.ask(&["timeline", node])
     }
 
     fn ask(&self, words: &[&str]) -> Result<String> {

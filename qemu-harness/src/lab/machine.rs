@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::console::Console;
+use super::console::Consoles;
 use super::network::tap;
 use super::{cable, qmp};
 use crate::chroot::Root;
@@ -16,9 +16,23 @@ use crate::error::{At, Error, Result};
 use crate::recipe::Ready;
 use crate::scenario::{Document, Firmware, Link, Machine as Hardware};
 
-/// What the node's firmware says that it is. Without firmware that asks it says nothing: plans of these nodes have no need
+/// What a node's firmware says that it is. Without firmware that asks it says nothing: plans of these nodes have no need
 /// of it, and an initiator's name comes from the MAC.
-const SYSTEM: &str = "5d15c1e5-0000-4000-8000-000000000001";
+fn system(node: usize) -> String {
+    format!("5d15c1e5-0000-4000-8000-{:012x}", node + 1)
+}
+
+/// The address of card `number` of a node; 01 in the place of the node is a target machine's.
+fn mac(node: usize, number: usize) -> String {
+    let node = if node == 0 { 0 } else { node + 1 };
+    format!("52:54:00:00:{node:02x}:{:02x}", number + 1)
+}
+
+/// The folder of a node in that of a run: the first has the run's own.
+pub fn node_folder(run: &Path, node: usize) -> PathBuf {
+    if node == 0 { run.to_path_buf() } else { run.join(super::node(node)) }
+}
+
 /// How long QEMU may take to end once its console is closed.
 const END: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);
@@ -42,21 +56,24 @@ pub struct Machine {
     child: Child,
     folder: PathBuf,
     cards: usize,
-    /// Its serial console.
-    pub console: Console,
 }
 
 impl Machine {
-    /// Starts QEMU at the cables of a scenario, with `boot` where the hardware has no firmware that fetches anything. In
-    /// `folder`: `reports` takes what the booted root reports, a line each time, `serial.log` the console.
+    /// Starts QEMU as node `node`, from 0, at its cables of a scenario, with `boot` where the hardware has no firmware that
+    /// fetches anything. `consoles` have its console then. In the node's folder of that of the run, `run`: `reports` takes
+    /// what the booted root reports, a line each time, `serial.log` the console.
     pub fn start(
         tools: &Root,
-        folder: &Path,
+        run: &Path,
         ready: &Ready,
         document: &Document,
         boot: &Boot,
+        node: usize,
+        consoles: &Consoles,
     ) -> Result<Machine> {
         let hardware = &document.machine;
+        let folder = &node_folder(run, node);
+        fs::create_dir_all(folder).at("create", folder)?;
         let mut qemu = tools.command("qemu-system-x86_64");
         qemu.args(["-nodefaults", "-no-user-config", "-display", "none"]);
         // Without graphics a BIOS talks to the serial port.
@@ -76,7 +93,7 @@ impl Machine {
         qemu.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
         let inside = tools.inside(folder)?;
         for (number, link) in document.network.links.iter().enumerate() {
-            qemu.args(cards(&inside, number, link, hardware));
+            qemu.args(cards(&inside, node, number, link, hardware));
         }
         qemu.arg("-qmp").arg(format!("unix:{},server=on,wait=off", qmp::socket(&inside).display()));
         match hardware.firmware {
@@ -86,10 +103,10 @@ impl Machine {
                 qemu.arg("-append").arg(boot.command_line);
             }
             Firmware::Ipxe => {
-                qemu.args(["-uuid", SYSTEM]);
+                qemu.args(["-uuid", &system(node)]);
             }
             Firmware::Uefi => {
-                qemu.args(["-uuid", SYSTEM]);
+                qemu.args(["-uuid", &system(node)]);
                 let variables = folder.join("uefi-variables");
                 fs::copy(ready.builder.join(UEFI_VARIABLES), &variables).at("write", &variables)?;
                 let flash = |more: &str| format!("if=pflash,format=raw,{more}");
@@ -104,28 +121,14 @@ impl Machine {
         qemu.args(["-device", "virtserialport,chardev=facts,name=org.diskless.facts"]);
         let path = folder.join("qemu.command");
         fs::write(&path, command::line(&qemu) + "\n").at("write", &path)?;
-        Machine::spawn(&mut qemu, folder, document.network.links.len())
+        let child = spawn(&mut qemu, folder, node, consoles)?;
+        Ok(Machine { child, folder: folder.clone(), cards: document.network.links.len() })
     }
 
     /// Pulls a cable out of its card, or puts it in: that of this number, or all.
     pub fn carrier(&self, link: Option<usize>, up: bool) -> Result<()> {
         let mut all = (0..self.cards).filter(|number| link.is_none_or(|link| link == *number));
         all.try_for_each(|number| qmp::set_link(&self.folder, &card(number), up))
-    }
-
-    fn spawn(qemu: &mut Command, folder: &Path, cards: usize) -> Result<Machine> {
-        let log = folder.join("qemu.log");
-        let mut child = qemu
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(command::open_log(&log)?)
-            .spawn()
-            .map_err(|source| Error::Start { program: "qemu".to_owned(), source })?;
-        let Some(stdout) = child.stdout.take() else {
-            return Err(Error::Host("QEMU without a console".into()));
-        };
-        let console = Console::read(stdout, &folder.join("serial.log"))?;
-        Ok(Machine { child, console, folder: folder.to_path_buf(), cards })
     }
 
     /// Types a line at the console.
@@ -151,6 +154,21 @@ impl Machine {
     }
 }
 
+fn spawn(qemu: &mut Command, folder: &Path, node: usize, consoles: &Consoles) -> Result<Child> {
+    let log = folder.join("qemu.log");
+    let mut child = qemu
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(command::open_log(&log)?)
+        .spawn()
+        .map_err(|source| Error::Start { program: "qemu".to_owned(), source })?;
+    let Some(stdout) = child.stdout.take() else {
+        return Err(Error::Host("QEMU without a console".into()));
+    };
+    consoles.read(node, stdout, &folder.join("serial.log"))?;
+    Ok(child)
+}
+
 impl Drop for Machine {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -165,10 +183,10 @@ fn card(number: usize) -> String {
 
 /// A network card at its cable. One that does something to the frames has sockets in `folder`: QEMU passes frames on
 /// between them and the card, and at the other end between them and the tap, which meet in a hub.
-fn cards(folder: &Path, number: usize, link: &Link, hardware: &Hardware) -> Vec<String> {
+fn cards(folder: &Path, node: usize, number: usize, link: &Link, hardware: &Hardware) -> Vec<String> {
     let mut words = Vec::new();
     let mut add = |option: &str, value: String| words.extend([option.to_owned(), value]);
-    let (tap, card) = (tap(number), card(number));
+    let (tap, card) = (tap(node, number), card(number));
     let tap = format!("ifname={tap},script=no,downscript=no");
     if link.acts() {
         let [near, near_lab, far, far_lab] = cable::sockets(folder, number);
@@ -188,13 +206,8 @@ fn cards(folder: &Path, number: usize, link: &Link, hardware: &Hardware) -> Vec<
     // Of the ROMs that QEMU has for network cards only a BIOS needs one: UEFI has drivers and PXE of its own.
     let rom = if hardware.firmware == Firmware::Ipxe && number == 0 { "" } else { ",romfile=" };
     let mtu = link.mtu.map(|mtu| format!(",host_mtu={mtu}")).unwrap_or_default();
-    let (nic, last, order) = (&hardware.nic, number + 1, number + 1);
-    add(
-        "-device",
-        format!(
-            "{nic},id={card},netdev=net{number},mac=52:54:00:00:00:{last:02x},bootindex={order}{mtu}{rom}"
-        ),
-    );
+    let (nic, mac, order) = (&hardware.nic, mac(node, number), number + 1);
+    add("-device", format!("{nic},id={card},netdev=net{number},mac={mac},bootindex={order}{mtu}{rom}"));
     words
 }
 
@@ -222,15 +235,18 @@ mod tests {
 
     #[test]
     fn a_cable_that_acts_goes_through_sockets() {
-        let card =
-            |link: &Link, number| cards(Path::new("/run"), number, link, &Hardware::default()).join(" ");
-        let plain = card(&Link::default(), 0);
+        let card = |node, link: &Link, number| {
+            cards(Path::new("/run"), node, number, link, &Hardware::default()).join(" ")
+        };
+        let plain = card(0, &Link::default(), 0);
         assert_eq!(
             plain,
             "-netdev tap,id=net0,ifname=node0,script=no,downscript=no -device \
              virtio-net-pci,id=card0,netdev=net0,mac=52:54:00:00:00:01,bootindex=1,romfile="
         );
-        let acting = card(&Link { vlan: Some(7), mtu: Some(9000), ..Link::default() }, 1);
+        let second = card(1, &Link::default(), 0);
+        assert!(second.contains("ifname=node0of2,") && second.contains("mac=52:54:00:00:02:01,"), "{second}");
+        let acting = card(0, &Link { vlan: Some(7), mtu: Some(9000), ..Link::default() }, 1);
         assert!(acting.contains("local.path=/run/node1.card,"), "{acting}");
         assert!(acting.contains("mac=52:54:00:00:00:02,bootindex=2,host_mtu=9000"), "{acting}");
     }

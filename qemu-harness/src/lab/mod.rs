@@ -16,11 +16,11 @@ mod target;
 mod tls;
 mod trap;
 
-pub use console::Seen;
+pub use console::{Consoles, Seen};
 pub use lio::address as lio_address;
-pub use machine::{Boot, Machine};
+pub use machine::{Boot, Machine, node_folder};
 pub use service::Service;
-pub use setup::Lab;
+pub use setup::{Lab, Shown};
 
 /// The address that everything but the node has.
 pub const SERVER: &str = "198.18.0.1";
@@ -30,12 +30,15 @@ pub const PORT: u16 = 3260;
 pub const PORTAL: &str = "198.18.0.1:3260";
 /// Where plans are.
 pub const HTTP: &str = "http://198.18.0.1:8080";
-/// What the node is called where somebody is asked for it.
-pub const NODE: &str = "node1";
 /// Where the site's server is.
 pub const DISKLESSD: &str = "http://198.18.0.1:32001";
 /// Where plans are when they are secret.
 pub const HTTPS: &str = "https://198.18.0.1:8443";
+
+/// What node `number`, from 0, is called where somebody is asked for it.
+pub fn node(number: usize) -> String {
+    format!("node{}", number + 1)
+}
 
 /// The lab's address in a subnet.
 pub fn server(subnet: u8) -> String {

@@ -18,9 +18,12 @@ use crate::scenario::Network;
 /// What an end of a cable takes unless it is told otherwise.
 const MTU: u16 = 1500;
 
-/// The host's end of cable `number`.
-pub fn tap(number: usize) -> String {
-    format!("node{number}")
+/// The host's end of cable `number` of a node; nodes have numbers from 0.
+pub fn tap(node: usize, number: usize) -> String {
+    match node {
+        0 => format!("node{number}"),
+        other => format!("node{number}of{}", other + 1),
+    }
 }
 
 /// The interface that has the lab's address in a subnet.
@@ -33,12 +36,13 @@ pub struct Cables<'a> {
     tools: &'a Root,
     log: &'a Path,
     count: usize,
+    nodes: usize,
 }
 
 impl<'a> Cables<'a> {
-    /// Lays them, in the network namespace of the calling thread.
-    pub fn lay(tools: &'a Root, log: &'a Path, network: &Network) -> Result<Cables<'a>> {
-        let cables = Cables { tools, log, count: network.links.len() };
+    /// Lays them to so many nodes, in the network namespace of the calling thread.
+    pub fn lay(tools: &'a Root, log: &'a Path, network: &Network, nodes: usize) -> Result<Cables<'a>> {
+        let cables = Cables { tools, log, count: network.links.len(), nodes };
         cables.ip(&["link", "set", "lo", "up"])?;
         for subnet in subnets(network) {
             let bridge = &bridge(subnet);
@@ -50,9 +54,11 @@ impl<'a> Cables<'a> {
             }
             let links = network.links.iter().enumerate().filter(|(_, link)| link.subnet == subnet);
             for (number, link) in links.clone() {
-                let (tap, mtu) = (&tap(number), link.mtu.unwrap_or(MTU));
-                cables.ip(&["tuntap", "add", "dev", tap, "mode", "tap"])?;
-                cables.ip(&["link", "set", tap, "mtu", &mtu.to_string(), "master", bridge, "up"])?;
+                let mtu = link.mtu.unwrap_or(MTU);
+                for tap in (0..nodes).map(|node| tap(node, number)) {
+                    cables.ip(&["tuntap", "add", "dev", &tap, "mode", "tap"])?;
+                    cables.ip(&["link", "set", &tap, "mtu", &mtu.to_string(), "master", bridge, "up"])?;
+                }
             }
             let mtu = links.filter_map(|(_, link)| link.mtu).max().unwrap_or(MTU);
             cables.ip(&["link", "set", bridge, "mtu", &mtu.to_string(), "up"])?;
@@ -60,11 +66,12 @@ impl<'a> Cables<'a> {
         Ok(cables)
     }
 
-    /// Has nothing pass a cable, or lets it pass again: the one of this number, or all.
+    /// Has nothing pass a cable of each node, or lets it pass again: the one of this number, or all.
     pub fn set(&self, link: Option<usize>, up: bool) -> Result<()> {
         let all = (0..self.count).filter(|number| link.is_none_or(|link| link == *number));
-        for number in all {
-            self.ip(&["link", "set", &tap(number), if up { "up" } else { "down" }])?;
+        let word = if up { "up" } else { "down" };
+        for (number, node) in all.flat_map(|number| (0..self.nodes).map(move |node| (number, node))) {
+            self.ip(&["link", "set", &tap(node, number), word])?;
         }
         Ok(())
     }

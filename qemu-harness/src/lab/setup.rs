@@ -10,6 +10,7 @@ use super::dhcp::{self, Dhcp};
 use super::disklessd::Disklessd;
 use super::http::HttpServer;
 use super::lio;
+use super::machine::node_folder;
 use super::network::Cables;
 use super::qmp;
 use super::target::{self, Portals, sessions};
@@ -20,6 +21,9 @@ use crate::error::{At, Result};
 use crate::recipe::Ready;
 use crate::scenario::{Action, Fault, Scenario, Tls};
 use crate::tree;
+
+/// What tgtadm shows of each portal; none where it does not run.
+pub type Shown = Vec<Option<String>>;
 
 /// All servers of a scenario, at the other end of the node's cable.
 pub struct Lab<'a> {
@@ -57,7 +61,9 @@ impl<'a> Lab<'a> {
         lio::Machine::tidy(folder)?;
         Cable::tidy(folder, scenario.document.network.links.len());
         target::tidy(folder, &scenario.document);
-        let _ = fs::remove_file(qmp::socket(folder));
+        for node in 0..scenario.document.machine.nodes {
+            let _ = fs::remove_file(qmp::socket(&node_folder(folder, node)));
+        }
         Disklessd::tidy(folder)
     }
 
@@ -72,7 +78,7 @@ impl<'a> Lab<'a> {
     ) -> Result<Lab<'a>> {
         let document = &scenario.document;
         let network = &document.network;
-        let cables = Cables::lay(tools, network_log, network)?;
+        let cables = Cables::lay(tools, network_log, network, document.machine.nodes)?;
         let acting = network.links.iter().enumerate().filter(|(_, link)| link.acts());
         let acting = acting.map(|(number, link)| Cable::lay(folder, number, link)).collect::<Result<_>>()?;
         let traps = network.traps.iter().map(Trap::set).collect::<Result<_>>()?;
@@ -162,7 +168,7 @@ impl<'a> Lab<'a> {
     }
 
     /// What tgtadm shows of each portal; none where it does not run.
-    pub fn targets(&self) -> Result<Vec<Option<String>>> {
+    pub fn targets(&self) -> Result<Shown> {
         self.portals.show()
     }
 
@@ -171,28 +177,30 @@ impl<'a> Lab<'a> {
         self.http.posts()
     }
 
-    /// The end: what was seen of the node in each of its boots, of which tgtadm showed `targets` then.
-    pub fn seen(&self, targets: &[Vec<Option<String>>]) -> Result<Vec<Value>> {
-        let counts = |shown: &[Option<String>]| -> Vec<Option<usize>> {
+    /// The end: what was seen of the node called `node` in each of its boots. tgtadm showed `reported` when the images had
+    /// reported, and `leaving` before they were told to go down.
+    pub fn seen(&self, node: &str, reported: &[Shown], leaving: &[Shown]) -> Result<Vec<Value>> {
+        let counts = |shown: &Shown| -> Vec<Option<usize>> {
             shown.iter().map(|text| text.as_deref().map(sessions)).collect()
         };
-        let sum = |shown: &[Option<String>]| counts(shown).into_iter().flatten().sum::<usize>();
+        let sum = |shown: &Shown| counts(shown).into_iter().flatten().sum::<usize>();
         let left = sum(&self.targets()?);
-        let disklessd = self.disklessd.as_ref().map_or(Value::Null, Disklessd::knows);
-        let one = |shown: &Vec<Option<String>>| {
+        let disklessd = self.disklessd.as_ref().map_or(Value::Null, |disklessd| disklessd.knows(node));
+        let one = |(boot, shown): (usize, &Shown)| {
             json!({
                 "http": self.http.requests(), "posts": self.http.posts(),
                 "target": shown.iter().flatten().map(String::as_str).collect::<String>(),
-                "portals": counts(shown), "sessions": sum(shown), "sessions_left": left, "disklessd": disklessd,
+                "portals": counts(shown), "sessions": sum(shown), "sessions_leaving": leaving.get(boot).map(sum),
+                "sessions_left": left, "disklessd": disklessd,
                 "lio": self.lio.as_ref().map(lio::Machine::sessions),
             })
         };
-        Ok(targets.iter().map(one).collect())
+        Ok(reported.iter().enumerate().map(one).collect())
     }
 
-    /// The node's timeline as disklessd shows it, if it is there.
-    pub fn timeline(&self) -> Option<String> {
-        self.disklessd.as_ref().and_then(|disklessd| disklessd.timeline().ok())
+    /// The timeline of the node called `node` as disklessd shows it, if it is there.
+    pub fn timeline(&self, node: &str) -> Option<String> {
+        self.disklessd.as_ref().and_then(|disklessd| disklessd.timeline(node).ok())
     }
 
     /// An error when a server has ended by itself.

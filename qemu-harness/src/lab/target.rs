@@ -47,21 +47,29 @@ struct Daemon<'a> {
     targets: Vec<u32>,
 }
 
-/// Where an image of a run is that is not like the others, for the target of this number.
-fn altered(folder: &Path, number: usize) -> PathBuf {
-    folder.join(format!("altered{number}"))
+/// Where an image is that is the run's own, for the target of this number.
+fn own(folder: &Path, number: usize) -> PathBuf {
+    folder.join(format!("image{number}"))
+}
+
+/// All others share one, which stays as it is.
+fn has_own(target: &Target) -> bool {
+    target.altered || target.writable
 }
 
 /// Removes such images.
 pub fn tidy(folder: &Path, document: &Document) {
     for number in 0..document.targets.len() {
-        let _ = fs::remove_file(altered(folder, number));
+        let _ = fs::remove_file(own(folder, number));
     }
 }
 
-/// A copy of the image `from` whose last octet is another one.
-fn alter(from: &Path, to: &Path) -> Result<()> {
+/// A copy of the image `from`; `altered`: with another last octet.
+fn copy(from: &Path, to: &Path, altered: bool) -> Result<()> {
     let length = fs::copy(from, to).at("write", to)?;
+    if !altered {
+        return Ok(());
+    }
     let file = File::options().read(true).write(true).open(to).at("open", to)?;
     let last = length.saturating_sub(1);
     let mut octet = [0];
@@ -77,8 +85,8 @@ impl<'a> Portals<'a> {
         ready: &'a Ready,
         document: &'a Document,
     ) -> Result<Portals<'a>> {
-        for (number, target) in document.targets.iter().enumerate().filter(|(_, target)| target.altered) {
-            alter(ready.image(target.image)?, &altered(folder, number))?;
+        for (number, target) in document.targets.iter().enumerate().filter(|(_, target)| has_own(target)) {
+            copy(ready.image(target.image)?, &own(folder, number), target.altered)?;
         }
         let portals = document.places().into_iter().map(|place| (place, State::Dead)).collect();
         Ok(Portals { tools, folder, ready, document, portals })
@@ -107,8 +115,8 @@ impl<'a> Portals<'a> {
             for (number, target) in
                 document.targets.iter().enumerate().filter(|(_, target)| place.has(target))
             {
-                let image = match target.altered {
-                    true => altered(folder, number),
+                let image = match has_own(target) {
+                    true => own(folder, number),
                     false => ready.image(target.image)?.to_path_buf(),
                 };
                 daemon.add(target, &image)?;
@@ -222,9 +230,13 @@ impl<'a> Daemon<'a> {
         let at = |mode, op| ["--mode", mode, "--op", op, "--tid", tid.as_str()];
         let run = |head: [&str; 6], rest: &[&str]| self.admin(&[&head[..], rest].concat());
         run(at("target", "new"), &["--targetname", &target.iqn])?;
-        run(at("logicalunit", "new"), &["--lun", &lun, "--bstype", "rdwr", "--backing-store", &image])?;
-        // All scenarios share the image.
-        run(at("logicalunit", "update"), &["--lun", &lun, "--params", "readonly=1"])?;
+        let size = target.block_size.map(|size| size.to_string());
+        let size: Vec<&str> = size.iter().flat_map(|size| ["--blocksize", size]).collect();
+        let new = ["--lun", &lun, "--bstype", "rdwr", "--backing-store", &image];
+        run(at("logicalunit", "new"), &[&new[..], &size].concat())?;
+        if !target.writable {
+            run(at("logicalunit", "update"), &["--lun", &lun, "--params", "readonly=1"])?;
+        }
         for (name, value) in &target.params {
             run(at("target", "update"), &["--name", name, "--value", value])?;
         }
@@ -296,10 +308,12 @@ mod tests {
     #[test]
     fn an_altered_image_ends_otherwise() {
         let folder = tempfile::tempdir().unwrap();
-        let (from, to) = (folder.path().join("image"), altered(folder.path(), 3));
+        let (from, to) = (folder.path().join("image"), own(folder.path(), 3));
         fs::write(&from, b"image\x00").unwrap();
-        alter(&from, &to).unwrap();
+        copy(&from, &to, true).unwrap();
         assert_eq!(fs::read(&to).unwrap(), b"image\xff");
+        copy(&from, &to, false).unwrap();
+        assert_eq!(fs::read(&to).unwrap(), b"image\x00");
         assert_eq!(fs::read(&from).unwrap(), b"image\x00");
     }
 }

@@ -22,14 +22,34 @@ const SITE_UNIT: &str = "[Service]\nType=oneshot\nExecStart=/bin/true\nRemainAft
 const FACTS_SCRIPT: &str = include_str!("../../assets/image/diskless-facts");
 const IO_UNIT: &str = include_str!("../../assets/image/diskless-io.service");
 const IO_SCRIPT: &str = include_str!("../../assets/image/diskless-io");
+/// The image was a virtual machine before: what it had then, and does not have any more.
+const FSTAB: &str = include_str!("../../../tests/data/fstab/debian-vm");
+const CRYPTTAB: &str = include_str!("../../../tests/data/fstab/debian-vm-crypttab");
+/// Where there is another volume: what is on the root's own disk, and not in the plan.
+const FSTAB_LVM: &str = "LABEL=root /srv/image ext4 defaults 0 2\n";
+/// The same as a unit, which is required at each boot.
+const OLD_MOUNT: &str = "[Mount]\nWhat=/dev/disk/by-uuid/3c2f0f6e-51a0-4a8e-8a9b-3b1f9c0ffee3\nWhere=/srv/old\n\n\
+                         [Install]\nRequiredBy=local-fs.target\n";
+/// What cloud-init has left in a golden image: by these it knows what it need not do again for the instance.
+const GOLDEN: [&str; 5] = [
+    "instances/iid-golden/sem/config_runcmd",
+    "instances/iid-golden/sem/config_scripts_user",
+    "instances/iid-golden/boot-finished",
+    "sem/config_scripts_per_once.once",
+    "data/instance-id",
+];
 /// What the image's own initramfs does at shutdown, where dracut-shutdown unpacks it over the agent's.
 const SHUTDOWN: &str = include_str!("../../assets/image/shutdown");
 /// Where it is, for the script that makes the disk; an image without dracut has none.
 const INITRAMFS: &str = "run/initramfs";
 
+/// Files of an image's own, below the folders that they are to be in.
+const OWN: &str = "usr/share/harness/root";
+
 /// What udev and services of the booted image load. What the initramfs loaded stays.
 const MODULES: &[&str] = &[
     "8021q",
+    "autofs4",
     "binfmt_misc",
     "bonding",
     "dm-crypt",
@@ -79,13 +99,15 @@ fn word(layout: Layout) -> &'static str {
         Layout::Lvm => "lvm",
         Layout::Mbr => "mbr",
         Layout::Bare => "bare",
+        Layout::Unclean => "unclean",
+        Layout::Many => "many",
     }
 }
 
 /// All that decides what the image is, given the image root and the builder.
 pub fn recipe(layout: Layout) -> String {
     format!(
-        "{} {DISK} {FACTS_UNIT} {SITE_UNIT} {FACTS_SCRIPT} {IO_UNIT} {IO_SCRIPT} {SHUTDOWN} {MASKED:?} {DISABLED:?} {}",
+        "{} {DISK} {FACTS_UNIT} {SITE_UNIT} {FACTS_SCRIPT} {IO_UNIT} {IO_SCRIPT} {SHUTDOWN} {FSTAB} {FSTAB_LVM} {CRYPTTAB} {OLD_MOUNT} {GOLDEN:?} {MASKED:?} {DISABLED:?} {}",
         word(layout),
         MODULES.join(" ")
     )
@@ -108,7 +130,7 @@ pub fn make(
         namespace::tmpfs(&work)?;
         let root = work.join("root");
         namespace::overlay(image, &work, &root)?;
-        add_files(&root)?;
+        add_files(&root, layout)?;
         let tools = Root::enter(builder, cache.folder())?;
         let mut script = tools.command("sh");
         script
@@ -120,7 +142,7 @@ pub fn make(
     })
 }
 
-fn add_files(root: &Path) -> Result<()> {
+fn add_files(root: &Path, layout: Layout) -> Result<()> {
     let units = root.join("etc/systemd/system");
     write(&root.join("usr/local/lib/diskless-facts"), FACTS_SCRIPT, 0o755)?;
     write(&units.join("diskless-facts.service"), FACTS_UNIT, 0o644)?;
@@ -141,8 +163,35 @@ fn add_files(root: &Path) -> Result<()> {
     // The node's names come from the agent: these are seen only when it failed to set them.
     write(&root.join("etc/hostname"), "image\n", 0o644)?;
     write(&root.join("etc/machine-id"), "", 0o444)?;
-    write(&root.join("etc/fstab"), "", 0o644)?;
-    write(&root.join("etc/resolv.conf"), "", 0o644)
+    let of_layout = if layout == Layout::Lvm { FSTAB_LVM } else { "" };
+    write(&root.join("etc/fstab"), &format!("{FSTAB}{of_layout}"), 0o644)?;
+    write(&root.join("etc/crypttab"), CRYPTTAB, 0o644)?;
+    write(&units.join("srv-old.mount"), OLD_MOUNT, 0o644)?;
+    link("../srv-old.mount", &units.join("local-fs.target.requires/srv-old.mount"))?;
+    if root.join("etc/cloud").exists() {
+        let state = root.join("var/lib/cloud");
+        for file in GOLDEN {
+            write(&state.join(file), "iid-golden\n", 0o644)?;
+        }
+        link("/var/lib/cloud/instances/iid-golden", &state.join("instance"))?;
+    }
+    write(&root.join("etc/resolv.conf"), "", 0o644)?;
+    add_own_files(root)
+}
+
+/// What the image itself wants to have at last, in the place of all else.
+fn add_own_files(root: &Path) -> Result<()> {
+    let from = root.join(OWN);
+    for file in tree::files(&from)? {
+        let to = root.join(file.strip_prefix(&from).unwrap_or(&file));
+        // Not the file that a link leads to, which is the host's.
+        tree::remove(&to)?;
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder).at("create", folder)?;
+        }
+        fs::copy(&file, &to).at("write", &to)?;
+    }
+    Ok(())
 }
 
 fn write(path: &Path, text: &str, mode: u32) -> Result<()> {

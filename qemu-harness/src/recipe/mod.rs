@@ -130,6 +130,8 @@ fn disk_name(layout: Layout, software: Software) -> String {
         Layout::Lvm => "lvm",
         Layout::Mbr => "mbr",
         Layout::Bare => "bare",
+        Layout::Unclean => "unclean",
+        Layout::Many => "many",
     };
     format!("disk{layout}{}", software_name(software))
 }
@@ -140,6 +142,8 @@ fn software_name(software: Software) -> &'static str {
         Software::CloudInit => "cloud",
         Software::Networks => "networks",
         Software::Neither => "neither",
+        Software::Sshd => "sshd",
+        Software::Selinux => "selinux",
         Software::Trixie => "trixie",
     }
 }
@@ -462,9 +466,17 @@ mod tests {
     #[test]
     fn no_name_is_the_beginning_of_another() {
         let mut names = Vec::new();
-        for layout in [Layout::Gpt, Layout::Lvm, Layout::Mbr, Layout::Bare] {
-            let of_first = [Software::Debian, Software::CloudInit, Software::Networks, Software::Neither];
-            for software in of_first.into_iter().chain([Software::Trixie]) {
+        let layouts = [Layout::Gpt, Layout::Lvm, Layout::Mbr, Layout::Bare, Layout::Unclean, Layout::Many];
+        for layout in layouts {
+            for software in [
+                Software::Debian,
+                Software::CloudInit,
+                Software::Networks,
+                Software::Neither,
+                Software::Sshd,
+                Software::Selinux,
+                Software::Trixie,
+            ] {
                 names.push(disk_name(layout, software));
                 for encryption in [Encryption::Luks2, Encryption::Luks1, Encryption::Argon2Huge] {
                     names.push(encrypted_name(Image { encryption, layout, software }));

@@ -24,6 +24,10 @@ const KERNEL: &str = include_str!("../../assets/kernel.sh");
 const DPKG: &str = "force-unsafe-io\n\
     path-exclude=/usr/share/doc/*\npath-exclude=/usr/share/info/*\npath-exclude=/usr/share/man/*\n\
     path-exclude=/usr/share/locale/*\n";
+/// What a virtual machine leaves in its image.
+const VM_TRACES: &str = include_str!("../../assets/image/vm-traces.sh");
+/// SELinux is switched on.
+const SELINUX: &str = include_str!("../../assets/image/selinux.sh");
 /// Nodes install nothing.
 const TIDY: &str = "rm -r /var/lib/apt/lists/* /usr/sbin/policy-rc.d";
 /// Package scripts ask this before they start a daemon; 101 is "no".
@@ -59,10 +63,13 @@ const BUILDER_PACKAGES: &[&str] = &[
     "udev",
     "zstd",
     // The image.
+    "btrfs-progs",
     "cryptsetup-bin",
     "e2fsprogs",
+    "erofs-utils",
     "gdisk",
     "lvm2",
+    "squashfs-tools",
     "xfsprogs",
 ];
 
@@ -101,15 +108,37 @@ const MANAGER_PACKAGES: &[&str] = &["ifupdown", "network-manager"];
 /// It brings python with it.
 const CLOUD_INIT_PACKAGES: &[&str] = &["cloud-init"];
 
+/// With the host keys that its installation makes.
+const SSHD_PACKAGES: &[&str] = &["openssh-server"];
+
+/// Debian's own policy, and what labels files by it.
+const SELINUX_PACKAGES: &[&str] = &["selinux-policy-default", "policycoreutils"];
+
 /// What is in an image beside what any Debian has.
 fn image_packages(software: Software) -> Vec<&'static str> {
     let more: &[&[&str]] = match software {
         Software::Debian | Software::Trixie => &[STORAGE_PACKAGES],
         Software::CloudInit => &[STORAGE_PACKAGES, CLOUD_INIT_PACKAGES],
         Software::Networks => &[MANAGER_PACKAGES],
+        Software::Sshd => &[STORAGE_PACKAGES, SSHD_PACKAGES],
+        Software::Selinux => &[STORAGE_PACKAGES, SSHD_PACKAGES, SELINUX_PACKAGES],
         Software::Neither => &[],
     };
     [IMAGE_PACKAGES, &more.concat()].concat()
+}
+
+/// What is done in an image when its packages are there.
+fn image_script(software: Software) -> String {
+    let more: &[&str] = match software {
+        Software::Sshd => &[VM_TRACES],
+        Software::Selinux => &[VM_TRACES, SELINUX],
+        Software::Debian
+        | Software::CloudInit
+        | Software::Networks
+        | Software::Neither
+        | Software::Trixie => &[],
+    };
+    [&[TIDY], more].concat().join("\n")
 }
 
 /// The tools of a release: of the first with those of the lab.
@@ -148,7 +177,7 @@ pub fn peers_recipe() -> String {
 
 /// All that decides what an image is, given `base`.
 pub fn image_recipe(software: Software) -> String {
-    format!("{INSTALL} {}", image_packages(software).join(" "))
+    format!("{INSTALL} {} {}", image_packages(software).join(" "), image_script(software))
 }
 
 /// The smallest Debian that has apt.
@@ -192,7 +221,7 @@ pub fn make_peers(cache: &Cache, base: &Path, at: &Path) -> Result<()> {
 
 /// The root that nodes boot, as packages make it.
 pub fn make_image(cache: &Cache, software: Software, base: &Path, at: &Path) -> Result<()> {
-    derive(cache, base, at, "image", &image_packages(software), TIDY)
+    derive(cache, base, at, "image", &image_packages(software), &image_script(software))
 }
 
 /// Copies `base`, installs packages, runs one more script.

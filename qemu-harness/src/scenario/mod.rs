@@ -61,6 +61,9 @@ pub struct Document {
     pub expect: Expect,
 }
 
+/// More machines than this are no test, but a load.
+const MOST_NODES: usize = 4;
+
 fn default_timeout() -> u64 {
     300
 }
@@ -83,6 +86,8 @@ pub struct Machine {
     pub reboots: usize,
     /// Seconds from its report until the image is told to go down.
     pub linger: u64,
+    /// How many machines of this kind boot at the same time, from one initramfs and one image.
+    pub nodes: usize,
 }
 
 impl Default for Machine {
@@ -95,6 +100,7 @@ impl Default for Machine {
             clock: None,
             reboots: 0,
             linger: 0,
+            nodes: 1,
         }
     }
 }
@@ -194,6 +200,9 @@ pub enum Expect {
         /// What the console must have shown, one after the other.
         #[serde(default)]
         shown: Vec<String>,
+        /// Places in the facts that must be there at each node, and be another thing at each.
+        #[serde(default)]
+        differ: Vec<String>,
         /// In so many seconds, from when it is told so, the machine must be off.
         down_within: Option<u64>,
     },
@@ -264,7 +273,24 @@ impl Scenario {
 pub fn parse(text: &str) -> std::result::Result<Document, String> {
     let document: Document = toml::from_str(&substitute(text)?).map_err(|cause| cause.to_string())?;
     network::check(&document)?;
+    nodes(&document)?;
     Ok(document)
+}
+
+/// What several nodes do not have: a cable that acts has one pair of sockets, and boots are not counted together.
+fn nodes(document: &Document) -> std::result::Result<(), String> {
+    let Machine { nodes, reboots, .. } = document.machine;
+    if !(1..=MOST_NODES).contains(&nodes) {
+        return Err(format!("nodes = {nodes}: 1 to {MOST_NODES}"));
+    }
+    if nodes > 1 && (reboots > 0 || document.network.links.iter().any(Link::acts)) {
+        return Err("several nodes: neither reboots, nor links that delay, tag or swallow frames".to_owned());
+    }
+    let differ = matches!(&document.expect, Expect::Up { differ, .. } if !differ.is_empty());
+    if differ && nodes == 1 {
+        return Err("differ: there is one node".to_owned());
+    }
+    Ok(())
 }
 
 fn read_plan(path: &Path) -> Result<String> {
@@ -300,6 +326,23 @@ mod tests {
             let message = parse(text).unwrap_err();
             assert!(message.contains(&format!("`{field}`")), "{field}: {message}");
         }
+    }
+
+    #[test]
+    fn several_nodes_have_no_cables_of_their_own() {
+        let text = |machine: &str, more: &str| {
+            format!("summary = 's'\n[machine]\n{machine}\n{more}[expect]\nend = 'up'\n")
+        };
+        assert_eq!(parse(&text("nodes = 2", "")).unwrap().machine.nodes, 2);
+        for (machine, more) in [
+            ("nodes = 0", ""),
+            ("nodes = 9", ""),
+            ("nodes = 2\nreboots = 1", ""),
+            ("nodes = 2", "[[network.links]]\ndelay_ms = 5\n"),
+        ] {
+            assert!(parse(&text(machine, more)).is_err(), "{machine} {more}");
+        }
+        assert!(parse(&(text("", "") + "differ = ['/a']")).unwrap_err().contains("one node"));
     }
 
     /// The fenced blocks of a language in the documentation.

@@ -28,6 +28,11 @@ pub struct Target {
     /// Whether the last octet of the image is another one here.
     #[serde(default)]
     pub altered: bool,
+    /// Whether the node may write to it; then it has an image of its own.
+    #[serde(default)]
+    pub writable: bool,
+    /// Bytes of its logical blocks; without it 512.
+    pub block_size: Option<u32>,
     /// Its number at its portal; without it the next. tgtd makes the WWID of it and the LUN: the same two at two portals
     /// are, by what they say, one disk.
     pub tid: Option<u32>,
@@ -113,6 +118,10 @@ pub enum Software {
     Neither,
     /// As that, with NetworkManager and ifupdown beside systemd-networkd.
     Networks,
+    /// As the first, with sshd and what a virtual machine left in its image: host keys, ids, seeds, leases.
+    Sshd,
+    /// The same, with SELinux enforcing Debian's policy.
+    Selinux,
     /// As the first, but of the next release: the node has that one's kernel, and an initramfs that its dracut made.
     Trixie,
 }
@@ -121,9 +130,12 @@ impl Software {
     /// The release that it is of.
     pub fn release(self) -> Release {
         match self {
-            Software::Debian | Software::CloudInit | Software::Networks | Software::Neither => {
-                Release::Bookworm
-            }
+            Software::Debian
+            | Software::CloudInit
+            | Software::Networks
+            | Software::Neither
+            | Software::Sshd
+            | Software::Selinux => Release::Bookworm,
             Software::Trixie => Release::Trixie,
         }
     }
@@ -161,6 +173,11 @@ pub enum Layout {
     Mbr,
     /// No partitions, ext4.
     Bare,
+    /// As `Gpt`, but copied while it was mounted: the journal of the file system is not replayed.
+    Unclean,
+    /// GPT for blocks of 4096 bytes, whose first copy is damaged; erofs as the root, squashfs as /opt, btrfs as /srv, xfs
+    /// as /home, and ext4 as /var in the logical volume system/var, striped over two partitions.
+    Many,
 }
 
 const ENCRYPTIONS: [(&str, Encryption); 4] = [
@@ -169,13 +186,21 @@ const ENCRYPTIONS: [(&str, Encryption); 4] = [
     ("luks1", Encryption::Luks1),
     ("argon2-huge", Encryption::Argon2Huge),
 ];
-const SOFTWARE: [(&str, Software); 4] = [
+const SOFTWARE: [(&str, Software); 6] = [
     ("cloud-init", Software::CloudInit),
     ("neither", Software::Neither),
     ("networks", Software::Networks),
+    ("sshd", Software::Sshd),
+    ("selinux", Software::Selinux),
     ("trixie", Software::Trixie),
 ];
-const LAYOUTS: [(&str, Layout); 3] = [("lvm", Layout::Lvm), ("mbr", Layout::Mbr), ("bare", Layout::Bare)];
+const LAYOUTS: [(&str, Layout); 5] = [
+    ("lvm", Layout::Lvm),
+    ("mbr", Layout::Mbr),
+    ("bare", Layout::Bare),
+    ("unclean", Layout::Unclean),
+    ("many", Layout::Many),
+];
 
 impl TryFrom<String> for Image {
     type Error = String;
@@ -216,6 +241,8 @@ mod tests {
             ("luks1", Luks1, Gpt),
             ("luks1-mbr", Luks1, Mbr),
             ("luks-bare", Luks2, Bare),
+            ("luks-unclean", Luks2, Unclean),
+            ("many", None, Many),
             ("argon2-huge", Argon2Huge, Gpt),
         ];
         for (text, encryption, layout) in cases {
@@ -224,6 +251,8 @@ mod tests {
             assert_eq!(Image::try_from(format!("{text}+cloud-init")), image(CloudInit), "{text}");
             assert_eq!(Image::try_from(format!("{text}+networks")), image(Networks), "{text}");
             assert_eq!(Image::try_from(format!("{text}+neither")), image(Neither), "{text}");
+            assert_eq!(Image::try_from(format!("{text}+sshd")), image(Sshd), "{text}");
+            assert_eq!(Image::try_from(format!("{text}+selinux")), image(Selinux), "{text}");
             assert_eq!(Image::try_from(format!("{text}+trixie")), image(Trixie), "{text}");
         }
         for text in [

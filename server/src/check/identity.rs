@@ -67,6 +67,13 @@ pub const RULES: &[Rule] = &[
         advice: "put `${node}` into iscsi.initiator, or take it out: each node derives its own then",
         run: Run::Site(initiator_twice),
     },
+    Rule {
+        code: "machine-id-twice",
+        level: Error,
+        doc: "No two nodes have the same machine-id: journals, DHCP leases and D-Bus would take them for one.",
+        advice: "take `machine_id` out of the plan tables: each node derives its own then",
+        run: Run::Site(machine_id_twice),
+    },
 ];
 
 fn name(view: &View<'_>, found: &mut Found) {
@@ -139,4 +146,12 @@ fn initiator_twice(view: &View<'_>, found: &mut Found) {
         Some((plan.text("/iscsi/initiator")?, Owner::node(&plan.node.name, "iscsi.initiator")))
     });
     found.twice("several nodes have the same initiator name", owned);
+}
+
+fn machine_id_twice(view: &View<'_>, found: &mut Found) {
+    let owned = view
+        .plans
+        .iter()
+        .filter_map(|plan| Some((plan.text("/machine_id")?, Owner::node(&plan.node.name, "machine_id"))));
+    found.twice("several nodes have the same machine-id", owned);
 }

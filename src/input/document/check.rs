@@ -3,12 +3,14 @@
 mod paths;
 
 use super::{
-    Chap, Document, FileSystem, Handover, Header, Iscsi, KeySource, LEAST_XFS, LONGEST_KEY, Luks, Multipath,
-    Overlay, Report,
+    Chap, CloudInit, Document, FileSystem, Handover, Header, HostKey, Iscsi, KeySource, LEAST_XFS,
+    LONGEST_KEY, Luks, Multipath, Overlay, Report,
 };
 use crate::error::{Code, Error, Result};
 use crate::input::facts::is_uuid;
+use crate::input::identity::is_machine_id;
 use crate::input::size::Size;
+use crate::input::ssh_key;
 use crate::input::url::{self, is_url};
 
 /// Of a LUKS2 header; LUKS1 has 8 (LUKS2 On-Disk Format Specification, section 3.2).
@@ -29,10 +31,15 @@ pub fn check(document: &Document) -> Result<()> {
             "not a host name: letters, digits, `-` and `.`, 64 at most",
         );
     }
+    if document.machine_id.as_deref().is_some_and(|id| !is_machine_id(id)) {
+        let cause = "not 32 lower-case hexadecimal digits, neither all 0 nor all f";
+        return broken(Code::PlanMachineId, "machine_id", cause);
+    }
     iscsi(&document.iscsi)?;
     luks(&document.luks)?;
     overlay(&document.overlay)?;
     handover(&document.handover)?;
+    document.cloud_init.as_ref().map_or(Ok(()), cloud_init)?;
     document.multipath.as_ref().map_or(Ok(()), multipath)?;
     paths::map(document)?;
     paths::quorum(document)?;
@@ -188,6 +195,38 @@ fn handover(handover: &Handover) -> Result<()> {
         if file.mode.0 & 0o400 == 0 {
             return broken(Code::PlanFiles, place, "`mode` gives not even the owner the right to read it");
         }
+    }
+    host_keys(handover)
+}
+
+fn host_keys(handover: &Handover) -> Result<()> {
+    for (kind, key) in &handover.ssh_host_keys {
+        let place = format!("handover.ssh_host_keys.{kind}");
+        let wrong = match key {
+            HostKey::Secret(text) => ssh_key::public_of(*kind, text.expose()).err().map(ToString::to_string),
+            HostKey::File(path) if !is_path(path) => {
+                Some("not the absolute path of a file, without `..`".to_owned())
+            }
+            HostKey::Url(url) if !is_url(url) => Some(url::EXPECTED.to_owned()),
+            HostKey::File(_) | HostKey::Url(_) => None,
+        };
+        if let Some(cause) = wrong {
+            return broken(Code::PlanHostKeys, place, cause);
+        }
+    }
+    Ok(())
+}
+
+fn cloud_init(cloud_init: &CloudInit) -> Result<()> {
+    // It becomes the name of a folder, and of files.
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':');
+    let is_id = |id: &str| id.len() <= 128 && !id.is_empty() && !id.starts_with('.') && id.bytes().all(plain);
+    if cloud_init.instance_id.as_deref().is_some_and(|id| !is_id(id)) {
+        let cause = "letters, digits, `.`, `_`, `:` and `-`, 128 at most, and no `.` in front";
+        return broken(Code::PlanCloudInit, "cloud_init.instance_id", cause);
+    }
+    if cloud_init.meta_data.contains_key("instance-id") {
+        return broken(Code::PlanCloudInit, "cloud_init.meta_data", "the id is cloud_init.instance_id");
     }
     Ok(())
 }

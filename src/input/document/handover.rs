@@ -1,9 +1,12 @@
 //! What the new root is told.
 
+use std::collections::BTreeMap;
+
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use crate::input::secret::Secret;
+use crate::input::ssh_key::Kind;
 
 /// What is written into the new root beyond what the boot itself makes necessary.
 #[derive(Default, Deserialize)]
@@ -14,6 +17,21 @@ pub struct Handover {
     pub services: Vec<String>,
     /// Files to write.
     pub files: Vec<File>,
+    /// The node's SSH host keys, by their type; none: one is made at each boot.
+    pub ssh_host_keys: BTreeMap<Kind, HostKey>,
+}
+
+/// Where a private SSH host key is, in OpenSSH's own format and without a passphrase.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum HostKey {
+    /// Here: this is its text.
+    Secret(#[cfg_attr(test, schemars(with = "String"))] Secret),
+    /// A file in the initramfs.
+    File(String),
+    /// An HTTP(S) URL.
+    Url(String),
 }
 
 /// A file of the new root.

@@ -31,6 +31,9 @@ pub struct Iscsi {
     /// The LUN.
     #[serde(default)]
     pub lun: u64,
+    /// The boot stops if the target lets the node write to the LUN; else that is a warning.
+    #[serde(default)]
+    pub require_readonly_lun: bool,
     /// The account at the target; none: no authentication.
     pub auth: Option<Chap>,
     /// The portals are asked first where the target is (SendTargets); none: they are the target's own.

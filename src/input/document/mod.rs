@@ -1,6 +1,7 @@
 //! The boot plan document: what a node is to boot. JSON, described for its writers in `docs/plan.md`.
 
 pub(super) mod check;
+mod cloud_init;
 mod handover;
 mod iscsi;
 mod luks;
@@ -8,11 +9,12 @@ mod multipath;
 mod overlay;
 
 pub use check::{is_hostname, is_iscsi_name};
-pub use handover::{File, Handover, Mode};
+pub use cloud_init::CloudInit;
+pub use handover::{File, Handover, HostKey, Mode};
 pub use iscsi::{Algorithm, Chap, Discovery, Iscsi, Mutual, TargetPortal};
 pub use luks::{Header, KeySource, LONGEST_KEY, Luks};
 pub use multipath::{Identify, Map, Multipath, Queueing};
-pub use overlay::{FileSystem, LEAST_XFS, Mount, Overlay};
+pub use overlay::{FileSystem, LEAST_XFS, Mount, Overlay, Unclean};
 
 use std::collections::BTreeMap;
 
@@ -33,6 +35,8 @@ pub struct Document {
     pub version: String,
     /// The node's name, for /etc/hostname of the new root; none: the name that the node has by then.
     pub hostname: Option<String>,
+    /// The node's machine-id; none: derived from what is the node's alone.
+    pub machine_id: Option<String>,
     /// Where the disk is.
     pub iscsi: Iscsi,
     /// How the paths to the disk become one map; none: as the preset has it where there are several portals, else not.
@@ -44,6 +48,8 @@ pub struct Document {
     /// What the new root is told.
     #[serde(default)]
     pub handover: Handover,
+    /// What cloud-init of the image is told; none: it goes by what the image has.
+    pub cloud_init: Option<CloudInit>,
     /// Where events are posted to as they happen.
     pub report: Option<Report>,
 }

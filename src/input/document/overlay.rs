@@ -64,4 +64,20 @@ pub struct Mount {
     pub lower: String,
     /// Its file system; none: found out.
     pub fs: Option<String>,
+    /// What becomes of it if it was not cleanly unmounted.
+    #[serde(default)]
+    pub unclean: Unclean,
+}
+
+/// What becomes of a file system that was not cleanly unmounted. Its journal cannot be replayed: nothing is written to
+/// the image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Unclean {
+    /// The boot stops.
+    #[default]
+    Refuse,
+    /// It is mounted as it is: what is in the journal alone is missing, and what it would repair is not.
+    Mount,
 }

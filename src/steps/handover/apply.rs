@@ -4,8 +4,9 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use super::host_keys::{self, Make};
 use super::observe::{accept_ra, open, root_of};
-use super::{failed, kept};
+use super::{failed, image, kept};
 use crate::engine::host::Host;
 use crate::error::Result;
 use crate::steps::overlay::SYSROOT;
@@ -25,8 +26,10 @@ pub enum Action {
     /// Remove one file.
     Remove {
         /// Absolute, in the new root.
-        path: &'static str,
+        path: String,
     },
+    /// Make an SSH host key.
+    MakeHostKey(Make),
     /// Have the kernel listen to routers on an interface.
     Listen {
         /// Its name.
@@ -37,6 +40,8 @@ pub enum Action {
         /// It.
         address: Timed,
     },
+    /// Something about the image's own files.
+    Image(image::Action),
     /// Make a symbolic link.
     Link {
         /// Absolute, in the new root.
@@ -51,8 +56,10 @@ impl fmt::Display for Action {
         match self {
             Action::Write { path, .. } => write!(f, "write {path}"),
             Action::Remove { path } => write!(f, "remove {path}"),
+            Action::MakeHostKey(_) => write!(f, "make {}", host_keys::MADE),
             Action::Listen { interface } => write!(f, "listen to routers on {interface}"),
             Action::Keep { address } => write!(f, "keep {} beyond its lease", address.address),
+            Action::Image(action) => action.fmt(f),
             Action::Link { path, to } => write!(f, "link {path} to {to}"),
         }
     }
@@ -63,8 +70,10 @@ pub fn apply(host: &Host, action: Action) -> Result<()> {
         Action::Write { path, mode, bytes } => {
             open(host, root_of(&path))?.write(&path, &bytes, mode).map_err(failed(&path))
         }
-        Action::Remove { path } => open(host, SYSROOT)?.remove(path).map_err(failed(path)),
+        Action::Remove { path } => open(host, SYSROOT)?.remove(&path).map_err(failed(&path)),
+        Action::MakeHostKey(key) => host_keys::make(host, &open(host, SYSROOT)?, &key),
         Action::Link { path, to } => open(host, SYSROOT)?.link(&path, &to).map_err(failed(&path)),
+        Action::Image(action) => image::apply(&open(host, SYSROOT)?, action),
         Action::Listen { interface } => {
             let path = accept_ra(&interface);
             std::fs::write(host.path(&path), "1").map_err(failed(&path))
@@ -84,13 +93,12 @@ mod tests {
     use crate::engine::converge::{Converge, Next, converge};
     use crate::error::Code;
     use crate::steps::handover::Step;
-    use crate::steps::handover::fixture::{document, image};
-
-    const INITIATOR: &str = "iqn.2026-01.org.example:node1";
+    use crate::steps::handover::fixture::{document, identity, image};
 
     fn run(folder: &tempfile::TempDir, plan: serde_json::Value) -> Result<String> {
         let document = document(plan);
-        let step = Step::new(&document, INITIATOR)?;
+        let identity = identity();
+        let step = Step::new(&document, &identity)?;
         converge(&step, &Host::fake(folder.path()), Duration::ZERO, &mut |_| ())
     }
 
@@ -116,7 +124,8 @@ mod tests {
         assert_eq!(
             done,
             "/etc/hostname /etc/iscsi/initiatorname.iscsi /etc/iscsi/iscsid.conf \
-             /etc/systemd/system/open-iscsi.service.d/50-diskless.conf /opt/site/key /etc/multipath.conf \
+             /opt/site/key /etc/multipath.conf /etc/machine-id \
+             /etc/systemd/system-preset/00-diskless.preset \
              iscsid.service multipathd.service multipathd.socket getty@ttyS0.service \
              multipath-tools-boot.service (masked in the image: left so)"
         );
@@ -142,7 +151,8 @@ mod tests {
         }
         assert!(!root.join(".autorelabel").exists());
         let document = document(plan);
-        let step = Step::new(&document, INITIATOR).unwrap();
+        let identity = identity();
+        let step = Step::new(&document, &identity).unwrap();
         let seen = step.observe(&Host::fake(folder.path())).unwrap();
         assert!(matches!(step.plan(&seen), Ok(Next::Done(what)) if what == done));
     }

@@ -35,17 +35,15 @@ pub enum Content {
 /// The files that `document` alone asks for, on the node that is called `initiator` by its targets. A file of the plan's
 /// own goes before what the agent would write at the same path.
 pub fn files(document: &Document, initiator: &str) -> Vec<File> {
-    let whole = |text: &str| Content::Whole(Secret::new(text.into()));
     let hostname = match &document.hostname {
-        Some(hostname) => whole(&format!("{hostname}\n")),
+        Some(hostname) => Content::text(&format!("{hostname}\n")),
         None => Content::HostName,
     };
-    let initiator = whole(&format!("InitiatorName={initiator}\n"));
+    let initiator = Content::text(&format!("InitiatorName={initiator}\n"));
     let mut ours = vec![
         ("/etc/hostname", 0o644, hostname),
         ("/etc/iscsi/initiatorname.iscsi", 0o600, initiator),
         ("/etc/iscsi/iscsid.conf", 0o600, Content::Settings(iscsid(document))),
-        ("/etc/systemd/system/open-iscsi.service.d/50-diskless.conf", 0o644, whole(KEEP_SESSIONS)),
     ];
     let groups = volume_groups(document);
     if !groups.is_empty() {
@@ -71,14 +69,6 @@ pub fn is_of_plan(document: &Document, path: &str) -> bool {
     document.handover.files.iter().any(|file| file.path == path)
 }
 
-/// Debian's unit unmounts and logs out at its stop whatever it does not recognise as the root, and does not see the root
-/// behind an overlay. The session of the root must outlive every unit.
-const KEEP_SESSIONS: &str = "\
-# Written by diskless: the root is on an iSCSI session, which must not be logged out.
-[Service]
-ExecStop=
-";
-
 /// The image's own lvm2 finds the volumes active and gives them the access that their metadata says, which is to write:
 /// unless this says that it is to read (lvm.conf(5)).
 const READ_ONLY_VOLUMES: &str = "activation/read_only_volume_list";
@@ -98,6 +88,11 @@ fn iscsid(document: &Document) -> Vec<(&'static str, Option<Secret>)> {
 }
 
 impl Content {
+    /// This text, whatever the image has there.
+    pub fn text(text: &str) -> Content {
+        Content::Whole(Secret::new(text.into()))
+    }
+
     /// The file's bytes, where the image has `current`, on a node that the kernel calls `hostname`; none: the file is to
     /// stay as it is.
     pub fn bytes(&self, current: &[u8], hostname: Option<&str>) -> Option<Zeroizing<Vec<u8>>> {
@@ -203,7 +198,7 @@ mod tests {
     #[test]
     fn the_plan_decides_what_is_written() {
         let files = text(serde_json::json!({}));
-        assert_eq!(files.len(), 4);
+        assert_eq!(files.len(), 3);
         for file in &files {
             assert!(is_listed(file.split(' ').next().unwrap(), &[]), "{file}");
         }
@@ -221,10 +216,10 @@ mod tests {
                 {"at": "/home", "lower": lower}
             ]}})
         };
-        assert_eq!(text(mounts("/dev/mapper/luks_root-x")).len(), 4);
+        assert_eq!(text(mounts("/dev/mapper/luks_root-x")).len(), 3);
         assert!(is_listed("/etc/lvm/lvmlocal.conf", &[]));
         assert_eq!(
-            text(mounts("/dev/mapper/my--site-var"))[4],
+            text(mounts("/dev/mapper/my--site-var"))[3],
             "/etc/lvm/lvmlocal.conf 644: activation/read_only_volume_list = [ \"my-site\" ]\n"
         );
     }
@@ -235,9 +230,9 @@ mod tests {
             {"path": "/etc/hostname", "content": "other\n"},
             {"path": "/etc/site/key", "mode": "0400", "content": "0123"}
         ]}}));
-        assert_eq!(files.len(), 5);
+        assert_eq!(files.len(), 4);
         assert_eq!(files.iter().filter(|file| file.starts_with("/etc/hostname")).count(), 1);
-        assert_eq!(files[3..], ["/etc/hostname 644: other\n", "/etc/site/key 400: 0123"]);
+        assert_eq!(files[2..], ["/etc/hostname 644: other\n", "/etc/site/key 400: 0123"]);
     }
 
     proptest::proptest! {

@@ -3,6 +3,7 @@
 use std::os::unix::fs::symlink;
 
 use crate::input::document::Document;
+use crate::input::identity::{Identity, Initiator, MachineId, Origin};
 
 /// A small plan, with the members of `change` in place of its own; null: without it.
 pub fn document(change: serde_json::Value) -> Document {
@@ -21,6 +22,16 @@ pub fn document(change: serde_json::Value) -> Document {
         plan[member] = value.clone();
     }
     Document::parse(plan.to_string().as_bytes()).unwrap()
+}
+
+/// Who the node is that boots it.
+pub fn identity() -> Identity {
+    Identity {
+        initiator: Initiator { name: "iqn.2026-01.org.example:node1".into(), origin: Origin::Plan },
+        machine_id: Some(MachineId { id: "4b596e977250487ca0917906bfa6bbd9".into(), origin: Origin::Uuid }),
+        nvme_host: Some("4c4c4544-0042-3510-8058-b7c04f4a3233".into()),
+        macs: vec!["52:54:00:00:00:01".into()],
+    }
 }
 
 /// A machine whose /sysroot has units as Debian has them: /lib is a link, and so are aliases and masks.

@@ -1,4 +1,4 @@
-//! The [Install] section of a systemd unit (systemd.unit(5)): text in, what enables the unit out.
+//! The [Install] section of a systemd unit and its drop-ins (systemd.unit(5)): text in, what enables the unit out.
 
 /// Where links that enable units are.
 const FOLDER: &str = "/etc/systemd/system";
@@ -14,30 +14,60 @@ pub struct Install {
     pub default_instance: Option<String>,
 }
 
-/// What the unit `name`, whose file says `text`, says of how to enable it.
-pub fn install(name: &str, text: &str) -> Install {
+/// What the unit `name` says of how to enable it, in its file and then its drop-ins, which are `texts`.
+pub fn install<T: AsRef<str>>(name: &str, texts: &[T]) -> Install {
     let mut install = Install::default();
-    for (key, value) in section(text) {
+    let [mut wants, mut requires, mut upholds, mut aliases] = [const { Vec::new() }; 4];
+    for (key, value) in texts.iter().flat_map(|text| section(text.as_ref())) {
         // Lists of names; what is none, or has a specifier that is not known here, is left out, as systemctl does.
-        let names =
-            || value.split_whitespace().filter(|name| !name.contains('/')).filter_map(|by| expand(by, name));
-        let linked =
-            |kind: &str| names().map(|by| format!("{FOLDER}/{by}.{kind}/{name}")).collect::<Vec<_>>();
-        match key.as_str() {
-            "WantedBy" => install.links.extend(linked("wants")),
-            "RequiredBy" => install.links.extend(linked("requires")),
-            "UpheldBy" => install.links.extend(linked("upholds")),
-            "Alias" => {
-                install
-                    .links
-                    .extend(names().filter(|alias| alias != name).map(|alias| format!("{FOLDER}/{alias}")));
+        let names: Vec<String> = value
+            .split_whitespace()
+            .filter_map(|by| expand(by, name))
+            .filter(|by| is_unit_name(by) || key == "DefaultInstance" && !by.contains('/'))
+            .collect();
+        let list = match key.as_str() {
+            "WantedBy" => &mut wants,
+            "RequiredBy" => &mut requires,
+            "UpheldBy" => &mut upholds,
+            "Alias" => &mut aliases,
+            "Also" => {
+                install.also.extend(names);
+                continue;
             }
-            "Also" => install.also.extend(names()),
-            "DefaultInstance" => install.default_instance = names().next(),
-            _ => (),
+            "DefaultInstance" => {
+                install.default_instance = names.into_iter().next();
+                continue;
+            }
+            _ => continue,
+        };
+        // An empty one begins the list anew: so a drop-in takes away what the unit says.
+        if value.is_empty() {
+            list.clear();
         }
+        list.extend(names);
     }
+    for (kind, list) in [("wants", wants), ("requires", requires), ("upholds", upholds)] {
+        install.links.extend(list.iter().map(|by| format!("{FOLDER}/{by}.{kind}/{name}")));
+    }
+    let aliases = aliases.iter().filter(|alias| *alias != name && is_alike(alias, name));
+    install.links.extend(aliases.map(|alias| format!("{FOLDER}/{alias}")));
     install
+}
+
+/// Whether it is a unit's name, as systemd.unit(5) has it.
+fn is_unit_name(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'-' | b'_' | b'.' | b'\\' | b'@');
+    let parts = name.rsplit_once('.');
+    name.len() <= 255
+        && name.bytes().all(plain)
+        && !name.starts_with('@')
+        && parts.is_some_and(|(prefix, kind)| !prefix.is_empty() && !kind.is_empty())
+}
+
+/// Whether a unit can have such another name: of the same type, and both instances or neither.
+fn is_alike(alias: &str, name: &str) -> bool {
+    let kind = |name: &str| name.rsplit_once('.').map(|(_, kind)| kind.to_owned());
+    kind(alias) == kind(name) && alias.contains('@') == name.contains('@')
 }
 
 /// The lines `key=value` of the section, those that go on in the next line put together (systemd.syntax(7)).
@@ -77,6 +107,8 @@ fn expand(text: &str, unit: &str) -> Option<String> {
             Some('N') => expanded += prefix,
             Some('p') => expanded += before,
             Some('i') => expanded += instance,
+            // What is behind the last hyphen.
+            Some('j') => expanded += before.rsplit('-').next().unwrap_or(before),
             // `%%`: an empty part, and what comes after it.
             None => {
                 expanded.push('%');
@@ -110,9 +142,25 @@ mod tests {
             also: ["a.socket", "b.socket", "c.timer"].map(str::to_owned).into(),
             default_instance: None,
         };
-        assert_eq!(install("a.service", text), expected);
-        assert_eq!(install("a.service", "[Install]\nWantedBy=../../x\nAlias=/etc/x\n"), Install::default());
-        assert_eq!(install("a.service", ""), Install::default());
+        assert_eq!(install("a.service", &[text]), expected);
+        assert_eq!(
+            install("a.service", &["[Install]\nWantedBy=../../x\nAlias=/etc/x b.socket a@x.service\n"]),
+            Install::default()
+        );
+        assert_eq!(install("a.service", &[""]), Install::default());
+    }
+
+    #[test]
+    fn drop_ins_add_and_take_away() {
+        let unit = "[Install]\nWantedBy=a.target\nAlias=b.service\nAlso=c.service\n";
+        let dropin = "[Install]\nWantedBy=\nWantedBy=d.target\nAlias=\nUpheldBy=e.service\nAlso=\n";
+        let install = install("x.service", &[unit, dropin]);
+        assert_eq!(
+            install.links,
+            ["d.target.wants/x.service", "e.service.upholds/x.service"]
+                .map(|link| format!("{FOLDER}/{link}"))
+        );
+        assert_eq!(install.also, ["c.service"]);
     }
 
     #[test]
@@ -122,13 +170,14 @@ mod tests {
             ("%n", Some("getty@tty1.service")),
             ("x-%i.%%%p.%N", Some("x-tty1.%getty.getty@tty1")),
             ("%%", Some("%")),
+            ("%j", Some("getty")),
             ("%H.target", None),
             ("a%", None),
         ] {
             assert_eq!(expand(text, "getty@tty1.service").as_deref(), expanded, "{text}");
         }
         let text = "[Install]\nWantedBy=getty.target\nDefaultInstance=tty1\nAlso=serial@%i.service";
-        let install = install("getty@ttyS0.service", text);
+        let install = install("getty@ttyS0.service", &[text]);
         assert_eq!(install.links, ["/etc/systemd/system/getty.target.wants/getty@ttyS0.service"]);
         assert_eq!(install.default_instance.as_deref(), Some("tty1"));
         assert_eq!(install.also, ["serial@ttyS0.service"]);
@@ -138,7 +187,7 @@ mod tests {
         #[test]
         fn any_text_gives_links_in_one_folder(text: String, value: String) {
             for text in [text, format!("[Install]\nWantedBy={value}\nAlias={value}\n")] {
-                for link in install("a.service", &text).links {
+                for link in install("a.service", &[text]).links {
                     proptest::prop_assert!(link.starts_with(FOLDER) && link.split('/').count() <= 6, "{}", link);
                 }
             }

@@ -1,4 +1,4 @@
-//! What the new root must know to carry on: its name, how the image's iscsid and multipathd are to keep the sessions
+//! What the new root must know to carry on: who it is, how the image's iscsid and multipathd are to keep the sessions
 //! and maps they inherit, which network interfaces are not its own to change, and what else the plan has for it.
 //! docs/handover.md lists the files.
 
@@ -6,27 +6,37 @@ mod apply;
 mod files;
 #[cfg(fuzzing)]
 pub mod fuzz;
+mod host_keys;
+mod image;
 mod install;
 mod kept;
 mod lease;
 mod managers;
 mod nic;
 mod observe;
+mod own;
 mod paths;
 mod pins;
 mod plan;
+mod stale;
 mod units;
 mod written;
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod systemctl_tests;
 
 use crate::engine::converge::{Converge, Next};
 use crate::engine::host::Host;
 use crate::error::{Code, Error, Result};
 use crate::input::document::Document;
+use crate::input::identity::Identity;
 use files::File;
+use host_keys::HostKeys;
+pub use image::{RIVALS, Rival};
 pub use kept::keep_again;
+pub use own::{OWN, Own};
 use units::Wanted;
 pub use written::{WRITTEN, Written};
 
@@ -36,21 +46,29 @@ const AUTORELABEL: &str = "/.autorelabel";
 /// Writes files into the new root and enables the units that take over.
 pub struct Step<'a> {
     document: &'a Document,
+    identity: &'a Identity,
+    host_keys: HostKeys<'a>,
     files: Vec<File>,
     units: Vec<Wanted>,
 }
 
 impl<'a> Step<'a> {
-    /// The step for a node that is called `initiator` by its targets.
+    /// The step for the node that is `identity`.
     ///
     /// # Errors
     /// [`Code::PlanInvalid`]: the plan has a line for multipath.conf that cannot be written.
-    pub fn new(document: &'a Document, initiator: &str) -> Result<Step<'a>> {
+    pub fn new(document: &'a Document, identity: &'a Identity) -> Result<Step<'a>> {
         // What cannot be written is to be told before anything is done.
         if let Some(map) = document.map() {
             paths::files(map, None)?;
         }
-        Ok(Step { document, files: files::files(document, initiator), units: units::wanted(document) })
+        Ok(Step {
+            document,
+            identity,
+            host_keys: HostKeys::of(&document.handover),
+            files: files::files(document, &identity.initiator.name),
+            units: units::wanted(document),
+        })
     }
 }
 
@@ -59,7 +77,7 @@ impl Converge for Step<'_> {
     type Action = apply::Action;
 
     fn observe(&self, host: &Host) -> Result<observe::Seen> {
-        observe::observe(host, self.document, &self.files, &self.units)
+        observe::observe(host, self)
     }
 
     fn plan(&self, seen: &observe::Seen) -> Result<Next<apply::Action>> {

@@ -2,11 +2,10 @@
 
 use super::files::{self, Content, File};
 use super::nic::{self, Nic};
-use super::units::{self, Unit, Wanted};
-use super::{AUTORELABEL, failed, managers, paths, pins};
+use super::units::{self, Unit};
+use super::{AUTORELABEL, Step, failed, host_keys, image, managers, own, paths, pins, stale};
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Result};
-use crate::input::document::Document;
 use crate::steps::overlay::SYSROOT;
 use crate::sys::address::Timed;
 use crate::sys::in_root::{Found, Root};
@@ -26,14 +25,23 @@ pub struct Seen {
     pub ending: Vec<Timed>,
     /// The root's interfaces on which nobody will listen to the routers that gave them addresses.
     pub deaf: Vec<String>,
+    /// The image's own files.
+    pub image: image::Seen,
     /// The whole file system is to be labelled anew at the next boot.
     pub autorelabel: bool,
+    /// What is to be removed: the image's, and no node's own.
+    pub stale: Vec<String>,
+    /// The SSH host key that is to be made.
+    pub host_key: Option<host_keys::Make>,
     /// The units that are wanted, and those that are to be enabled with them.
     pub units: Vec<Unit>,
 }
 
-pub fn observe(host: &Host, document: &Document, files: &[File], wanted: &[Wanted]) -> Result<Seen> {
+pub fn observe(host: &Host, step: &Step<'_>) -> Result<Seen> {
+    let Step { document, identity, host_keys, files, units: wanted } = step;
     let root = open(host, SYSROOT)?;
+    let hostname = hostname(host);
+    let name = document.hostname.as_ref().or(hostname.as_ref());
     let autorelabel = root.is_there(AUTORELABEL).map_err(failed(AUTORELABEL))?;
     let nics = nic::nics(host, &document.iscsi);
     let managers = managers::managers(host, &root, wanted, &nics)?;
@@ -41,17 +49,31 @@ pub fn observe(host: &Host, document: &Document, files: &[File], wanted: &[Wante
     if let Some(map) = document.map() {
         more.extend(paths::files(map, paths::below(host, &document.luks.name).as_ref())?);
     }
+    more.extend(own::files(&root, identity, name)?);
+    more.extend(host_keys.files(host, &root)?);
+    let (image, of_image) = image::observe(host, &root, document, hostname.as_deref())?;
+    more.extend(of_image);
+    let units = units::look(&root, wanted)?;
+    more.extend(units::preset(&units));
     more.retain(|file| !files::is_of_plan(document, &file.path));
+    let host_key = host_keys.to_make(host, &root, name)?;
+    let mut stale = stale::stale(&root, &identity.macs)?;
+    stale.retain(|path| {
+        !files.iter().chain(&more).any(|file| file.path == *path) && !host_keys.are_ours(path)
+    });
     let deaf = if managers.nobody_listens() { deaf(host, &nics) } else { Vec::new() };
     let ending = nics.into_iter().flat_map(|nic| nic.timed).filter(|_| managers.addresses_stay()).collect();
     Ok(Seen {
-        hostname: hostname(host),
+        hostname,
         files: files.iter().chain(&more).map(|file| current(host, file)).collect::<Result<_>>()?,
         more,
         ending,
         deaf,
+        image,
         autorelabel,
-        units: units::look(&root, wanted)?,
+        stale,
+        host_key,
+        units,
     })
 }
 

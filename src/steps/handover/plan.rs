@@ -4,13 +4,18 @@ use super::AUTORELABEL;
 use super::apply::Action;
 use super::files::File;
 use super::observe::Seen;
-use super::units::{State, Unit};
+use super::units::{State, Unit, is_file_of};
 use crate::engine::converge::Next;
 use crate::error::{Code, Error, Result};
 
 pub fn plan(files: &[File], seen: &Seen) -> Result<Next<Action>> {
-    // First of all: an error in the plan is to be told before anything is written.
-    let units = seen.units.iter().map(says).collect::<Result<Vec<_>>>()?;
+    // First of all: an error in the plan is to be told before anything is written. A unit that the plan brings along is
+    // not missing until its file has been written.
+    let comes = |unit: &&Unit| {
+        let mut unwritten = files.iter().zip(&seen.files).filter(|(_, current)| current.is_none());
+        unwritten.any(|(file, _)| is_file_of(&file.path, &unit.name))
+    };
+    let units = seen.units.iter().filter(|unit| !comes(unit)).map(says).collect::<Result<Vec<_>>>()?;
     // Listening to routers comes first: it is by the address's end that it is known to be missing.
     if let Some(interface) = seen.deaf.first() {
         return Ok(Next::Do(Action::Listen { interface: interface.clone() }));
@@ -28,8 +33,17 @@ pub fn plan(files: &[File], seen: &Seen) -> Result<Next<Action>> {
             return Ok(Next::Do(Action::Write { path: file.path.clone(), mode: file.mode, bytes: wanted }));
         }
     }
+    if let Some(action) = seen.image.next() {
+        return Ok(Next::Do(Action::Image(action)));
+    }
     if seen.autorelabel {
-        return Ok(Next::Do(Action::Remove { path: AUTORELABEL }));
+        return Ok(Next::Do(Action::Remove { path: AUTORELABEL.into() }));
+    }
+    if let Some(path) = seen.stale.first() {
+        return Ok(Next::Do(Action::Remove { path: path.clone() }));
+    }
+    if let Some(key) = &seen.host_key {
+        return Ok(Next::Do(Action::MakeHostKey(key.clone())));
     }
     for unit in &seen.units {
         if let State::There { path, missing } = &unit.state
@@ -39,7 +53,7 @@ pub fn plan(files: &[File], seen: &Seen) -> Result<Next<Action>> {
         }
     }
     let files = files.iter().chain(&seen.more).map(|file| file.path.clone());
-    Ok(Next::Done(files.chain(units).collect::<Vec<_>>().join(" ")))
+    Ok(Next::Done(files.chain(seen.image.says()).chain(units).collect::<Vec<_>>().join(" ")))
 }
 
 /// What is to be said of a unit once all is done.
@@ -61,12 +75,24 @@ mod tests {
     use super::*;
     use crate::input::secret::Secret;
     use crate::steps::handover::files::Content;
+    use crate::steps::handover::host_keys;
     use crate::sys::address::Timed;
     use crate::sys::in_root::Found;
 
     fn seen(files: Vec<Option<Found>>, units: Vec<Unit>) -> Seen {
-        let (more, ending, deaf) = Default::default();
-        Seen { hostname: None, more, files, ending, deaf, autorelabel: false, units }
+        let (more, ending, deaf, image, stale) = Default::default();
+        Seen {
+            hostname: None,
+            more,
+            files,
+            ending,
+            deaf,
+            image,
+            autorelabel: false,
+            stale,
+            host_key: None,
+            units,
+        }
     }
 
     fn found(bytes: &[u8], mode: u32, owned: bool) -> Option<Found> {
@@ -112,6 +138,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_the_images_alone_goes_before_a_key_is_made() {
+        let key = host_keys::Make { comment: "root@node1".into() };
+        let mut seen = Seen {
+            stale: vec!["/a".into(), "/b".into()],
+            host_key: Some(key),
+            ..seen(Vec::new(), Vec::new())
+        };
+        for path in ["/a", "/b"] {
+            assert!(
+                matches!(plan(&[], &seen), Ok(Next::Do(Action::Remove { path: removed })) if removed == path)
+            );
+            seen.stale.remove(0);
+        }
+        assert!(matches!(plan(&[], &seen), Ok(Next::Do(Action::MakeHostKey(_)))));
+        seen.host_key = None;
+        assert!(matches!(plan(&[], &seen), Ok(Next::Done(_))));
+    }
+
+    #[test]
     fn without_a_name_the_image_keeps_its_own() {
         let files = [File { path: "/etc/hostname".into(), mode: 0o644, content: Content::HostName }];
         let mut seen = seen(vec![found(b"vm\n", 0o644, true)], Vec::new());
@@ -149,6 +194,30 @@ mod tests {
             assert!(error.to_string().starts_with("a.service: "), "{error}");
             seen.units[0].required = false;
             assert!(plan(&files, &seen).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_unit_may_be_a_file_of_the_plan() {
+        let file = |path: &str| File {
+            path: path.into(),
+            mode: 0o644,
+            content: Content::Whole(Secret::new(b"[Unit]\n".to_vec())),
+        };
+        for (path, name, is_its) in [
+            ("/etc/systemd/system/a.service", "a.service", true),
+            ("/etc/systemd/system/a@.service", "a@b.service", true),
+            ("/etc/systemd/system/b.service", "a.service", false),
+            ("/etc/a.service", "a.service", false),
+        ] {
+            let unit = Unit { name: name.into(), ..unit(State::Missing) };
+            let files = [file(path)];
+            let mut seen = seen(vec![None], vec![unit]);
+            let next = plan(&files, &seen);
+            assert_eq!(matches!(next, Ok(Next::Do(Action::Write { .. }))), is_its, "{path} {name}");
+            // It is there now, and the unit is not: it was in the wrong place.
+            seen.files = vec![found(b"[Unit]\n", 0o644, true)];
+            assert_eq!(plan(&files, &seen).err().unwrap().code(), Code::HandoverUnit);
         }
     }
 }

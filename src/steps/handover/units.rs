@@ -1,25 +1,31 @@
 //! The units of the image that are to be enabled: which, and how they are found.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::files::{Content, File};
 use super::observe::LONGEST;
-use super::{failed, install};
+use super::{failed, image, install};
 use crate::error::Result;
 use crate::input::document::Document;
 use crate::sys::in_root::Root;
 
 /// Where units are, those that win first (systemd.unit(5)).
-const FOLDERS: [&str; 4] = [
+pub const FOLDERS: [&str; 4] = [
     "/etc/systemd/system",
     "/usr/local/lib/systemd/system",
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
 ];
 /// The types of units; a name without one is that of a service.
-const TYPES: [&str; 8] =
-    [".service", ".socket", ".target", ".timer", ".mount", ".automount", ".swap", ".path"];
+const TYPES: [&str; 9] =
+    [".service", ".socket", ".target", ".timer", ".mount", ".automount", ".swap", ".path", ".slice"];
 /// So many links in a row from a unit's name to its file lead nowhere.
 const MOST_LINKS: usize = 8;
+/// So many drop-ins of one unit are none that somebody meant.
+const MOST_DROP_INS: usize = 256;
+/// Where the units that are enabled here are named once more, for who goes by presets (systemd.preset(5)): the first file
+/// that names a unit wins. Distributions differ in what the first boot of an image does: it may disable, too.
+const PRESET: &str = "/etc/systemd/system-preset/00-diskless.preset";
 /// So many units that are enabled with others are no image that somebody meant.
 const MOST_UNITS: usize = 256;
 
@@ -28,7 +34,7 @@ const MOST_UNITS: usize = 256;
 pub struct Wanted {
     /// Its name, with its type.
     pub name: String,
-    /// The plan names it: it must be there. Else it is passed over where the image does not have it.
+    /// The plan names it: it must be there, or be a file of the plan. Else it is passed over where the image does not have it.
     pub required: bool,
 }
 
@@ -63,14 +69,15 @@ pub enum State {
 
 /// The units that `document` asks for.
 ///
-/// iscsid's socket is none of them: where iscsid is one that its socket starts (open-iscsi's own unit, and EL's), the
-/// unit names the socket with `Also=`. Debian's does not, for its iscsid listens for itself.
+/// iscsid's socket comes along where iscsid is one that its socket starts (open-iscsi's own unit, and EL's): the unit names
+/// it with `Also=`. Debian's does not, for its iscsid listens for itself.
 pub fn wanted(document: &Document) -> Vec<Wanted> {
     let multipathd = document.map().map(|_| "multipathd.service");
     let of_plan: Vec<String> = document.handover.services.iter().map(|name| full_name(name)).collect();
     let ours = ["iscsid.service"].into_iter().chain(multipathd);
-    let ours = ours.filter(|name| !of_plan.iter().any(|of_plan| of_plan == name)).map(str::to_owned);
-    let ours = ours.map(|name| Wanted { name, required: false });
+    let ours =
+        ours.map(|name| Wanted { name: name.to_owned(), required: false }).chain(image::wanted(document));
+    let ours = ours.filter(|ours| !of_plan.contains(&ours.name));
     ours.chain(of_plan.iter().map(|name| Wanted { name: name.clone(), required: true })).collect()
 }
 
@@ -99,17 +106,19 @@ pub fn look(root: &Root, wanted: &[Wanted]) -> Result<Vec<Unit>> {
 fn unit(root: &Root, name: &str) -> Result<(State, Vec<String>)> {
     let nothing = |state| Ok((state, Vec::new()));
     let (path, text) = match file(root, name)? {
-        File::Unit(path, text) => (path, text),
-        File::Masked => return nothing(State::Masked),
-        File::Missing => return nothing(State::Missing),
+        Place::Unit(path, text) => (path, text),
+        Place::Masked => return nothing(State::Masked),
+        Place::Missing => return nothing(State::Missing),
     };
     // By another name it may be another unit's alias: that one is enabled.
     let own_name = path.rsplit('/').next().unwrap_or_default();
     let name = if own_name == template(name).unwrap_or_default() { name } else { own_name };
-    let mut install = install::install(name, &text);
+    let mut texts = vec![text];
+    texts.extend(drop_ins(root, name)?);
+    let mut install = install::install(name, &texts);
     if name.contains("@.") {
         let Some(instance) = install.default_instance else { return nothing(State::NoInstance) };
-        install = install::install(&name.replacen('@', &format!("@{instance}"), 1), &text);
+        install = install::install(&name.replacen('@', &format!("@{instance}"), 1), &texts);
     }
     let mut missing = Vec::new();
     for link in install.links {
@@ -120,8 +129,38 @@ fn unit(root: &Root, name: &str) -> Result<(State, Vec<String>)> {
     Ok((State::There { path, missing }, install.also))
 }
 
+/// The texts of the drop-ins of the unit `name`, and of the template that it is an instance of, in their order. Of one
+/// file name the folder that wins has the only one, be it an empty one.
+fn drop_ins(root: &Root, name: &str) -> Result<Vec<String>> {
+    let mut paths = BTreeMap::new();
+    for unit in
+        [Some(name.to_owned()), template(name).filter(|template| template != name)].into_iter().flatten()
+    {
+        for folder in FOLDERS.map(|folder| format!("{folder}/{unit}.d")) {
+            let names = root.names(&folder, MOST_DROP_INS).map_err(failed(&folder))?;
+            for name in names.into_iter().filter(|name| name.ends_with(".conf")) {
+                paths.entry(name.clone()).or_insert(format!("{folder}/{name}"));
+            }
+        }
+    }
+    let text = |path: &String| -> Result<Option<String>> {
+        let found = root.read(path, LONGEST).map_err(failed(path))?;
+        Ok(found.map(|found| String::from_utf8_lossy(&found.bytes).into_owned()))
+    };
+    paths.values().filter_map(|path| text(path).transpose()).collect()
+}
+
+/// The file of presets that has `units` enabled, as far as they can be.
+pub fn preset(units: &[Unit]) -> Option<File> {
+    let there = units.iter().filter(|unit| matches!(unit.state, State::There { .. }));
+    let lines: String = there.map(|unit| format!("enable {}\n", unit.name)).collect();
+    let content =
+        Content::text(&format!("# Written by diskless: no preset is to disable these units.\n{lines}"));
+    (!lines.is_empty()).then(|| File { path: PRESET.into(), mode: 0o644, content })
+}
+
 /// What a unit's name leads to.
-enum File {
+enum Place {
     Missing,
     Masked,
     /// The file's path and text.
@@ -129,10 +168,10 @@ enum File {
 }
 
 /// The file of the unit `name`, or of the template that it is an instance of.
-fn file(root: &Root, name: &str) -> Result<File> {
+fn file(root: &Root, name: &str) -> Result<Place> {
     match file_of(root, name)? {
-        File::Missing => template(name).map_or(Ok(File::Missing), |template| file_of(root, &template)),
-        file => Ok(file),
+        Place::Missing => template(name).map_or(Ok(Place::Missing), |template| file_of(root, &template)),
+        place => Ok(place),
     }
 }
 
@@ -142,19 +181,26 @@ fn template(name: &str) -> Option<String> {
     Some(format!("{prefix}@.{}", rest.rsplit_once('.')?.1))
 }
 
-fn file_of(root: &Root, name: &str) -> Result<File> {
+/// Whether a file at `path` is that of the unit `name`, or of the template that it is an instance of.
+pub fn is_file_of(path: &str, name: &str) -> bool {
+    path.rsplit_once('/').is_some_and(|(folder, file)| {
+        FOLDERS.contains(&folder) && (file == name || template(name).is_some_and(|template| file == template))
+    })
+}
+
+fn file_of(root: &Root, name: &str) -> Result<Place> {
     for folder in FOLDERS {
         let Some(path) = followed(root, format!("{folder}/{name}"))? else { continue };
         if path == "/dev/null" {
-            return Ok(File::Masked);
+            return Ok(Place::Masked);
         }
         let Some(found) = root.read(&path, LONGEST).map_err(failed(&path))? else { continue };
         if found.bytes.is_empty() {
-            return Ok(File::Masked);
+            return Ok(Place::Masked);
         }
-        return Ok(File::Unit(path, String::from_utf8_lossy(&found.bytes).into_owned()));
+        return Ok(Place::Unit(path, String::from_utf8_lossy(&found.bytes).into_owned()));
     }
-    Ok(File::Missing)
+    Ok(Place::Missing)
 }
 
 /// Where `path` leads if it is a link, and if that is one, and so on; none if it leads nowhere.

@@ -3,7 +3,7 @@
 /// A file that the step may write into the new root.
 #[derive(Debug)]
 pub struct Written {
-    /// Its path; `NIC` stands for the name of an interface.
+    /// Its path; `NIC` stands for the name of an interface, `UNIT` for that of a unit.
     pub path: &'static str,
     /// When it is written.
     pub when: &'static str,
@@ -17,6 +17,8 @@ const fn file(path: &'static str, when: &'static str, why: &'static str) -> Writ
 
 const ALWAYS: &str = "always";
 const IFUPDOWN: &str = "it has ifupdown (`networking.service`)";
+const CLOUD: &str = "it has cloud-init";
+const SEED: &str = "it has cloud-init, and the plan `cloud_init`";
 const MAP: &str = "the plan has a map";
 
 /// All of them but the files of the plan's own.
@@ -39,15 +41,39 @@ pub const WRITTEN: &[Written] = &[
          goes by the timers here for sessions without a node record. Mode 0600",
     ),
     file(
-        "/etc/systemd/system/open-iscsi.service.d/50-diskless.conf",
-        ALWAYS,
-        "Debian's unit logs out, at its stop, of all sessions whose disks it does not see mounted, and does not see through \
-         an overlay",
+        "/etc/fstab",
+        "it has lines for devices that the node does not have, for what diskless has mounted, for the disk of the root, or \
+         for swap",
+        "systemd would wait 90 s for each, and fail; see [fstab and crypttab](#fstab-and-crypttab)",
     ),
+    file("/etc/crypttab", "the same", "the same"),
+    file(
+        "/etc/systemd/system/UNIT.d/50-diskless.conf",
+        "it has UNIT, and what that does at its stop is taken away below",
+        "see the next table",
+    ),
+    file(
+        "/etc/cloud/cloud.cfg.d/zz-diskless.cfg",
+        CLOUD,
+        "cloud-init leaves network, partitions, file systems and host keys alone; with `cloud_init` in the plan the only \
+         source of data is the seed",
+    ),
+    file(
+        "/var/lib/cloud/seed/nocloud/meta-data",
+        SEED,
+        "`instance_id`, the host name, `meta_data`. Mode 0600",
+    ),
+    file("/var/lib/cloud/seed/nocloud/user-data", SEED, "`user_data`, or nothing. Mode 0600"),
+    file("/var/lib/cloud/seed/nocloud/vendor-data", SEED, "`vendor_data`, if there is any. Mode 0600"),
     file(
         "/etc/lvm/lvmlocal.conf",
         "the plan mounts logical volumes",
         "lvm2 would make the volumes writable (`read_only_volume_list`)",
+    ),
+    file(
+        "/etc/systemd/system-preset/00-diskless.preset",
+        "units are enabled",
+        "a first boot applies the presets of the image, which may disable these units; see [Units](#units)",
     ),
     file(
         "/etc/multipath.conf",

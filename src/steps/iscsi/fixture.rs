@@ -85,6 +85,7 @@ pub fn iscsi() -> Iscsi {
         min_paths: 1,
         grace: 10,
         lun: 1,
+        require_readonly_lun: false,
         auth: Some(Chap {
             username: "node".into(),
             secret: Secret::new(b"secret-of-node".to_vec()),

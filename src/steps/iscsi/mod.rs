@@ -45,7 +45,7 @@ use attempts::Attempts;
 use crate::engine::converge::{Converge, Next, Waiting, converge};
 use crate::engine::host::Host;
 use crate::engine::run::Drive;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::input::document::{Document, Iscsi, TargetPortal};
 
 /// What the plan's portals are to each other.
@@ -148,6 +148,10 @@ impl Converge for Step<'_> {
 
     fn plan(&self, seen: &Seen) -> Result<Next<Action>> {
         plan::plan(self, seen)
+    }
+
+    fn warnings(&self, seen: &Seen) -> Vec<Error> {
+        if self.iscsi.require_readonly_lun { Vec::new() } else { plan::writable(self, seen).collect() }
     }
 
     fn apply(&self, host: &Host, action: Action) -> Result<()> {

@@ -43,6 +43,8 @@ pub struct Device {
     pub disk: Option<Disk>,
     /// Another block device is on top of it: a map, an md array.
     pub held: bool,
+    /// The target lets the node write to it.
+    pub writable: bool,
 }
 
 impl Session {
@@ -191,10 +193,12 @@ fn device(
 fn scsi_device(host: &Host, folder: &Folder, is_ready: impl Fn(&Folder) -> bool + Copy) -> Result<Device> {
     let state = attribute(folder, "state").unwrap_or_default();
     let mut disk = None;
-    let mut held = false;
+    let (mut held, mut writable) = (false, false);
     if let Some(name) = names(&folder.join("block"))?.into_iter().next() {
         let block = host.path("/sys/block").join(&name);
         held = !names(&block.join("holders"))?.is_empty();
+        // The kernel asks the target for its write protection (MODE SENSE) before it makes the disk.
+        writable = attribute(&block, "ro").as_deref() == Some("0");
         // Until all of it is there it is none. To open one that does not run might take until it does.
         let dev = attribute(&block, "dev");
         let dev = dev.as_deref().and_then(|dev| dev.split_once(':'));
@@ -212,6 +216,7 @@ fn scsi_device(host: &Host, folder: &Folder, is_ready: impl Fn(&Folder) -> bool 
         state,
         disk,
         held,
+        writable,
     })
 }
 

@@ -32,7 +32,13 @@ fn the_disk_is_found_by_session_and_lun() {
             state: "LOGGED_IN".into(),
             supervised: false,
             host: 7,
-            device: Some(Device { kind: 0, state: "running".into(), disk: Some(expected), held: false })
+            device: Some(Device {
+                kind: 0,
+                state: "running".into(),
+                disk: Some(expected),
+                held: false,
+                writable: false
+            })
         })
     );
 }

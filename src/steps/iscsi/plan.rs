@@ -216,10 +216,24 @@ fn decide(step: &Step<'_>, seen: &Seen, judged: &[Judged<'_>]) -> Result<Next<Ac
     states.extend(std::iter::repeat_n(of_discovery, missing));
     let enough_for = seen.enough_since.map(|since| seen.now.saturating_sub(since));
     match quorum::decide(&states, step.least_paths(), step.grace_left(seen), enough_for) {
-        Verdict::Go => Ok(Next::Done(done(step, seen, judged))),
+        Verdict::Go => match writable(step, seen).next() {
+            // A path that comes later is for the map to refuse.
+            Some(error) if step.iscsi.require_readonly_lun && !step.keeps => Err(error),
+            _ => Ok(Next::Done(done(step, seen, judged))),
+        },
         Verdict::Wait => wait(step, seen, judged, enough_for.is_some()),
         Verdict::Fail => Err(hopeless(step, seen)),
     }
+}
+
+/// What the target lets the node write to: an error for each path.
+pub fn writable(step: &Step<'_>, seen: &Seen) -> impl Iterator<Item = Error> {
+    let disks = seen.paths.iter().filter(|path| is_up(path)).filter_map(|path| Some((path, disk_of(path)?)));
+    let writable = disks.filter(|(_, (_, device, _))| device.writable);
+    writable.map(|(path, (_, _, disk))| {
+        let object = format!("disk {}, LUN {} of {}", disk.name, step.iscsi.lun, path.target);
+        Error::new(Code::LunWritable, object)
+    })
 }
 
 fn hopeless(step: &Step<'_>, seen: &Seen) -> Error {

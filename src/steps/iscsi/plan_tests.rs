@@ -1,5 +1,6 @@
 use super::super::fixture::{INITIATOR, iscsi};
 use super::*;
+use crate::engine::converge::Converge;
 use crate::input::document::Iscsi;
 use crate::input::portal::Portal;
 
@@ -16,6 +17,7 @@ fn device(state: &str, sectors: Option<u64>) -> Option<Device> {
         state: state.into(),
         disk: sectors.map(|sectors| Disk { name: "sda".into(), dev: (8, 0), sectors }),
         held: false,
+        writable: false,
     })
 }
 
@@ -217,4 +219,29 @@ fn a_discovery_that_is_not_over_may_bring_more() {
     iscsi.min_paths = 2;
     let seen = seen(vec![path(None, later(Tries::default()))]);
     assert_eq!(decide_with(&iscsi, &seen).unwrap_err().code(), Code::IscsiNoTarget);
+}
+
+#[test]
+fn a_lun_that_can_be_written_to_is_told_of_or_refused() {
+    let up = |writable| {
+        let mut session = session("LOGGED_IN", device("running", Some(2048)));
+        session.device.as_mut().unwrap().writable = writable;
+        seen(vec![path(Some(session), Tries { read: Some(7), ..Tries::default() })])
+    };
+    for (writable, required) in [(false, false), (false, true), (true, false), (true, true)] {
+        let iscsi = Iscsi { require_readonly_lun: required, ..iscsi() };
+        let step = Step::new(&iscsi, INITIATOR, Portals::Paths);
+        let warnings = step.warnings(&up(writable));
+        assert_eq!(warnings.len(), usize::from(writable && !required));
+        for warning in &warnings {
+            assert_eq!(warning.code(), Code::LunWritable);
+            assert!(warning.to_string().starts_with(&format!("disk sda, {AT}: ")), "{warning}");
+        }
+        match plan(&step, &up(writable)) {
+            Ok(next) => assert!(matches!(next, Next::Done(_)) && !(writable && required)),
+            Err(error) => assert!(error.code() == Code::LunWritable && writable && required),
+        }
+        let keeping = Step::keeping(&iscsi, INITIATOR, Portals::Paths);
+        assert!(matches!(plan(&keeping, &up(writable)), Ok(Next::Done(_))));
+    }
 }

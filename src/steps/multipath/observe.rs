@@ -35,6 +35,8 @@ pub struct Seen {
     pub situation: Situation,
     /// What the kernel is to choose a path by.
     pub selector: String,
+    /// A path to a LUN that is not write protected is refused.
+    pub require_readonly: bool,
     /// See [`Step::keeping`].
     pub keeping: bool,
 }
@@ -134,6 +136,7 @@ pub fn observe(step: &Step<'_>, host: &Host) -> Result<Seen> {
         foreign,
         situation,
         selector: step.map.path_selector().to_owned(),
+        require_readonly: step.iscsi.require_readonly_lun,
         keeping: step.keeping,
     })
 }

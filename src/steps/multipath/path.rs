@@ -33,6 +33,8 @@ pub struct Traits {
     pub alua: bool,
     /// Bytes of a logical block.
     pub block_size: u64,
+    /// The target lets the node write to it.
+    pub writable: bool,
 }
 
 impl Path {
@@ -65,6 +67,7 @@ pub fn traits(host: &Host, name: &str) -> Traits {
         priority: text("access_state").and_then(|state| priority(&state, preferred)),
         alua: text("dh_state").as_deref() == Some("alua"),
         block_size: size.and_then(|size| size.trim().parse().ok()).unwrap_or(512),
+        writable: fs::read_to_string(block.join("ro")).is_ok_and(|text| text.trim() == "0"),
     }
 }
 
@@ -136,9 +139,18 @@ mod tests {
         machine.write("/sys/block/sda/device/preferred_path", b"1\n");
         machine.write("/sys/block/sda/device/dh_state", b"alua\n");
         machine.write("/sys/block/sda/queue/logical_block_size", b"4096\n");
-        let expected =
-            Traits { wwid: Some("36001".into()), priority: Some(90), alua: true, block_size: 4096 };
-        assert_eq!(traits(&machine.host(), "sda"), expected);
+        let mut expected = Traits {
+            wwid: Some("36001".into()),
+            priority: Some(90),
+            alua: true,
+            block_size: 4096,
+            writable: false,
+        };
+        for (text, writable) in [("1\n", false), ("0\n", true)] {
+            machine.write("/sys/block/sda/ro", text.as_bytes());
+            expected.writable = writable;
+            assert_eq!(traits(&machine.host(), "sda"), expected);
+        }
     }
 
     #[test]

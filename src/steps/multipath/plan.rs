@@ -69,7 +69,7 @@ struct Sorted<'a> {
     pending: Vec<&'a Found>,
     /// Not known what they lead to, and why.
     silent: Vec<(&'a Found, String)>,
-    /// They lead to another disk.
+    /// They lead to another disk, or to one that is not to be written to and can be.
     refused: Option<Error>,
 }
 
@@ -77,6 +77,7 @@ struct Sorted<'a> {
 ///
 /// # Errors
 /// [`Code::PathMismatch`]: a path leads to another disk; while there is a map, only when nothing else is to be done.
+/// [`Code::LunWritable`]: a path can be written to and must not; the same.
 /// [`Code::PathSilent`]: no path tells what it leads to. [`Code::PathMap`]: a map of this name is there, and it is another.
 pub fn plan(seen: &Seen) -> Result<Next<Action>> {
     let sorted = sort(seen);
@@ -93,6 +94,9 @@ fn sort(seen: &Seen) -> Sorted<'_> {
         // The kernel gives its number to no other disk while the map has it.
         if in_map.contains(&found.path.disk.dev) {
             sorted.members.push(found);
+        } else if found.path.live && seen.require_readonly && found.traits.writable {
+            let error = || Error::new(Code::LunWritable, format!("path {}", found.path.name()));
+            sorted.refused.get_or_insert_with(error);
         } else if found.path.live {
             match &found.identity {
                 Answer::Read(identity) => {

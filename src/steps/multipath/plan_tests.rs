@@ -34,7 +34,8 @@ fn seen(paths: Vec<Found>, map: Option<Known>) -> Seen {
     let situation =
         Situation { none_for: None, queueing: Queueing::Forever, phase: Phase::Boot, queues: true };
     let selector = "service-time 0".into();
-    Seen { map, paths, reference, foreign: None, situation, selector, keeping: false }
+    let require_readonly = false;
+    Seen { map, paths, reference, foreign: None, situation, selector, require_readonly, keeping: false }
 }
 
 /// The map as the kernel shows it after `action`.
@@ -247,4 +248,20 @@ fn groups_follow_alua_but_not_a_state_in_transition() {
     assert!(matches!(plan(&seen(with([None, Some(50)]), Some(map.clone()))), Ok(Next::Done(_))));
     let map = after(action(&seen(with([Some(50), Some(10)]), Some(map))));
     assert_eq!(map.layout.groups, [vec![(8, 0)], vec![(8, 16)]]);
+}
+
+#[test]
+fn a_path_that_can_be_written_to_is_refused_where_the_plan_says_so() {
+    let mut writable = path(2, WWID);
+    writable.traits.writable = true;
+    let paths = vec![path(1, WWID), writable];
+    assert!(matches!(action(&seen(paths.clone(), None)), Action::Create(_)));
+    let strict = |map| Seen { require_readonly: true, ..seen(paths.clone(), map) };
+    let error = plan(&strict(None)).unwrap_err();
+    assert_eq!(error.code(), Code::LunWritable);
+    assert!(error.to_string().starts_with("path sdb at 198.18.2.1:3260: "), "{error}");
+    // One that comes later is not taken into the map; those that are in it stay.
+    let one = after(action(&seen(vec![path(1, WWID)], None)));
+    assert_eq!(plan(&strict(Some(one))).unwrap_err().code(), Code::LunWritable);
+    assert!(matches!(plan(&strict(Some(two()))), Ok(Next::Done(_))));
 }

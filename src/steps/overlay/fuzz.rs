@@ -2,12 +2,23 @@
 
 use super::probe::probe;
 use super::utab::{Entry, marked};
+use super::{journal, xfs_log};
+use crate::steps::volumes::fuzz::Bytes;
 use crate::steps::zram;
 
-/// The first bytes of a device.
+/// The first bytes of a device, of whatever type they are said to be.
 pub fn superblock(data: &[u8]) {
-    let _ = probe(data);
+    let found = probe(data);
+    for kind in ["ext4", "xfs", "btrfs"].into_iter().chain(found) {
+        let _ = journal::unclean(kind, data, &Bytes(data));
+    }
     zram::fuzz::superblock(data);
+}
+
+/// A log of XFS, as long as `data`, with whole blocks.
+pub fn xfs_log(data: &[u8]) {
+    let blocks = u32::try_from(data.len() / 512).unwrap_or(u32::MAX);
+    assert!(xfs_log::is_dirty(&Bytes(data), xfs_log::Log { offset: 0, blocks }).is_ok());
 }
 
 /// /proc/self/mountinfo.

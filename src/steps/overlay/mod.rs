@@ -5,15 +5,17 @@
 mod apply;
 #[cfg(fuzzing)]
 pub mod fuzz;
+mod journal;
 pub mod mountinfo;
 mod observe;
 mod plan;
 mod probe;
 mod utab;
+mod xfs_log;
 
 use crate::engine::converge::{Converge, Next};
 use crate::engine::host::Host;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::input::document::Mount;
 
 /// Where the new root is put together.
@@ -53,6 +55,10 @@ impl Converge for Step {
         plan::plan(&self.mounts, seen)
     }
 
+    fn warnings(&self, seen: &observe::Seen) -> Vec<Error> {
+        plan::warnings(&self.mounts, seen)
+    }
+
     fn apply(&self, host: &Host, action: apply::Action) -> Result<()> {
         apply::apply(host, action)
     }
@@ -61,6 +67,7 @@ impl Converge for Step {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::document::Unclean;
 
     #[test]
     fn mount_points_above_others_come_first() {
@@ -68,6 +75,7 @@ mod tests {
             at: at.into(),
             lower: String::new(),
             fs: None,
+            unclean: Unclean::Refuse,
         });
         let step = Step::new(mounts.to_vec());
         let order: Vec<_> = step.mounts.iter().map(|mount| mount.at.as_str()).collect();

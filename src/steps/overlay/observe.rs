@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use super::journal::{self, Unclean};
 use super::mountinfo::{self, Mounted};
 use super::{SYSROOT, probe, utab};
 use crate::engine::host::Host;
@@ -21,6 +22,8 @@ pub struct Seen {
     pub upper: Option<Zram>,
     /// For each lower: the type of the file system on it, if that is known.
     pub kinds: Vec<Option<String>>,
+    /// For each lower: what tells that it was not cleanly unmounted; none: it was, or it is mounted, or nobody knows.
+    pub unclean: Vec<Option<Unclean>>,
     /// There is an operating system at /sysroot, by the file that systemd's switch-root looks for too.
     pub has_os: bool,
     /// libmount's table; empty if there is none.
@@ -30,12 +33,19 @@ pub struct Seen {
 pub fn observe(host: &Host, mounts: &[Mount]) -> Result<Seen> {
     let path = host.path("/proc/self/mountinfo");
     let text = std::fs::read_to_string(&path).context(Code::Io, path.display().to_string())?;
-    let kind = |mount: &Mount| mount.fs.clone().or_else(|| probe(host, &mount.lower));
+    let mounted = mountinfo::parse(&text);
+    let (mut kinds, mut unclean) = (Vec::new(), Vec::new());
+    for Mount { lower, fs, .. } in mounts {
+        let (kind, replay) = look(host, lower, fs.as_deref());
+        kinds.push(kind);
+        unclean.push(replay.filter(|_| !mounted.iter().any(|mount| mount.source == *lower)));
+    }
     let sysroot = host.path(SYSROOT);
     Ok(Seen {
-        mounted: mountinfo::parse(&text),
+        mounted,
         upper: zram::find(host),
-        kinds: mounts.iter().map(kind).collect(),
+        kinds,
+        unclean,
         has_os: ["etc/os-release", "usr/lib/os-release"]
             .iter()
             .any(|file| sysroot.join(file).symlink_metadata().is_ok()),
@@ -50,9 +60,14 @@ fn read_utab(path: &Path) -> Result<String> {
     }
 }
 
-fn probe(host: &Host, device: &str) -> Option<String> {
+/// The type of the file system on `device`, `fs` where the plan says it, and whether it was not cleanly unmounted. What
+/// cannot be read is for the mount to tell.
+fn look(host: &Host, device: &str, fs: Option<&str>) -> (Option<String>, Option<Unclean>) {
+    let planned = || (fs.map(str::to_owned), None);
     let mut start = vec![0; probe::BYTES];
-    let device = File::open(host.path(device)).ok()?;
-    let length = device.read_at(&mut start, 0).ok()?;
-    probe::probe(start.get(..length)?).map(str::to_owned)
+    let Ok(device) = File::open(host.path(device)) else { return planned() };
+    let Ok(length) = device.read_at(&mut start, 0) else { return planned() };
+    start.truncate(length);
+    let Some(kind) = fs.or_else(|| probe::probe(&start)) else { return planned() };
+    (Some(kind.to_owned()), journal::unclean(kind, &start, &device).unwrap_or_default())
 }

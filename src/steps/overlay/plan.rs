@@ -1,6 +1,7 @@
 //! Decides what to mount next: the whole root as one ordered list.
 
 use super::apply::Action;
+use super::journal::Unclean;
 use super::mountinfo::Mounted;
 use super::observe::Seen;
 use super::utab::{self, Entry};
@@ -27,14 +28,19 @@ pub fn plan(mounts: &[document::Mount], seen: &Seen) -> Result<Next<Action>> {
     if let Some(blocks) = upper.grows_to() {
         return Ok(Next::Do(Action::Grow { blocks }));
     }
-    for (mount, kind) in mounts.iter().zip(&seen.kinds) {
+    for ((mount, kind), unclean) in mounts.iter().zip(&seen.kinds).zip(&seen.unclean) {
         let Some(kind) = kind else {
             return Err(
                 Error::new(Code::FileSystem, &mount.lower).because("there is no file system that is known")
             );
         };
-        let lower = lower(mount, kind);
+        let mut lower = lower(mount, kind);
         if !is_mounted(&lower, &seen.mounted)? {
+            match (unclean, mount.unclean) {
+                (Some(unclean), document::Unclean::Refuse) => return Err(refused(&lower, unclean)),
+                (Some(unclean), document::Unclean::Mount) => lower.options = unclean.option.into(),
+                (None, _) => (),
+            }
             return Ok(Next::Do(Action::Mount(lower)));
         }
         let overlay = overlay(mount);
@@ -51,6 +57,21 @@ pub fn plan(mounts: &[document::Mount], seen: &Seen) -> Result<Next<Action>> {
     }
     let at: Vec<&str> = mounts.iter().map(|mount| mount.at.as_str()).collect();
     Ok(Next::Done(format!("{} over {}", at.join(" "), SYSROOT)))
+}
+
+fn refused(lower: &Mount, unclean: &Unclean) -> Error {
+    let object = format!("{} ({})", lower.source, lower.kind);
+    Error::new(Code::FileSystemUnclean, object).because(unclean.sign)
+}
+
+/// The file systems that the plan lets be mounted although they were not cleanly unmounted.
+pub fn warnings(mounts: &[document::Mount], seen: &Seen) -> Vec<Error> {
+    let known = mounts.iter().zip(&seen.kinds).zip(&seen.unclean);
+    let unclean = known.filter_map(|((mount, kind), unclean)| {
+        let (kind, unclean) = (kind.as_deref()?, unclean.as_ref()?);
+        (mount.unclean == document::Unclean::Mount).then(|| refused(&lower(mount, kind), unclean))
+    });
+    unclean.collect()
 }
 
 /// The mounts that need the network, under the paths that they have when /sysroot is the root. The writable layer does
@@ -136,7 +157,9 @@ mod tests {
     use crate::steps::zram::{Formatted, Zram};
 
     fn mounts() -> Vec<document::Mount> {
-        let mount = |at: &str, lower: &str| document::Mount { at: at.into(), lower: lower.into(), fs: None };
+        let unclean = document::Unclean::Refuse;
+        let mount =
+            |at: &str, lower: &str| document::Mount { at: at.into(), lower: lower.into(), fs: None, unclean };
         vec![mount("/", "/dev/mapper/luks_root1"), mount("/var", "/dev/mapper/luks_root2")]
     }
 
@@ -148,7 +171,8 @@ mod tests {
         });
         let kinds = vec![Some("ext4".into()), Some("xfs".into())];
         let utab = utab::marked("", &entries(&mounts())).unwrap();
-        Seen { mounted: mounted.collect(), upper: Some(upper), kinds, has_os: true, utab }
+        let unclean = vec![None, None];
+        Seen { mounted: mounted.collect(), upper: Some(upper), kinds, unclean, has_os: true, utab }
     }
 
     const EXT4: Formatted = Formatted::Ext4 { blocks: 1 << 18 };
@@ -238,6 +262,35 @@ mod tests {
         let mut gone = seen(&all, UPPER);
         gone.upper = None;
         assert!(matches!(plan(&mounts(), &gone).unwrap(), Next::Wait(_)));
+    }
+
+    #[test]
+    fn what_was_not_cleanly_unmounted_is_mounted_only_if_the_plan_says_so() {
+        let mounted = mount_all();
+        let mut seen = seen(&mounted.iter().take(3).collect::<Vec<_>>(), UPPER);
+        seen.unclean[1] = Some(Unclean { sign: "a sign", option: "norecovery" });
+        let error = plan(&mounts(), &seen).unwrap_err();
+        assert_eq!(error.code(), Code::FileSystemUnclean);
+        let text = "/dev/mapper/luks_root2 (xfs): the file system was not cleanly unmounted: a sign";
+        assert_eq!(error.to_string(), text);
+        assert!(warnings(&mounts(), &seen).is_empty());
+        let mut allowed = mounts();
+        allowed[1].unclean = document::Unclean::Mount;
+        let Next::Do(Action::Mount(mount)) = plan(&allowed, &seen).unwrap() else { panic!() };
+        assert_eq!((mount.options.as_str(), mount.read_only), ("norecovery", true));
+        let warnings: Vec<_> = warnings(&allowed, &seen).iter().map(ToString::to_string).collect();
+        assert_eq!(warnings, [text]);
+        // A person may have mounted it: what is mounted is taken as it is.
+        let all: Vec<Mounted> = mounted
+            .iter()
+            .map(|mount| Mounted {
+                target: mount.target.clone(),
+                kind: mount.kind.clone(),
+                source: mount.source.clone(),
+            })
+            .collect();
+        let done = Seen { mounted: all, ..seen };
+        assert!(matches!(plan(&mounts(), &done).unwrap(), Next::Done(_)));
     }
 
     #[test]

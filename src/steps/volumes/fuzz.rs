@@ -5,12 +5,12 @@ use std::os::unix::fs::FileExt;
 
 use super::gpt::Partition;
 use super::mbr::{self, Table};
-use super::observe::read_table;
+use super::partitions;
 
 const BLOCK: usize = 512;
 
 /// A disk that is as long as `data`.
-pub(super) struct Bytes<'a>(pub &'a [u8]);
+pub struct Bytes<'a>(pub &'a [u8]);
 
 impl FileExt for Bytes<'_> {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -30,8 +30,8 @@ impl FileExt for Bytes<'_> {
 /// A disk with a partition table of any kind.
 pub fn table(data: &[u8]) {
     let blocks = (data.len() / BLOCK) as u64;
-    if let Ok(Some(partitions)) = read_table(&Bytes(data), BLOCK as u64, blocks) {
-        are_on_disk(&partitions, blocks);
+    if let Ok(Some(table)) = partitions::read(&Bytes(data), BLOCK as u64, blocks) {
+        are_on_disk(&table.partitions, blocks);
     }
 }
 

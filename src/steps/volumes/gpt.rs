@@ -60,12 +60,12 @@ impl Header {
     }
 }
 
-/// Reads the header from `block`, which is block 1 of the disk, or its last one for the spare table; none if there
-/// is no GPT.
+/// Reads the header from `block`, which is block `at` of the disk: 1, or its last one for the backup. None if there is no
+/// GPT.
 ///
 /// # Errors
 /// There is one, but it cannot be used.
-pub fn header(block: &[u8]) -> Result<Option<Header>, Fault> {
+pub fn header(block: &[u8], at: u64) -> Result<Option<Header>, Fault> {
     if !block.starts_with(b"EFI PART") {
         return Ok(None);
     }
@@ -87,6 +87,9 @@ pub fn header(block: &[u8]) -> Result<Option<Header>, Fault> {
         size: u32_at(&bytes, 84).ok_or(Fault::Short)?,
         crc: u32_at(&bytes, 88).ok_or(Fault::Short)?,
     };
+    if u64_at(&bytes, 24) != Some(at) {
+        return Err(Fault::Field("its own place"));
+    }
     if header.count > MOST_ENTRIES {
         return Err(Fault::Field("number of entries"));
     }
@@ -146,6 +149,7 @@ mod tests {
         let mut block = vec![0u8; 512];
         block[..8].copy_from_slice(b"EFI PART");
         block[12..16].copy_from_slice(&92u32.to_le_bytes());
+        block[24..32].copy_from_slice(&1u64.to_le_bytes());
         block[72..80].copy_from_slice(&2u64.to_le_bytes());
         block[80..84].copy_from_slice(&128u32.to_le_bytes());
         block[84..88].copy_from_slice(&128u32.to_le_bytes());
@@ -161,7 +165,7 @@ mod tests {
     }
 
     fn read(block: &[u8], entries: &[u8], disk: u64) -> Result<Vec<Partition>, Fault> {
-        partitions(&header(block)?.unwrap(), entries, disk)
+        partitions(&header(block, 1)?.unwrap(), entries, disk)
     }
 
     #[test]
@@ -170,8 +174,8 @@ mod tests {
         let found = read(&block, &entries, 10_000).unwrap();
         assert_eq!(found[0], Partition { number: 1, first: 0, blocks: 1 });
         assert_eq!(found[1], Partition { number: 2, first: 2048, blocks: 2048 });
-        assert_eq!(header(&[0u8; 512]), Ok(None));
-        assert_eq!(header(b""), Ok(None));
+        assert_eq!(header(&[0u8; 512], 1), Ok(None));
+        assert_eq!(header(b"", 1), Ok(None));
     }
 
     #[test]
@@ -186,16 +190,17 @@ mod tests {
         assert_eq!(read(&block, &backwards, 10_000), Err(Fault::Field("a partition's range")));
         let mut block = good.clone();
         block[80] ^= 1;
-        assert_eq!(header(&block), Err(Fault::Checksum("header")));
+        assert_eq!(header(&block, 1), Err(Fault::Checksum("header")));
+        assert_eq!(header(&good, 2), Err(Fault::Field("its own place")));
         for (at, value, field) in [(80, u32::MAX, "number of entries"), (84, 100, "entry size")] {
             let mut block = good.clone();
             block[at..at + 4].copy_from_slice(&value.to_le_bytes());
             sign(&mut block);
-            assert_eq!(header(&block), Err(Fault::Field(field)));
+            assert_eq!(header(&block, 1), Err(Fault::Field(field)));
         }
         let mut block = good;
         block[12..16].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert_eq!(header(&block), Err(Fault::Field("header size")));
+        assert_eq!(header(&block, 1), Err(Fault::Field("header size")));
     }
 
     proptest::proptest! {
@@ -203,7 +208,7 @@ mod tests {
         fn any_bytes_are_read_or_refused(tail: Vec<u8>, entries: Vec<u8>, disk: u64) {
             let mut block = b"EFI PART".to_vec();
             block.extend(tail);
-            if let Ok(Some(header)) = header(&block) {
+            if let Ok(Some(header)) = header(&block, 1) {
                 let _ = partitions(&header, &entries, disk);
             }
         }

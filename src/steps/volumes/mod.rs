@@ -10,11 +10,12 @@ pub mod gpt;
 pub mod lvm;
 mod mbr;
 mod observe;
+mod partitions;
 mod plan;
 
 use crate::engine::converge::{Converge, Next};
 use crate::engine::host::Host;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sys::dm::Map;
 
 /// Maps the partitions and logical volumes of a disk.
@@ -53,6 +54,10 @@ impl Converge for Step {
 
     fn plan(&self, seen: &observe::Seen) -> Result<Next<Create>> {
         plan::plan(&self.disk, &self.wanted, seen)
+    }
+
+    fn warnings(&self, seen: &observe::Seen) -> Vec<Error> {
+        plan::warnings(&self.disk, seen)
     }
 
     fn apply(&self, _: &Host, Create(map): Create) -> Result<()> {

@@ -18,7 +18,7 @@ pub fn plan(disk: &str, wanted: &[String], seen: &Seen) -> Result<Next<Create>> 
     let Some(below) = &seen.disk else {
         return Ok(Next::Wait(format!("map {disk}")));
     };
-    let partitions = seen.partitions.as_deref().unwrap_or_default();
+    let partitions = seen.table.as_ref().map_or(&[][..], |table| &table.partitions);
     let mut maps: Vec<Map> =
         partitions.iter().map(|partition| map(disk, below, seen.sectors_per_block, partition)).collect();
     let is_for_us = |volume: &&Logical| !volume.skip || wanted.contains(&volume.name);
@@ -44,14 +44,23 @@ pub fn plan(disk: &str, wanted: &[String], seen: &Seen) -> Result<Next<Create>> 
     }
 }
 
+/// The first partition table is damaged.
+pub fn warnings(disk: &str, seen: &Seen) -> Vec<Error> {
+    let damage = seen.table.as_ref().and_then(|table| table.damage.clone());
+    let error =
+        |damage| Error::new(Code::PartitionTableBackup, format!("/dev/mapper/{disk}")).because(damage);
+    damage.map(error).into_iter().collect()
+}
+
 fn why_missing(missing: &str, there: &[String], seen: &Seen) -> Error {
     let error = |code| Error::new(code, format!("/dev/mapper/{missing}"));
     let known = seen.logical.iter().find(|volume| volume.name == missing);
     if let Some(Logical { map: Err(refusal), .. }) = known {
         let code = match refusal {
-            Refusal::Kind(_) => Code::VolumeType,
+            Refusal::Kind(_) | Refusal::Part => Code::VolumeType,
             Refusal::Missing(_) => Code::PhysicalVolume,
-            Refusal::Exported | Refusal::Metadata(_) => Code::LvmMetadata,
+            Refusal::Duplicate(_) => Code::PhysicalVolumeDuplicate,
+            Refusal::Exported | Refusal::Ambiguous(_) | Refusal::Metadata(_) => Code::LvmMetadata,
         };
         return error(code).because(refusal.to_string());
     }
@@ -78,6 +87,7 @@ fn map(disk: &str, below: &Existing, sectors_per_block: u64, partition: &Partiti
 
 #[cfg(test)]
 mod tests {
+    use super::super::partitions::Table;
     use super::*;
     use std::collections::BTreeMap;
 
@@ -89,7 +99,7 @@ mod tests {
         Seen {
             disk: Some(existing("CRYPT-x", true)),
             sectors_per_block: 8,
-            partitions,
+            table: partitions.map(|partitions| Table { partitions, damage: None }),
             logical: Vec::new(),
             faults: Vec::new(),
             maps: maps
@@ -123,6 +133,17 @@ mod tests {
     }
 
     #[test]
+    fn a_table_that_is_the_backup_is_warned_of() {
+        let mut seen = seen(Some(vec![ONE]), &[]);
+        assert!(warnings("luks_root", &seen).is_empty());
+        seen.table.as_mut().unwrap().damage = Some("GPT: wrong check sum of the header".into());
+        let warnings: Vec<String> = warnings("luks_root", &seen).iter().map(ToString::to_string).collect();
+        let expected = "/dev/mapper/luks_root: the first partition table is damaged, and its backup at the end of the \
+                        disk is used: GPT: wrong check sum of the header";
+        assert_eq!(warnings, [expected]);
+    }
+
+    #[test]
     fn a_disk_without_table_is_a_volume_itself() {
         let next = plan("luks_root", &["luks_root".into()], &seen(None, &[])).unwrap();
         assert_eq!(next, Next::Done("luks_root".into()));
@@ -151,6 +172,7 @@ mod tests {
             logical("system-thin", false, Some(Refusal::Kind("thin".into()))),
             logical("system-far", false, Some(Refusal::Missing("a-b".into()))),
             logical("system-gone", false, Some(Refusal::Exported)),
+            logical("system-twice", false, Some(Refusal::Duplicate("luks_root2 and luks_root3 have".into()))),
         ];
         seen
     }
@@ -179,6 +201,7 @@ mod tests {
             ("system-thin", Code::VolumeType, "it is of the type thin"),
             ("system-far", Code::PhysicalVolume, "it needs the physical volume a-b"),
             ("system-gone", Code::LvmMetadata, "vgimport"),
+            ("system-twice", Code::PhysicalVolumeDuplicate, "luks_root2 and luks_root3 have"),
             ("system-none", Code::NoVolume, "there are: system-var"),
         ];
         for (name, code, says) in cases {

@@ -301,6 +301,14 @@ pub const EXAMPLES: &[Example] = &[
     edited("uuid-unusable", "node[1-4] uuid", &[(UUID, "uuid = \"03000200-0400-0500-0006-000700080009\"")])
         .also(&["uuid-twice"]),
     edited("initiator-twice", "node[1-4] iscsi.initiator", &[(":${node}\"", ":node\"")]),
+    edited(
+        "machine-id-twice",
+        "node[1-4] machine_id",
+        &[(
+            "plan.iscsi.initiator",
+            "plan.machine_id = \"4b596e977250487ca0917906bfa6bbd9\"\nplan.iscsi.initiator",
+        )],
+    ),
     // image.rs
     edited("image-incomplete", "image el9 initramfs", &[("initramfs = \"initramfs.img\"\n", "")]),
     edited("image-unserved", "image el9 kernel", &[("files = \"files\"\n", "")]),

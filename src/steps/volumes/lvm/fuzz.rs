@@ -12,7 +12,7 @@ const SECTORS: u64 = 1 << 24;
 
 /// A device with a physical volume.
 pub fn device(data: &[u8]) {
-    if let Ok(Some(physical)) = read(&Bytes(data), (254, 0), SECTORS) {
+    if let Ok(Some(physical)) = read(&Bytes(data), "disk", (254, 0), SECTORS) {
         maps(&[physical]);
     }
 }
@@ -62,6 +62,7 @@ fn put(bytes: &mut [u8], at: usize, data: &[u8]) {
 pub fn text(data: &[u8]) {
     let Ok(group) = group::parse(&String::from_utf8_lossy(data)) else { return };
     let physical = group.disks.iter().enumerate().map(|(i, disk)| Physical {
+        name: "disk".into(),
         uuid: disk.uuid.clone(),
         device: (254, u32::try_from(i).unwrap_or(0)),
         sectors: SECTORS,

@@ -28,6 +28,8 @@ pub struct Disk {
     pub name: String,
     /// Its UUID, without dashes.
     pub uuid: String,
+    /// What its node was called when the group was last changed: `/dev/sdb1`.
+    pub hint: Option<String>,
     /// It was missing when the group was last changed, so what is on it may be old.
     pub missing: bool,
     /// The sector of its first extent.
@@ -131,6 +133,7 @@ fn disk(name: &str, section: &Section) -> Option<Disk> {
     Some(Disk {
         name: name.to_owned(),
         uuid: uuid(section)?,
+        hint: section.text("device").filter(|device| is_node(device)).map(str::to_owned),
         // Older versions have it in `status`.
         missing: section.has("flags", "MISSING") || section.has("status", "MISSING"),
         start: section.number("pe_start")?,
@@ -188,6 +191,11 @@ fn uuid(section: &Section) -> Option<String> {
     let uuid = section.text("id")?.replace('-', "");
     let good = uuid.len() == 32 && uuid.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#".contains(&b));
     good.then_some(uuid)
+}
+
+/// A path that can be shown: what wrote the metadata knows no other.
+fn is_node(path: &str) -> bool {
+    path.starts_with("/dev/") && path.len() <= 255 && path.bytes().all(|b| b.is_ascii_graphic())
 }
 
 /// A name that lvm2 allows, and that is a file name.

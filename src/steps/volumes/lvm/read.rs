@@ -8,6 +8,8 @@ use super::label::{self, Area, HEADER_BYTES, LABEL_BYTES};
 /// A physical volume that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Physical {
+    /// What people know it by: `luks_root2`.
+    pub name: String,
     /// Its UUID, without dashes.
     pub uuid: String,
     /// The device number, (major, minor).
@@ -22,11 +24,16 @@ pub struct Physical {
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// The physical volume on `disk`, a device of `sectors` sectors; none: it is none.
+/// The physical volume on `disk`, a device of `sectors` sectors that people know as `name`; none: it is none.
 ///
 /// # Errors
 /// The device cannot be read, or its label is damaged.
-pub fn read(disk: &impl FileExt, device: (u32, u32), sectors: u64) -> Result<Option<Physical>, Cause> {
+pub fn read(
+    disk: &impl FileExt,
+    name: &str,
+    device: (u32, u32),
+    sectors: u64,
+) -> Result<Option<Physical>, Cause> {
     if sectors < (LABEL_BYTES / 512) as u64 {
         return Ok(None);
     }
@@ -42,7 +49,8 @@ pub fn read(disk: &impl FileExt, device: (u32, u32), sectors: u64) -> Result<Opt
             Err(fault) => faults.push(format!("metadata area at byte {}: {fault}", area.offset)),
         }
     }
-    Ok(Some(Physical { uuid: label.uuid, device, sectors, groups, faults }))
+    let name = name.to_owned();
+    Ok(Some(Physical { name, uuid: label.uuid, device, sectors, groups, faults }))
 }
 
 fn read_area(disk: &impl FileExt, area: Area, sectors: u64) -> Result<Option<Group>, Cause> {

@@ -26,8 +26,14 @@ pub struct Logical {
 pub enum Refusal {
     /// Its type needs more than linear and striped maps.
     Kind(String),
-    /// The physical volume with this UUID is not on the disk, or was missing when the group was last changed.
+    /// This physical volume is not on the disk, or was missing when the group was last changed.
     Missing(String),
+    /// These devices are the same physical volume.
+    Duplicate(String),
+    /// It is a part of another volume, and not for use by itself.
+    Part,
+    /// Volumes of several groups, with these UUIDs, have its name.
+    Ambiguous(String),
     /// The group is exported.
     Exported,
     /// The metadata contradicts itself or the devices.
@@ -38,14 +44,22 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refusal::Kind(kind) => write!(f, "it is of the type {kind}"),
-            Refusal::Missing(uuid) => write!(f, "it needs the physical volume {uuid}"),
+            Refusal::Missing(disk) => write!(f, "it needs the physical volume {disk}"),
+            Refusal::Duplicate(devices) => f.write_str(devices),
+            Refusal::Part => f.write_str("it is a part of another volume"),
+            Refusal::Ambiguous(groups) => {
+                write!(
+                    f,
+                    "there are several volume groups of this name, with the UUIDs {groups}; rename one with vgrename"
+                )
+            }
             Refusal::Exported => f.write_str("its volume group is exported; import it with vgimport"),
             Refusal::Metadata(why) => f.write_str(why),
         }
     }
 }
 
-/// All logical volumes for use, of all groups on the physical volumes that are there.
+/// All logical volumes, of all groups on the physical volumes that are there.
 pub fn volumes(disks: &[Physical]) -> Vec<Logical> {
     let mut newest: BTreeMap<&str, &Group> = BTreeMap::new();
     for group in disks.iter().flat_map(|disk| &disk.groups) {
@@ -55,20 +69,30 @@ pub fn volumes(disks: &[Physical]) -> Vec<Logical> {
         }
     }
     let mut found = Vec::new();
-    for group in newest.into_values() {
-        for volume in group.volumes.iter().filter(|volume| volume.visible) {
+    for group in newest.values() {
+        let namesakes = newest.values().filter(|other| other.name == group.name);
+        let uuids: Vec<String> = namesakes.map(|group| dashed(&group.uuid)).collect();
+        for volume in &group.volumes {
             let name = map_name(&group.name, &volume.name);
-            let table = table(group, volume, disks).and_then(|table| {
-                let uuid = format!("LVM-{}{}", group.uuid, volume.uuid);
-                match name.len() <= LONGEST_NAME {
-                    true => Ok(Map { name: name.clone(), uuid, table }),
-                    false => Err(Refusal::Metadata("its name is too long for a map".into())),
-                }
-            });
-            found.push(Logical { name, skip: volume.skip, map: table });
+            let map = match uuids.as_slice() {
+                [_] => map(group, volume, disks, &name),
+                _ => Err(Refusal::Ambiguous(uuids.join(", "))),
+            };
+            found.push(Logical { name, skip: volume.skip, map });
         }
     }
     found
+}
+
+fn map(group: &Group, volume: &Volume, disks: &[Physical], name: &str) -> Result<Map, Refusal> {
+    let table = table(group, volume, disks)?;
+    if !volume.visible {
+        return Err(Refusal::Part);
+    }
+    if name.len() > LONGEST_NAME {
+        return Err(contradiction("its name is too long for a map"));
+    }
+    Ok(Map { name: name.to_owned(), uuid: format!("LVM-{}{}", group.uuid, volume.uuid), table })
 }
 
 /// A dash between group and volume; so dashes in their names are doubled.
@@ -128,7 +152,7 @@ fn target(group: &Group, segment: &Segment, there: &[Physical]) -> Result<Target
                 false => contradiction("it is on a physical volume that the group does not have"),
             });
         };
-        let device = device(disk, there)?;
+        let device = device(group, disk, there)?;
         let last = first.checked_add(each).ok_or_else(overflow)?;
         let beyond = disk.start.checked_add(sectors(last)?).ok_or_else(overflow)?;
         if last > disk.extents || beyond > device.sectors {
@@ -147,12 +171,24 @@ fn target(group: &Group, segment: &Segment, there: &[Physical]) -> Result<Target
 }
 
 /// The one device that holds `disk`.
-fn device<'a>(disk: &Disk, there: &'a [Physical]) -> Result<&'a Physical, Refusal> {
-    let mut devices = there.iter().filter(|device| device.uuid == disk.uuid);
-    match (devices.next(), devices.next()) {
-        (Some(_), Some(_)) => Err(contradiction("two devices say that they are the same physical volume")),
-        (Some(device), None) if !disk.missing => Ok(device),
-        _ => Err(Refusal::Missing(dashed(&disk.uuid))),
+fn device<'a>(group: &Group, disk: &Disk, there: &'a [Physical]) -> Result<&'a Physical, Refusal> {
+    let devices: Vec<&Physical> = there.iter().filter(|device| device.uuid == disk.uuid).collect();
+    match devices.as_slice() {
+        [device] if !disk.missing => Ok(device),
+        [] | [_] => {
+            let hint = disk.hint.as_ref().map_or_else(String::new, |node| format!(", once {node}"));
+            Err(Refusal::Missing(format!(
+                "{} of group {}, UUID {}{hint}",
+                disk.name,
+                group.name,
+                dashed(&disk.uuid)
+            )))
+        }
+        several => {
+            let names: Vec<&str> = several.iter().map(|device| device.name.as_str()).collect();
+            let names = names.join(" and ");
+            Err(Refusal::Duplicate(format!("{names} have the UUID {}", dashed(&disk.uuid))))
+        }
     }
 }
 

@@ -39,11 +39,12 @@ macro_rules! device {
     };
 }
 
+/// They are known as disk0, disk1 and so on.
 fn read_all(devices: &[&Device]) -> Vec<Physical> {
-    (0..)
-        .zip(devices)
-        .map(|(minor, device)| read(*device, (254, minor), device.0.len() as u64 / 512).unwrap().unwrap())
-        .collect()
+    let read = |(minor, device): (u32, &&Device)| {
+        read(*device, &format!("disk{minor}"), (254, minor), device.0.len() as u64 / 512).unwrap().unwrap()
+    };
+    (0..).zip(devices).map(read).collect()
 }
 
 fn of<'a>(volumes: &'a [Logical], name: &str) -> &'a Result<Map, Refusal> {
@@ -101,16 +102,79 @@ fn striped_volumes_over_two_disks_of_which_one_has_no_metadata() {
     assert_eq!(both.table, two);
     // Alone, what the other one holds is missed by its UUID.
     let alone = volumes(&physical[..1]);
-    let Err(Refusal::Missing(uuid)) = of(&alone, "two--disks-striped") else { panic!("{alone:?}") };
-    assert_eq!(uuid.replace('-', ""), physical[1].uuid);
-    assert_eq!(uuid.len(), 38);
+    let Err(Refusal::Missing(missing)) = of(&alone, "two--disks-striped") else { panic!("{alone:?}") };
+    let (which, uuid) = missing.split_once(", UUID ").unwrap();
+    let (uuid, hint) = uuid.split_once(", once ").unwrap();
+    assert_eq!(
+        (which, uuid.replace('-', ""), uuid.len()),
+        ("pv1 of group two-disks", physical[1].uuid.clone(), 38)
+    );
+    assert!(hint.starts_with("/dev/loop"), "{missing}");
     // Twice the same disk: neither can be told to be the right one.
-    let twice = volumes(&[physical[0].clone(), physical[1].clone(), physical[1].clone()]);
-    assert!(matches!(of(&twice, "two--disks-both"), Err(Refusal::Metadata(_))), "{twice:?}");
+    let twice = volumes(&[
+        physical[0].clone(),
+        physical[1].clone(),
+        Physical { name: "copy".into(), ..physical[1].clone() },
+    ]);
+    let expected = format!("disk1 and copy have the UUID {uuid}");
+    assert_eq!(of(&twice, "two--disks-both"), &Err(Refusal::Duplicate(expected)));
     // A disk that ends early.
     let mut short = physical;
     short[1].sectors = 2000;
     assert!(matches!(of(&volumes(&short), "two--disks-both"), Err(Refusal::Metadata(_))));
+}
+
+#[test]
+fn groups_over_several_disks_whatever_tags_they_have() {
+    let (os1, os2, data) = (device!("os1"), device!("os2"), device!("data"));
+    assert!(String::from_utf8_lossy(&os1.0).contains("tags = [\"rack=1\", \"site\"]"));
+    // In any order.
+    let physical = read_all(&[&data, &os2, &os1]);
+    let found = volumes(&physical);
+    let mut names: Vec<_> = found.iter().map(|volume| (volume.name.as_str(), volume.skip)).collect();
+    names.sort_unstable();
+    assert_eq!(names, [("data-srv", false), ("os-root", false), ("os-var", false)]);
+    let table = |name| of(&found, name).as_ref().unwrap().table.clone();
+    assert_eq!(table("os-root"), [target(0, 10_240, "linear", "254:2 128")]);
+    assert_eq!(table("os-var"), [target(0, 8192, "striped", "2 128 254:2 10368 254:1 128")]);
+    assert_eq!(table("data-srv"), [target(0, 2560, "linear", "254:0 128")]);
+    // One that is missing concerns those on it alone.
+    let found = volumes(&[physical[0].clone(), physical[2].clone()]);
+    assert!(of(&found, "os-root").is_ok() && of(&found, "data-srv").is_ok());
+    assert!(matches!(of(&found, "os-var"), Err(Refusal::Missing(_))));
+    // Two groups of one name: nobody knows which of them is meant.
+    let mut physical = physical;
+    physical[0].groups.iter_mut().for_each(|group| group.name = "os".into());
+    let found = volumes(&physical);
+    let uuids = |text: &str| text.split(", ").map(str::len).collect::<Vec<_>>();
+    assert_eq!(found.len(), 3);
+    for volume in found {
+        assert!(
+            matches!(&volume.map, Err(Refusal::Ambiguous(groups)) if uuids(groups) == [38, 38]),
+            "{volume:?}"
+        );
+    }
+}
+
+#[test]
+fn volumes_of_other_types_are_named_and_refused() {
+    let found = volumes(&read_all(&[&device!("types")]));
+    let kind = |kind: &str| Err(Refusal::Kind(kind.into()));
+    for (name, expected) in [
+        ("snap", kind("snapshot")),
+        ("pool", kind("thin-pool")),
+        ("thin", kind("thin")),
+        ("cached", kind("cache")),
+        ("raid", kind("raid1")),
+        ("mirror", kind("mirror")),
+        ("pool_tdata", Err(Refusal::Part)),
+        ("raid_rimage_0", Err(Refusal::Part)),
+    ] {
+        assert_eq!(of(&found, &format!("types-{name}")), &expected, "{name}");
+    }
+    // An origin is a plain volume, whatever its snapshots keep.
+    let good: Vec<_> = found.iter().filter(|volume| volume.map.is_ok()).map(|volume| &*volume.name).collect();
+    assert_eq!(good, ["types-origin"]);
 }
 
 #[test]
@@ -152,8 +216,10 @@ fn the_newest_description_of_a_group_counts() {
     newer.seqno += 1;
     newer.volumes[0].name = "new".into();
     newer.volumes[2].visible = false;
-    let names: Vec<_> = volumes(&physical).into_iter().map(|volume| volume.name).collect();
-    assert_eq!(names, ["system-new", "system-between", "system-skipped"]);
+    let found = volumes(&physical);
+    let names: Vec<_> = found.iter().map(|volume| volume.name.as_str()).collect();
+    assert_eq!(names, ["system-new", "system-between", "system-root--lv", "system-skipped"]);
+    assert_eq!(found[2].map, Err(Refusal::Part));
 }
 
 #[test]
@@ -193,7 +259,7 @@ fn what_contradicts_itself_or_is_of_another_type_is_refused() {
 proptest::proptest! {
     #[test]
     fn any_device_is_read_or_refused(bytes: Vec<u8>) {
-        let _ = read(&Device(bytes.clone()), (254, 0), bytes.len() as u64 / 512);
+        let _ = read(&Device(bytes.clone()), "disk", (254, 0), bytes.len() as u64 / 512);
     }
 
     /// Bytes of label, header and text are changed, and the check sums of the first two made right again.
@@ -207,7 +273,7 @@ proptest::proptest! {
         }
         sign_label(&mut device.0[512..1024]);
         sign_header(&mut device.0[4096..4608]);
-        if let Ok(Some(physical)) = read(&device, (254, 0), device.0.len() as u64 / 512) {
+        if let Ok(Some(physical)) = read(&device, "disk", (254, 0), device.0.len() as u64 / 512) {
             let _ = volumes(&[physical]);
         }
     }
