@@ -28,6 +28,7 @@ usage: diskless boot             fetch the boot plan and put the new root togeth
        diskless plan --cmdline TEXT|@FILE [--plan FILE] [--facts FILE] [--json]
                                  what a boot would do, on any machine; nothing is touched
        diskless report up        tell the report server that the node is up, and what the boot left unsent
+       diskless report usage     tell it when the writable layer has passed a watermark; a timer does so
        diskless exit --dry-run   what the end of the system would take apart
        diskless luks dump|test ...
                                  look at a LUKS header, try a key; see diskless luks --help
@@ -143,6 +144,9 @@ fn cmdline(host: &Host) -> Result<Cmdline> {
 fn generate(args: &mut Parser, host: &Host) -> Result<(), Failed> {
     let [normal, early, _late] = [args.value()?, args.value()?, args.value()?].map(PathBuf::from);
     no_more(args)?;
+    if host.is_crash_kernel() {
+        return Ok(());
+    }
     Ok(generator::generate(&cmdline(host)?, &normal, &early)?)
 }
 
@@ -158,11 +162,38 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_done_in_a_kernel_that_saves_a_crashed_one() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("proc")).unwrap();
+        std::fs::write(root.path().join("proc/cmdline"), "rd.diskless.plan=/p root=diskless").unwrap();
+        let folders = ["normal", "early", "late"].map(|name| root.path().join(name));
+        for folder in &folders {
+            std::fs::create_dir(folder).unwrap();
+        }
+        let made = || folders.iter().map(|folder| folder.read_dir().unwrap().count()).sum::<usize>();
+        let host = Host::fake(root.path());
+        let words = |words: &[&std::ffi::OsStr]| {
+            run(&mut Parser::from_iter(words.iter().map(|word| word.to_os_string())), &host)
+        };
+        let generator = ["diskless-generator".as_ref()].into_iter();
+        let generator: Vec<_> = generator.chain(folders.iter().map(|folder| folder.as_os_str())).collect();
+        std::fs::write(root.path().join("proc/vmcore"), "").unwrap();
+        words(&generator).unwrap();
+        words(&["diskless".as_ref(), "boot".as_ref()]).unwrap();
+        assert_eq!(made(), 0);
+        assert!(!root.path().join("run").exists());
+        std::fs::remove_file(root.path().join("proc/vmcore")).unwrap();
+        words(&generator).unwrap();
+        assert_eq!(made(), 3);
+    }
+
+    #[test]
     fn verbs() {
         let good = [
             "diskless status",
             "diskless status --json",
             "diskless report up",
+            "diskless report usage",
             "diskless-generator /n /e /l",
             "diskless --help",
             "diskless exit --dry-run",
@@ -188,6 +219,7 @@ mod tests {
             "diskless report",
             "diskless keeper now",
             "diskless report down",
+            "diskless report usage now",
             "diskless exit",
             "diskless exit reboot",
             "diskless exit --dry-run now",
