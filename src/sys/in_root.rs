@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path};
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Uid, XattrFlags, fchmod, fchown, fgetxattr, fsetxattr,
+    AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid, XattrFlags, fchmod, fchown, fgetxattr, fsetxattr,
     lsetxattr, mkdirat, openat, readlinkat, renameat, statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
@@ -42,8 +42,6 @@ const READ: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLO
 const UNFINISHED: &str = ".diskless.new";
 /// So many links on one way lead nowhere; the kernel's own limit (path_resolution(7)).
 const MOST_LINKS: u32 = 40;
-/// So many names in one folder are no folder that this agent looks through.
-pub const MOST_NAMES: usize = 1 << 16;
 /// SELinux's label, and its longest (the kernel's INITCONTEXTLEN).
 const LABEL: &str = "security.selinux";
 const LONGEST_LABEL: usize = 256;
@@ -159,39 +157,6 @@ impl Root {
             Some((walk, name)) => Ok(stat(walk.here(), &name)?.is_some()),
             None => Ok(false),
         }
-    }
-
-    /// The names in the folder that `path` leads to, in their order; none if there is no folder. Names that are not UTF-8
-    /// are left out.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidInput`] for a path that leads out of the root, or a folder of more than [`MOST_NAMES`]; it
-    /// cannot be read.
-    pub fn names(&self, path: &str) -> Result<Vec<String>> {
-        let Some((mut walk, name)) = self.place(path, false)? else { return Ok(Vec::new()) };
-        match walk.enter(&name, false) {
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                return Ok(Vec::new());
-            }
-            entered => entered?,
-        }
-        let mut names = Vec::new();
-        for entry in Dir::new(openat(walk.here(), ".", READ, Mode::empty())?)? {
-            let entry = entry?;
-            if names.len() == MOST_NAMES {
-                return Err(refused("too many files in the folder"));
-            }
-            names.extend(
-                entry
-                    .file_name()
-                    .to_str()
-                    .ok()
-                    .filter(|name| !matches!(*name, "." | ".."))
-                    .map(str::to_owned),
-            );
-        }
-        names.sort_unstable();
-        Ok(names)
     }
 
     /// Where the link at `path` itself leads, as it is written there; none if there is no link.

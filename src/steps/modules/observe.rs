@@ -10,7 +10,9 @@ use crate::sys::in_root::Root;
 const FOLDERS: [&str; 2] = ["/lib/modules", "/usr/lib/modules"];
 /// What kmod cannot do without; depmod makes both.
 const INDEXES: [&str; 2] = ["modules.dep.bin", "modules.dep"];
-/// No more kernels of an image are named.
+/// Of more kernels an image has too many.
+const MOST_NAMES: usize = 1024;
+/// No more of them are named.
 const MOST: usize = 8;
 
 /// The running kernel and the new root.
@@ -32,7 +34,8 @@ pub fn observe(host: &Host) -> Result<Seen> {
     let root = Root::open(&host.path(SYSROOT)).context(Code::Io, SYSROOT)?;
     let (mut there, mut others) = (false, Vec::new());
     for folder in FOLDERS {
-        let names = root.names(folder).context(Code::Io, folder)?;
+        // They are for the message alone.
+        let names = root.names(folder, MOST_NAMES).unwrap_or_default();
         others.extend(names.into_iter().filter(|name| *name != release).take(MOST));
         for index in INDEXES {
             let path = format!("{folder}/{release}/{index}");
