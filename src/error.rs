@@ -18,6 +18,8 @@ pub enum Class {
     Config,
     /// This node or this kernel cannot do it: fails at once.
     Fatal,
+    /// Only ever warned of: the boot goes on.
+    Warning,
 }
 
 macro_rules! codes {
@@ -108,6 +110,8 @@ codes! {
         "correct luks.name in the plan";
     PlanMounts "plan-mounts" Config, "the boot plan has mounts that make no root",
         "correct overlay.mounts in the plan";
+    PlanLowers "plan-lowers" Config, "the boot plan has volumes that cannot be laid over each other",
+        "correct `lower` of the mount point in overlay.mounts in the plan";
     PlanKey "plan-key" Config, "the boot plan has a place of a key or LUKS header that cannot be used",
         "correct luks.key, luks.key_size or luks.header in the plan";
     PlanKeyslot "plan-keyslot" Config, "the boot plan has a keyslot that LUKS cannot have",
@@ -115,7 +119,9 @@ codes! {
     PlanUuid "plan-uuid" Config, "the boot plan has a UUID that is none",
         "correct luks.uuid in the plan; `cryptsetup luksUUID` shows that of the image";
     PlanOverlay "plan-overlay" Config, "the boot plan has a writable layer that cannot be made",
-        "correct the overlay's size, mem_limit, algorithm or fs in the plan";
+        "correct the overlay's member in the plan";
+    PlanWatermarks "plan-watermarks" Config, "the boot plan has watermarks that cannot be passed one after the other",
+        "correct overlay.watermarks in the plan";
     PlanServices "plan-services" Config, "the boot plan has units that cannot be enabled",
         "correct handover.services in the plan";
     PlanFiles "plan-files" Config, "the boot plan has files that cannot be written",
@@ -226,7 +232,7 @@ codes! {
     // volumes, zram, overlay, handover
     PartitionTable "partition-table" Config, "the partition table cannot be used",
         "check the image with `sgdisk --verify` or `sfdisk --verify`";
-    PartitionTableBackup "partition-table-backup" Config, "the first partition table is damaged, and its backup at the \
+    PartitionTableBackup "partition-table-backup" Warning, "the first partition table is damaged, and its backup at the \
          end of the disk is used",
         "repair the image: `sgdisk --verify` says what is wrong, and writing the table makes the first one anew";
     NoVolume "no-volume" Config, "the image has no such volume",
@@ -245,6 +251,12 @@ codes! {
         "correct overlay.algorithm in the plan, or add the kernel module to the initramfs";
     ZramSize "zram-size" Config, "the writable layer is too small for its file system",
         "give overlay.size in the plan a larger value, or take ext4 for overlay.fs";
+    LayerMemory "layer-memory" Fatal, "the node has too little memory for the writable layer",
+        "give overlay.size in the plan a smaller value, or a share of the memory like 50%; overlay.overcommit is for data that \
+         compress for sure";
+    LayerLimited "layer-limited" Config, "the writable layer is no larger than the memory that it may take",
+        "make overlay.size and overlay.mem_limit in the plan agree; overlay.overcommit is for a layer that may be larger, and \
+         whose writes may fail before it is full";
     MakeFileSystem "make-file-system" Fatal, "the file system of the writable layer could not be made",
         "see the cause; mkfs.xfs must be in the initramfs for overlay.fs xfs";
     FileSystem "file-system" Config, "the file system could not be mounted",

@@ -38,6 +38,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("lvm-signed", steps::volumes::lvm::fuzz::signed),
     ("lvm-text", steps::volumes::lvm::fuzz::text),
     ("superblock", steps::overlay::fuzz::superblock),
+    ("zram", steps::zram::fuzz::sysfs),
     ("xfs-log", steps::overlay::fuzz::xfs_log),
     ("mountinfo", steps::overlay::fuzz::mountinfo),
     ("utab", steps::overlay::fuzz::utab),

@@ -6,7 +6,7 @@ use crate::engine::run::Step;
 use crate::error::Result;
 use crate::exit;
 use crate::input::config::{Config, Source};
-use crate::input::document::{Document, Identify, Iscsi, KeySource, Luks, Map, Overlay};
+use crate::input::document::{Backing, Document, Identify, Iscsi, KeySource, Luks, Map, Overlay};
 use crate::input::identity::Identity;
 use crate::keeper;
 use crate::steps::{fetch, handover, iscsi, luks, modules, multipath, network, overlay, volumes, zram};
@@ -105,7 +105,7 @@ pub fn from_document<'a>(
         limit: INSIDE.max(config.timeout),
         work: Box::new(luks::Step::new(luks, move |host| multipath::disk(host, document, initiator))),
     });
-    let lowers = overlay.mounts.iter().filter_map(|mount| mount.lower.strip_prefix("/dev/mapper/"));
+    let lowers = overlay.mounts.iter().flat_map(|mount| mount.lower.names());
     let wanted: Vec<String> = lowers.map(str::to_owned).collect();
     steps.push(Step {
         name: "volumes",
@@ -113,19 +113,19 @@ pub fn from_document<'a>(
         limit: INSIDE,
         work: Box::new(volumes::Step::new(&luks.name, wanted)),
     });
-    steps.push(Step {
-        name: "zram",
-        about: about_zram(overlay),
-        limit: INSIDE,
-        work: Box::new(zram::Step::new(overlay)),
-    });
-    let mount_points: Vec<String> =
-        overlay.mounts.iter().map(|mount| format!("{} of {}", mount.at, mount.lower)).collect();
+    if overlay.backing == Backing::Zram {
+        steps.push(Step {
+            name: "zram",
+            about: about_zram(overlay),
+            limit: INSIDE,
+            work: Box::new(zram::Step::new(overlay)),
+        });
+    }
     steps.push(Step {
         name: "overlay",
-        about: format!("mount {} below /sysroot, writable over read-only", mount_points.join(", ")),
+        about: about_overlay(overlay),
         limit: INSIDE,
-        work: Box::new(overlay::Step::new(overlay.mounts.clone())),
+        work: Box::new(overlay::Step::new(overlay)),
     });
     steps.push(Step {
         name: "modules",
@@ -177,9 +177,23 @@ fn about_luks(luks: &Luks) -> String {
 
 fn about_zram(overlay: &Overlay) -> String {
     let compression = overlay.algorithm.as_deref().map_or_else(String::new, |word| format!(", {word}"));
-    let limit =
-        overlay.mem_limit.map_or_else(String::new, |limit| format!(", at most {limit} when compressed"));
-    format!("writable layer of {}, {}{compression}{limit}", overlay.size, overlay.fs)
+    let limit = match overlay.mem_limit {
+        Some(limit) if overlay.overcommit => format!(", overcommitted: {limit} when compressed"),
+        Some(limit) => format!(", no larger than {limit}"),
+        None => String::new(),
+    };
+    let fs = overlay.fs.unwrap_or_default();
+    format!("writable layer of {}, {fs}{compression}{limit}", overlay.size())
+}
+
+fn about_overlay(overlay: &Overlay) -> String {
+    let mounts = overlay.mounts.iter().map(|mount| format!("{} of {}", mount.at, mount.lower));
+    let mounts: Vec<String> = mounts.collect();
+    let tmpfs = match overlay.backing {
+        Backing::Zram => String::new(),
+        Backing::Tmpfs => format!(", the writable layer a tmpfs of {}", overlay.size()),
+    };
+    format!("mount {} below /sysroot, writable over read-only{tmpfs}", mounts.join(", "))
 }
 
 fn about_handover(document: &Document) -> String {

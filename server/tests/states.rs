@@ -55,6 +55,11 @@ fn every_state_is_described() {
         ("an earlier event, late", vec![event(2, Kind::Failed), event(1, Kind::Start)]),
         ("a later event", vec![event(2, Kind::Failed), event(3, Kind::Run)]),
         ("an `up` event", vec![event(3, Kind::Run), event(9, Kind::Up)]),
+        ("a `watermark` after it", vec![event(9, Kind::Up), event(10, Kind::Watermark)]),
+        (
+            "an event that only a later agent knows, after it",
+            vec![event(9, Kind::Up), event(10, Kind::Other)],
+        ),
         ("the form of `diskless-report.service`", vec![ipxe("boot"), Call::Up(form())]),
         ("the same, after a `failed` event", vec![event(2, Kind::Failed), Call::Up(form())]),
         ("the form of cloud-init", vec![ipxe("boot"), Call::Cloudinit(form())]),

@@ -59,6 +59,7 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
         for warning in identity.warnings() {
             run.warn(&warning);
         }
+        run.watch_for(&document.overlay.watermarks);
         let steps = plan::from_document(&config, document, &identity);
         let steps = steps.map_err(|error| refused(&mut run, &error))?;
         run.steps(&steps).map_err(told)?;

@@ -28,6 +28,7 @@ usage: diskless boot             fetch the boot plan and put the new root togeth
        diskless plan --cmdline TEXT|@FILE [--plan FILE] [--facts FILE] [--json]
                                  what a boot would do, on any machine; nothing is touched
        diskless report up        tell the report server that the node is up, and what the boot left unsent
+       diskless report usage     tell it when the writable layer has passed a watermark; a timer does so
        diskless exit --dry-run   what the end of the system would take apart
        diskless luks dump|test ...
                                  look at a LUKS header, try a key; see diskless luks --help
@@ -192,6 +193,7 @@ mod tests {
             "diskless status",
             "diskless status --json",
             "diskless report up",
+            "diskless report usage",
             "diskless-generator /n /e /l",
             "diskless --help",
             "diskless exit --dry-run",
@@ -217,6 +219,7 @@ mod tests {
             "diskless report",
             "diskless keeper now",
             "diskless report down",
+            "diskless report usage now",
             "diskless exit",
             "diskless exit reboot",
             "diskless exit --dry-run now",

@@ -10,6 +10,7 @@ use crate::engine::host::Host;
 use crate::engine::state::{self, State, Status};
 use crate::error::{Code, Context, Error};
 use crate::keeper::{self, Journal};
+use crate::steps::overlay::usage::Usage;
 
 /// So much of what happened to the keeper is shown.
 const LAST_EVENTS: usize = 10;
@@ -29,19 +30,23 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
     };
     // A journal of the keeper's that cannot be read hides nothing of the boot's.
     let keeper = Journal::read(&host.path(keeper::FILE)).unwrap_or_default();
+    let layer = Usage::observe(host).unwrap_or_default();
     if json {
-        let all = All { state: &state, keeper: keeper.as_ref() };
+        let all = All { state: &state, layer: layer.as_ref(), keeper: keeper.as_ref() };
         let text = serde_json::to_string_pretty(&all).context(Code::Io, state::FILE)?;
         return print(&format!("{text}\n"));
     }
-    print(&(describe(&state) + &keeper.as_ref().map(describe_keeper).unwrap_or_default()))
+    let layer = layer.as_ref().map(Usage::describe).unwrap_or_default();
+    print(&(describe(&state) + &layer + &keeper.as_ref().map(describe_keeper).unwrap_or_default()))
 }
 
-/// Both journals: the boot's as it is, and in it that of the keeper.
+/// Both journals: the boot's as it is, and in it that of the keeper. And how full the writable layer is now.
 #[derive(Serialize)]
 struct All<'a> {
     #[serde(flatten)]
     state: &'a State,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layer: Option<&'a Usage>,
     #[serde(skip_serializing_if = "Option::is_none")]
     keeper: Option<&'a Journal>,
 }
@@ -154,7 +159,7 @@ mod tests {
         assert_eq!(describe_keeper(&journal), expected);
         let state =
             State { version: 1, boot_id: "b".into(), run: 1, status: Status::Done, steps: Vec::new() };
-        let all = serde_json::to_value(All { state: &state, keeper: Some(&journal) }).unwrap();
+        let all = serde_json::to_value(All { state: &state, layer: None, keeper: Some(&journal) }).unwrap();
         assert_eq!((&all["run"], &all["keeper"]["pid"]), (&1.into(), &211.into()));
     }
 }

@@ -58,6 +58,7 @@ pub struct Run<'a> {
     pace: Pace,
     reports: PhoneHome,
     report_to: Option<Destination>,
+    watermarks: Vec<u8>,
     started: Duration,
     own_before: Duration,
 }
@@ -79,6 +80,7 @@ impl<'a> Run<'a> {
             pace: Pace::default(),
             reports,
             report_to: None,
+            watermarks: Vec::new(),
             started: host.now(),
             own_before: own_work(host),
         };
@@ -95,6 +97,11 @@ impl<'a> Run<'a> {
             phone_home: report.phone_home.clone(),
             hostname: hostname.map(str::to_owned),
         });
+    }
+
+    /// The booted system is to tell when the use of its writable layer passes one of these percentages.
+    pub fn watch_for(&mut self, watermarks: &[u8]) {
+        self.watermarks = watermarks.to_vec();
     }
 
     fn tell(&mut self, event: &Event) {
@@ -187,6 +194,9 @@ impl<'a> Run<'a> {
             own: own_work(self.host).saturating_sub(self.own_before),
         };
         self.tell(&event);
+        if !self.watermarks.is_empty() {
+            warn(after_pivot::prepare_watch(self.host, &self.watermarks));
+        }
         if let Some(destination) = &self.report_to {
             warn(after_pivot::prepare(self.host, destination));
             warn(self.reports.finish(LAST_EVENTS));
@@ -287,6 +297,7 @@ mod tests {
         let mut run = Run::start(&host);
         run.steps(&[step("plan", None)]).unwrap();
         run.report_to(&Report { url: server.url.clone(), phone_home: None }, Some("node1"));
+        run.watch_for(&[90]);
         run.finish();
         let told: Vec<Record> = server
             .requests()
@@ -297,7 +308,9 @@ mod tests {
         let first = [(1, 1, Kind::Run), (1, 2, Kind::Start), (1, 3, Kind::Waiting), (1, 4, Kind::Failed)];
         let second = [(2, 5, Kind::Run), (2, 6, Kind::Start), (2, 7, Kind::Done), (2, 8, Kind::Ready)];
         assert_eq!(told, [first, second].concat());
-        assert!(host.path("/run/systemd/system/diskless-report.service").exists());
+        for unit in ["diskless-report.service", "diskless-watch.service", "diskless-watch.timer"] {
+            assert!(host.path("/run/systemd/system").join(unit).exists(), "{unit}");
+        }
     }
 
     #[test]

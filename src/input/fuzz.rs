@@ -5,12 +5,13 @@ use super::config::{Config, acts};
 use super::document::{Document, Map, is_iscsi_name};
 use super::facts::{Facts, is_uuid, mac, system_serial};
 use super::identity::{Identity, baked_name, is_machine_id};
+use super::memory::Memory;
 use super::multipath_settings::{Device, file};
 use super::netroot::{Netroot, lun_number};
 use super::parameters;
 use super::portal::Portal;
 use super::settings::{Preset, SETTINGS, Settings};
-use super::size::{Size, memory_total};
+use super::size::Size;
 use super::ssh_key;
 use super::url::{has_account, is_url};
 use crate::steps::luks::kdf::available_memory;
@@ -77,7 +78,7 @@ pub fn facts(data: &[u8]) {
     }
     let text = &*String::from_utf8_lossy(data);
     let _ =
-        (memory_total(text), available_memory(text), baked_name(text), is_uuid(text), is_machine_id(text));
+        (Memory::parse(text), available_memory(text), baked_name(text), is_uuid(text), is_machine_id(text));
     if let Some(mac) = mac(text) {
         assert_eq!(self::mac(&mac), Some(mac));
     }

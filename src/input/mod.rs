@@ -8,6 +8,7 @@ pub mod facts;
 #[cfg(fuzzing)]
 pub mod fuzz;
 pub mod identity;
+pub mod memory;
 pub mod multipath_settings;
 pub mod netroot;
 pub mod parameters;

@@ -5,8 +5,8 @@
 use super::cmdline::Cmdline;
 use super::config::{self, unusable};
 use super::document::{
-    Algorithm, Chap, Document, FileSystem, Header, Iscsi, KeySource, Luks, Mount, Multipath, Mutual, Overlay,
-    Report, TargetPortal, Unclean, check,
+    Algorithm, Backing, Chap, Document, FileSystem, Header, Iscsi, KeySource, Lowers, Luks, Mount, Multipath,
+    Mutual, Overlay, Report, TargetPortal, Unclean, check,
 };
 use super::facts::is_uuid;
 use super::netroot::{Netroot, lun_number, portal};
@@ -301,7 +301,7 @@ fn overlay(cmdline: &Cmdline) -> Result<Overlay> {
     let fs = |text: &str| Some(text.to_owned()).filter(|fs| !fs.is_empty() && fs != "auto");
     let mut mounts = vec![Mount {
         at: "/".into(),
-        lower: required(cmdline, ROOT)?.to_owned(),
+        lower: Lowers::one(required(cmdline, ROOT)?),
         fs: cmdline.last(ROOT_FS).and_then(fs),
         unclean: Unclean::Refuse,
     }];
@@ -313,36 +313,45 @@ fn overlay(cmdline: &Cmdline) -> Result<Overlay> {
         };
         mounts.push(Mount {
             at: at.to_owned(),
-            lower: lower.to_owned(),
+            lower: Lowers::one(lower),
             fs: fs(kind),
             unclean: Unclean::Refuse,
         });
     }
-    let mut overlay =
-        Overlay { size: Size::OfMemory(50), algorithm: None, mem_limit: None, fs: FileSystem::Ext4, mounts };
-    let options = match cmdline.last(OVERLAY) {
-        None | Some("zram") => "",
-        Some(layer) => layer
-            .strip_prefix("zram:")
-            .ok_or_else(|| unusable(OVERLAY, "diskless writes to zram only: zram[:OPTION,...]"))?,
+    let mut overlay = Overlay::over(mounts);
+    let layer = cmdline.last(OVERLAY).unwrap_or("zram");
+    let (backing, options) = layer.split_once(':').unwrap_or((layer, ""));
+    overlay.backing = match backing {
+        "zram" => Backing::Zram,
+        "tmpfs" => Backing::Tmpfs,
+        _ => return Err(unusable(OVERLAY, "diskless writes to zram[:OPTION,...] or tmpfs[:OPTION,...]")),
     };
     for option in options.split(',').filter(|option| !option.is_empty()) {
-        let size = |text| Size::parse(text).ok_or_else(|| unusable(OVERLAY, "has a size that is none"));
-        match option.split_once('=') {
-            Some(("size", value)) => overlay.size = size(value)?,
-            Some(("mem_limit", value)) => overlay.mem_limit = Some(size(value)?),
-            Some(("algorithm", value)) => overlay.algorithm = Some(value.to_owned()),
-            Some(("fs", "ext4")) => overlay.fs = FileSystem::Ext4,
-            Some(("fs", "xfs")) => overlay.fs = FileSystem::Xfs,
-            _ => {
-                return Err(unusable(
-                    OVERLAY,
-                    "has an option other than size=, mem_limit=, algorithm=, fs=ext4 and fs=xfs",
-                ));
-            }
-        }
+        layer_option(&mut overlay, option)?;
     }
     Ok(overlay)
+}
+
+/// Which of them go together, the rules of the plan say.
+fn layer_option(overlay: &mut Overlay, option: &str) -> Result<()> {
+    let size = |text| Size::parse(text).map(Some).ok_or_else(|| unusable(OVERLAY, "has a size that is none"));
+    match option.split_once('=').unwrap_or((option, "")) {
+        ("size", value) => overlay.size = size(value)?,
+        ("mem_limit", value) => overlay.mem_limit = size(value)?,
+        ("overcommit", "" | "1") => overlay.overcommit = true,
+        ("algorithm", value) => overlay.algorithm = Some(value.to_owned()),
+        ("fs", "ext4") => overlay.fs = Some(FileSystem::Ext4),
+        ("fs", "xfs") => overlay.fs = Some(FileSystem::Xfs),
+        ("nr_inodes", value) if value.bytes().all(|b| b.is_ascii_digit()) => {
+            let inodes = value.parse().map_err(|_| unusable(OVERLAY, "nr_inodes: not a number"))?;
+            overlay.nr_inodes = Some(inodes);
+        }
+        _ => {
+            let known = "size=, mem_limit=, overcommit, algorithm=, fs=ext4, fs=xfs and nr_inodes=";
+            return Err(unusable(OVERLAY, format!("has an option other than {known}")));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

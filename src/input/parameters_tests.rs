@@ -18,9 +18,9 @@ fn the_line_that_stock_dracut_takes() {
     assert_eq!(document.iscsi.auth.unwrap().secret.expose(), b"pass");
     assert_eq!((document.luks.name.as_str(), document.luks.uuid.as_deref()), ("lr", Some(UUID)));
     assert_eq!(document.luks.key, KeySource::File("/key".into()));
-    assert_eq!(document.overlay.size, Size::OfMemory(50));
+    assert_eq!(document.overlay.size(), Size::OfMemory(50));
     assert_eq!(document.overlay.mounts.len(), 1);
-    assert_eq!(document.overlay.mounts[0].lower, "/dev/mapper/lr");
+    assert_eq!(document.overlay.mounts[0].lower, Lowers::one("/dev/mapper/lr"));
 }
 
 #[test]
@@ -84,12 +84,12 @@ fn every_word_lands_where_it_belongs() {
     assert_eq!((luks.key, luks.key_offset), (KeySource::Url("https://k/key".into()), 4));
     assert_eq!((luks.key_size, luks.keyslot), (Some(64), Some(1)));
     assert_eq!((luks.header, luks.uuid.as_deref()), (Some(Header::File("/h".into())), Some(UUID)));
-    assert_eq!((overlay.size, overlay.mem_limit), (Size::Bytes(2 << 30), Some(Size::OfMemory(25))));
-    assert_eq!((overlay.fs, overlay.algorithm.as_deref()), (FileSystem::Xfs, Some("zstd")));
+    assert_eq!((overlay.size(), overlay.mem_limit), (Size::Bytes(2 << 30), Some(Size::OfMemory(25))));
+    assert_eq!((overlay.fs, overlay.algorithm.as_deref()), (Some(FileSystem::Xfs), Some("zstd")));
     let mounts: Vec<_> = overlay
         .mounts
         .iter()
-        .map(|mount| (mount.at.as_str(), mount.lower.as_str(), mount.fs.as_deref()))
+        .map(|mount| (mount.at.as_str(), mount.lower.0[0].volume.as_str(), mount.fs.as_deref()))
         .collect();
     let expected = [
         ("/", "/dev/mapper/system-root", Some("xfs")),
@@ -97,6 +97,29 @@ fn every_word_lands_where_it_belongs() {
         ("/opt", "/dev/mapper/system-opt", None),
     ];
     assert_eq!(mounts, expected);
+}
+
+#[test]
+fn a_writable_layer_of_each_kind() {
+    let layer = |words: &str| {
+        let disk = "netroot=iscsi:10.0.0.1::::iqn.a:b rd.luks.key=/k root=/dev/mapper/r";
+        read(&format!("{disk} {words}")).unwrap().overlay
+    };
+    for words in ["", "rd.overlay=zram", "rd.overlay=zram:"] {
+        let overlay = layer(words);
+        assert_eq!(
+            (overlay.backing, overlay.size(), overlay.overcommit),
+            (Backing::Zram, Size::OfMemory(50), false)
+        );
+    }
+    let overlay = layer("rd.overlay=tmpfs:size=1G,nr_inodes=5000");
+    assert_eq!(
+        (overlay.backing, overlay.size(), overlay.nr_inodes),
+        (Backing::Tmpfs, Size::Bytes(1 << 30), Some(5000))
+    );
+    let overlay = layer("rd.overlay=zram:size=1G,mem_limit=512M,overcommit");
+    assert!(overlay.overcommit && overlay.mem_limit == Some(Size::Bytes(512 << 20)));
+    assert!(layer("rd.overlay=zram:overcommit=1").overcommit);
 }
 
 #[test]
@@ -144,7 +167,10 @@ fn faults_are_refused_by_name_and_no_secret_is_quoted() {
         ("rd.iscsi.param=node.session.auth.password=hunter2", &format!("{DISK} {REST}"), "rd.iscsi.param="),
         ("rd.iscsi.param=node.session.cmds_max=hunter2", &format!("{DISK} {REST}"), "cmds_max: not a number"),
         ("rd.iscsi.param=node.session.auth.chap_algs=MD4", &format!("{DISK} {REST}"), "chap_algs"),
-        ("rd.overlay=tmpfs", &format!("{DISK} {REST}"), "rd.overlay="),
+        ("rd.overlay=tmpfs:fs=xfs", &format!("{DISK} {REST}"), "rd.overlay="),
+        ("rd.overlay=ext4", &format!("{DISK} {REST}"), "rd.overlay="),
+        ("rd.overlay=zram:nr_inodes=9999", &format!("{DISK} {REST}"), "overlay.nr_inodes"),
+        ("rd.overlay=tmpfs:nr_inodes=+9999", &format!("{DISK} {REST}"), "rd.overlay="),
         ("rd.overlay=zram:size=hunter2", &format!("{DISK} {REST}"), "rd.overlay="),
         ("rd.overlay=zram:sise=1G", &format!("{DISK} {REST}"), "rd.overlay="),
         ("rd.diskless.mount=/var", &format!("{DISK} {REST}"), "rd.diskless.mount="),

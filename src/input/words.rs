@@ -112,7 +112,8 @@ words! {
     ROOT_FS "rootfstype" Kernel, "found out", "Its file system, without a plan.";
     OVERLAY "rd.overlay" Dracut, "zram:size=50%",
         "Without a plan, the writable layer: `zram[:OPTION,...]` with `size=` and `mem_limit=` (bytes as `2G`, or a share \
-         of the memory as `50%`), `fs=ext4` or `fs=xfs`, `algorithm=` in the kernel's words.";
+         of the memory as `50%`), `overcommit`, `fs=ext4` or `fs=xfs`, `algorithm=` in the kernel's words; or \
+         `tmpfs[:OPTION,...]` with `size=` and `nr_inodes=`. They mean what they mean in a plan.";
     HOSTNAME "systemd.hostname" Systemd, "the name that the node has by then", "The node's name, without a plan.";
     MACHINE_ID "systemd.machine_id" Systemd, "the plan's `machine_id`, else derived from the node's UUID or MAC address",
         "The node's machine-id. systemd goes by it whatever /etc/machine-id says, so it goes before the plan. What is no id \

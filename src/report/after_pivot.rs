@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use super::watermark::{self, Watermarks};
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Error, Result};
 use crate::sys::http::CA_FILE;
@@ -21,6 +22,12 @@ const CA_COPY: &str = "/run/diskless/ca.pem";
 const UNIT: &str = "/run/systemd/system/diskless-report.service";
 const WANTED: &str = "/run/systemd/system/multi-user.target.wants/diskless-report.service";
 const UNIT_TEXT: &str = include_str!("../../systemd-units/diskless-report.service");
+/// What looks at the writable layer.
+const WATCH: &str = "/run/systemd/system/diskless-watch.service";
+const WATCH_TEXT: &str = include_str!("../../systemd-units/diskless-watch.service");
+const TIMER: &str = "/run/systemd/system/diskless-watch.timer";
+const TIMER_TEXT: &str = include_str!("../../systemd-units/diskless-watch.timer");
+const TIMER_WANTED: &str = "/run/systemd/system/timers.target.wants/diskless-watch.timer";
 
 /// Where reports go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,13 +83,35 @@ pub fn prepare(host: &Host, destination: &Destination) -> Result<()> {
     for file in files(destination, ca)? {
         whole_file::write(&host.path(file.path), &file.bytes, file.mode, file.modified)?;
     }
-    let link = host.path(WANTED);
+    want(host, UNIT, WANTED)
+}
+
+/// Makes all that a look at the writable layer from the booted system needs, for these watermarks of the plan. Again:
+/// makes it anew.
+///
+/// # Errors
+/// [`Code::Io`]: a file cannot be read or written.
+pub fn prepare_watch(host: &Host, marks: &[u8]) -> Result<()> {
+    copy_agent(host)?;
+    let watermarks = Watermarks { marks: marks.to_vec(), ..Watermarks::default() };
+    let json = serde_json::to_vec(&watermarks).context(Code::Io, watermark::FILE)?;
+    for (path, bytes) in
+        [(watermark::FILE, json.as_slice()), (WATCH, WATCH_TEXT.as_bytes()), (TIMER, TIMER_TEXT.as_bytes())]
+    {
+        whole_file::write(&host.path(path), bytes, 0o644, None)?;
+    }
+    want(host, TIMER, TIMER_WANTED)
+}
+
+/// Makes the link `wanted` to `unit`, if there is none.
+fn want(host: &Host, unit: &str, wanted: &str) -> Result<()> {
+    let link = host.path(wanted);
     if let Some(folder) = link.parent() {
         std::fs::create_dir_all(folder).context(Code::Io, folder.display().to_string())?;
     }
-    match std::os::unix::fs::symlink(UNIT, &link) {
+    match std::os::unix::fs::symlink(unit, &link) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(error).context(Code::Io, WANTED)
+            Err(error).context(Code::Io, wanted)
         }
         _ => Ok(()),
     }
@@ -159,6 +188,22 @@ mod tests {
         }
         let time = |path: &str| host.path(path).metadata().unwrap().modified().unwrap();
         assert_eq!(time(CA_COPY), time(CA_FILE));
+    }
+
+    #[test]
+    fn the_layer_is_watched_by_a_timer_below_run() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::fake(root.path());
+        write(&host, "/proc/self/exe", "agent");
+        for _ in 0..2 {
+            prepare_watch(&host, &[70, 85]).unwrap();
+            let text = |path: &str| std::fs::read_to_string(host.path(path)).unwrap();
+            assert_eq!(text(watermark::FILE), r#"{"marks":[70,85],"passed":{}}"#);
+            assert_eq!((text(WATCH).as_str(), text(TIMER).as_str()), (WATCH_TEXT, TIMER_TEXT));
+            assert_eq!(host.path(TIMER_WANTED).read_link().unwrap(), std::path::Path::new(TIMER));
+        }
+        assert!(WATCH_TEXT.contains(&format!("\nExecStart=-{AGENT} report usage\n")));
+        assert!(WATCH_TEXT.contains(&format!("\nConditionPathExists={}\n", watermark::FILE)));
     }
 
     #[test]

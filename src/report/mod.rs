@@ -12,3 +12,5 @@ pub mod phone_home;
 pub mod record;
 pub mod spool;
 pub mod up;
+pub mod watch;
+pub mod watermark;

@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::event::Event;
+use super::watermark::Change;
+use crate::steps::overlay::usage::Resource;
 use crate::sys::clock;
 
 /// Of this format.
@@ -32,8 +34,13 @@ pub enum Kind {
     Ready,
     /// The booted system says so itself.
     Up,
+    /// The writable layer of the booted system has passed a watermark, or come back from one.
+    Watermark,
     /// The node goes down: the last that is heard of this boot.
     Down,
+    /// What a later version tells, and this one does not know.
+    #[serde(other)]
+    Other,
 }
 
 /// One event. What it does not have is left out of the JSON; members of a newer version are passed over.
@@ -80,6 +87,15 @@ pub struct Record {
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
+    /// What of the writable layer is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<Resource>,
+    /// How much of it, of a hundred.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent: Option<u8>,
+    /// The highest watermark that is passed; none: none is any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<u8>,
 }
 
 impl Record {
@@ -102,6 +118,9 @@ impl Record {
             code: None,
             message: None,
             advice: None,
+            resource: None,
+            percent: None,
+            watermark: None,
         }
     }
 
@@ -139,6 +158,17 @@ impl Record {
                 own_ms: Some(millis(*own)),
                 ..Record::new(Kind::Ready, uptime)
             },
+        }
+    }
+
+    /// The record of a watermark's `change`.
+    pub fn of_watermark(change: &Change, uptime: Duration) -> Record {
+        Record {
+            detail: Some(short(&change.text)),
+            resource: Some(change.resource),
+            percent: Some(change.percent),
+            watermark: change.passed,
+            ..Record::new(Kind::Watermark, uptime)
         }
     }
 
@@ -182,7 +212,15 @@ mod tests {
         let documented: Vec<Record> = examples.map(|text| serde_json::from_str(text).unwrap()).collect();
         let up = Record { hostname: Some("node1".into()), ..Record::new(Kind::Up, second) };
         let down = Record { detail: Some("d".into()), ..Record::new(Kind::Down, second) };
-        for ours in ours.iter().chain([&up, &down]) {
+        let change = Change {
+            resource: Resource::Space,
+            percent: 86,
+            passed: Some(85),
+            rises: true,
+            text: "t".into(),
+        };
+        let watermark = Record::of_watermark(&change, second);
+        for ours in ours.iter().chain([&up, &watermark, &down]) {
             let documented = documented.iter().find(|record| record.event == ours.event).unwrap();
             let members = |record: &Record| -> Vec<String> {
                 let value: serde_json::Value = serde_json::from_slice(&record.json()).unwrap();
@@ -195,6 +233,14 @@ mod tests {
                 assert!(text.contains(&format!("| `{member}` |")), "{member} is not described");
             }
         }
+    }
+
+    #[test]
+    fn what_a_later_version_tells_is_no_reason_to_refuse_it() {
+        let json = Record::new(Kind::Up, Duration::ZERO).json();
+        let text =
+            String::from_utf8(json).unwrap().replace("\"up\"", "\"dances\"").replace("{", "{\"colour\":7,");
+        assert_eq!(serde_json::from_str::<Record>(&text).unwrap().event, Kind::Other);
     }
 
     #[test]

@@ -7,13 +7,25 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::record::{Kind, Record};
+use crate::engine::host::Host;
+use crate::engine::lock::{self, Lock};
 use crate::error::{Code, Context, Result};
 use crate::sys::whole_file;
 
 /// Where it is, on the node.
 pub const FILE: &str = "/run/diskless/spool.json";
+/// Held by whoever of the booted system sends what is in it.
+const LOCK: &str = "/run/diskless/spool.lock";
 /// No more events are kept.
 const MOST: usize = 256;
+
+/// The right to read the queue and to write it back, of the booted system's processes.
+///
+/// # Errors
+/// [`Code::Locked`]: another has it; [`Code::Io`].
+pub fn lock(host: &Host) -> Result<Lock> {
+    lock::take(&host.path(LOCK))
+}
 
 /// The events of one boot that are not delivered yet, oldest first.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

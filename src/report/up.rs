@@ -8,6 +8,7 @@ use super::phone_home::{FIRST_WAIT, LONGEST_WAIT, REQUEST_LIMIT, is_refused};
 use super::record::{Kind, Record};
 use super::spool::{self, Spool};
 use crate::engine::host::Host;
+use crate::engine::lock::Lock;
 use crate::engine::state::{self, State};
 use crate::error::{Code, Error, Result};
 use crate::sys::http::{Client, Failure};
@@ -35,6 +36,8 @@ pub fn report(host: &Host, limit: Duration) -> Result<Sent> {
     let destination = Destination::read(host)?;
     let boot_id = host.boot_id();
     let file = host.path(spool::FILE);
+    let deadline = host.now().saturating_add(limit);
+    let _lock = lock(host, deadline)?;
     let mut spool = Spool::read(&file, &boot_id);
     let hostname = hostname(host, &destination);
     // One that could not be sent the last time says it already.
@@ -50,7 +53,6 @@ pub fn report(host: &Host, limit: Duration) -> Result<Sent> {
         None => None,
     };
     let fields = form::fields(host, hostname.as_deref());
-    let deadline = host.now().saturating_add(limit);
     let mut wait = FIRST_WAIT;
     loop {
         let sent_before = events.sent;
@@ -76,6 +78,18 @@ pub fn report(host: &Host, limit: Duration) -> Result<Sent> {
     let first = errors.next();
     errors.for_each(|error| log::warn!("{error}; {}", error.advice()));
     first.map_or(Ok(sent), Err)
+}
+
+/// The queue's lock; a look at the writable layer has it for seconds at most.
+fn lock(host: &Host, deadline: Duration) -> Result<Lock> {
+    loop {
+        match spool::lock(host) {
+            Err(error) if error.code() == Code::Locked && host.now() < deadline => {
+                host.wait_for_change(FIRST_WAIT);
+            }
+            result => return result,
+        }
+    }
 }
 
 /// Something to post, and what came of it.
@@ -117,7 +131,7 @@ impl<'a> Post<'a> {
 }
 
 /// The name the node has now, else that of the plan.
-fn hostname(host: &Host, destination: &Destination) -> Option<String> {
+pub(super) fn hostname(host: &Host, destination: &Destination) -> Option<String> {
     let name = std::fs::read_to_string(host.path("/proc/sys/kernel/hostname")).unwrap_or_default();
     let name = name.trim();
     if name.is_empty() { destination.hostname.clone() } else { Some(name.to_owned()) }
@@ -190,6 +204,15 @@ mod tests {
         let error = report(&host, LIMIT).unwrap_err();
         assert!(error.code() == Code::Report && error.to_string().contains("404"), "{error}");
         assert_eq!(host.now(), Duration::ZERO);
+    }
+
+    #[test]
+    fn another_sender_is_waited_for() {
+        let root = tempfile::tempdir().unwrap();
+        let host = booted(root.path(), "http://127.0.0.1:1/");
+        let _held = spool::lock(&host).unwrap();
+        assert_eq!(report(&host, LIMIT).unwrap_err().code(), Code::Locked);
+        assert_eq!(host.now(), LIMIT);
     }
 
     /// Events to `url`, the form to `phone_home`.

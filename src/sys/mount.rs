@@ -64,6 +64,35 @@ pub fn unmount(path: &str, lazily: bool) -> Result<()> {
     rustix::mount::unmount(path, flags | UnmountFlags::NOFOLLOW).context(Code::Kernel, path)
 }
 
+/// What a file system has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes for files, used or not.
+    pub bytes: u64,
+    /// Those that are used.
+    pub used: u64,
+    /// Files that it can hold, there or not; 0: it does not say.
+    pub inodes: u64,
+    /// Those that are there.
+    pub used_inodes: u64,
+}
+
+/// What the file system at `path` has (statvfs(3)), as df counts it.
+///
+/// # Errors
+/// There is no such path, or the kernel refuses.
+pub fn space(path: &Path) -> Result<Space> {
+    let stat = rustix::fs::statvfs(path).context(Code::Io, path.display().to_string())?;
+    let blocks = |count: u64| count.saturating_mul(stat.f_frsize);
+    let used = stat.f_blocks.saturating_sub(stat.f_bfree);
+    Ok(Space {
+        bytes: blocks(used.saturating_add(stat.f_bavail)),
+        used: blocks(used),
+        inodes: stat.f_files,
+        used_inodes: stat.f_files.saturating_sub(stat.f_ffree),
+    })
+}
+
 /// OVERLAYFS_SUPER_MAGIC (linux/magic.h).
 const OVERLAY: i64 = 0x794c_7630;
 

@@ -24,7 +24,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         code: "overlay-memory",
         level: Error,
-        doc: "The writable layer is smaller than the node's memory, and so is what it may take of it.",
+        doc: "The writable layer is smaller than the node's memory, and so is what it may take of it, unless it overcommits.",
         advice: "give overlay.size and overlay.mem_limit values below the memory, `50%` for one, or correct `memory`",
         run: Run::Site(memory),
     },
@@ -72,8 +72,11 @@ fn small(view: &View<'_>, found: &mut Found) {
 }
 
 fn memory(view: &View<'_>, found: &mut Found) {
-    for plan in &view.plans {
-        for member in ["size", "mem_limit"] {
+    for plan in view.plans.iter().filter(|plan| !plan.flag("/overlay/overcommit")) {
+        // The layer is no larger than what it may take.
+        let cut =
+            size(plan, "mem_limit").and_then(|limit| share(plan, limit)).is_some_and(|share| share < 100);
+        for member in ["size", "mem_limit"].into_iter().filter(|member| *member == "mem_limit" || !cut) {
             if let Some(size) = size(plan, member)
                 && share(plan, size).is_some_and(|share| share >= 100)
             {

@@ -85,6 +85,11 @@ impl Plan<'_> {
         self.document.pointer(pointer)?.as_str()
     }
 
+    /// Whether there is a true at a JSON pointer.
+    pub fn flag(&self, pointer: &str) -> bool {
+        self.document.pointer(pointer).and_then(serde_json::Value::as_bool).unwrap_or_default()
+    }
+
     /// The strings of all members of this name, wherever they are.
     pub fn strings(&self, name: &str) -> Vec<&str> {
         let mut found = Vec::new();

@@ -84,6 +84,7 @@ pub fn event(body: &[u8]) -> Result<Record, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use diskless::report::record::Kind;
     use proptest::prelude::*;
 
     #[test]
@@ -134,6 +135,9 @@ mod tests {
         assert_eq!(event(good.as_bytes()).unwrap().seq, 1);
         let newer = good.replace("1.0", "1.7").replace("\"run\": 1", "\"run\": 1, \"rack\": {\"a\": [1]}");
         assert_eq!(event(newer.as_bytes()).unwrap().version, "1.7");
+        // What a later agent tells is kept, whatever it means.
+        let newest = newer.replace("\"run\"}", "\"dance\"}");
+        assert_eq!(event(newest.as_bytes()).unwrap().event, Kind::Other);
         for (from, to, wrong) in [
             ("1.0", "2.0", "version"),
             ("1.0", "1", "version"),
@@ -141,7 +145,7 @@ mod tests {
             ("0b5c-1", "a\\nb", "boot_id"),
             ("\"seq\": 1", "\"seq\": 0", "seq"),
             ("\"seq\": 1", "\"seq\": -1", "line 1"),
-            ("\"run\"}", "\"dance\"}", "line 1"),
+            ("\"run\"}", "7}", "line 1"),
             ("{", "[", "line 1"),
         ] {
             let error = event(good.replace(from, to).as_bytes()).unwrap_err();

@@ -181,6 +181,8 @@ impl Drawn {
                 self.mark(Sign::Up, now, String::new());
             }
             Kind::Down => self.end(now, Ending::Unknown),
+            // It is of a system that has booted, and may come days later.
+            Kind::Watermark | Kind::Other => (),
         }
     }
 
@@ -365,10 +367,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_nodes_say(said in proptest::collection::vec((any::<u64>(), any::<u64>(), 0..9_usize, 0..3_usize), 0..30)) {
+        fn whatever_nodes_say(said in proptest::collection::vec((any::<u64>(), any::<u64>(), 0..11_usize, 0..3_usize), 0..30)) {
             let kinds = [
                 Kind::Run, Kind::Start, Kind::Waiting, Kind::Done, Kind::Failed, Kind::Warning, Kind::Ready, Kind::Up,
-                Kind::Down,
+                Kind::Down, Kind::Watermark, Kind::Other,
             ];
             let heard: Vec<Heard> = said
                 .iter()

@@ -77,7 +77,7 @@ impl Told {
             Call::Ipxe { given: Some(what) } => {
                 self.given = self.given.take().max(Some(Given { at, what: what.clone() }));
             }
-            Call::Event(record) if !matches!(record.event, Kind::Warning | Kind::Down) => {
+            Call::Event(record) if moves(record.event) => {
                 if self.furthest.as_ref().is_none_or(|furthest| furthest.seq < record.seq) {
                     self.furthest = Some(Furthest::of(at, record));
                 }
@@ -160,6 +160,14 @@ impl Furthest {
     }
 }
 
+/// Whether an event says how far the node is: others come whenever they happen.
+fn moves(event: Kind) -> bool {
+    match event {
+        Kind::Warning | Kind::Watermark | Kind::Down | Kind::Other => false,
+        Kind::Run | Kind::Start | Kind::Waiting | Kind::Done | Kind::Failed | Kind::Ready | Kind::Up => true,
+    }
+}
+
 /// The stage that a call is the sign of; no other call is.
 fn stage(call: &Call) -> Stage {
     match call {
@@ -198,8 +206,17 @@ mod tests {
 
     /// Of all kinds; events of one number are the same event.
     fn call() -> impl Strategy<Value = (Time, Call)> {
-        let kinds =
-            [Kind::Run, Kind::Start, Kind::Waiting, Kind::Done, Kind::Failed, Kind::Warning, Kind::Up];
+        let kinds = [
+            Kind::Run,
+            Kind::Start,
+            Kind::Waiting,
+            Kind::Done,
+            Kind::Failed,
+            Kind::Warning,
+            Kind::Up,
+            Kind::Watermark,
+            Kind::Other,
+        ];
         let form = |form: u8| Form { hostname: Some(form.to_string()), ..Form::default() };
         let given = |given: u8| ["boot", "error"].get(usize::from(given)).map(|word| (*word).to_owned());
         let time = || (0..50_u64).prop_map(Time);
@@ -255,7 +272,7 @@ mod tests {
     fn the_furthest_event_counts() {
         let some = |text: &str| Some(text.to_owned());
         let failed = || (1, record(3, Kind::Failed));
-        let cases: [Case; 9] = [
+        let cases: [Case; 11] = [
             ("a wait", vec![(1, record(3, Kind::Waiting))], [some("s3"), some("d3"), None]),
             (
                 "its end",
@@ -277,6 +294,12 @@ mod tests {
                 [some("s3"), None, some("c3")],
             ),
             ("warnings alone", vec![(1, record(1, Kind::Warning))], [None, None, None]),
+            (
+                "a watermark",
+                vec![(1, record(3, Kind::Waiting)), (2, record(4, Kind::Watermark))],
+                [some("s3"), some("d3"), None],
+            ),
+            ("something new", vec![failed(), (2, record(4, Kind::Other))], [some("s3"), None, some("c3")]),
         ];
         for (name, calls, expected) in cases {
             assert_eq!(furthest(&calls), expected, "{name}");

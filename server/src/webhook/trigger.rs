@@ -54,7 +54,13 @@ pub fn messages(heard: &Heard) -> Vec<Message> {
                 Kind::Failed => State::Failed,
                 Kind::Up => State::Up,
                 // The node is still where it was.
-                Kind::Waiting | Kind::Done | Kind::Warning | Kind::Ready | Kind::Down => return Vec::new(),
+                Kind::Waiting
+                | Kind::Done
+                | Kind::Warning
+                | Kind::Ready
+                | Kind::Watermark
+                | Kind::Down
+                | Kind::Other => return Vec::new(),
             };
             vec![state(told, step.as_deref(), code.as_deref())]
         }
@@ -127,7 +133,9 @@ mod tests {
         let failed = state("failed", Some("luks"), Some("luks-no-key"));
         assert_eq!(told(event(Kind::Failed, Some("luks"), Some("luks-no-key"))), [failed]);
         assert_eq!(told(event(Kind::Up, None, None)), [state("up", None, None)]);
-        for quiet in [Kind::Waiting, Kind::Done, Kind::Warning, Kind::Ready, Kind::Down] {
+        for quiet in
+            [Kind::Waiting, Kind::Done, Kind::Warning, Kind::Ready, Kind::Watermark, Kind::Down, Kind::Other]
+        {
             assert_eq!(told(event(quiet, Some("luks"), None)), []);
         }
     }

@@ -1,15 +1,16 @@
 //! What the types alone cannot say. Each rule has its own code.
 
+mod layer;
+mod lowers;
 mod paths;
 
 use super::{
-    Chap, CloudInit, Document, FileSystem, Handover, Header, HostKey, Iscsi, KeySource, LEAST_XFS,
-    LONGEST_KEY, Luks, Multipath, Overlay, Report,
+    Chap, CloudInit, Document, Handover, Header, HostKey, Iscsi, KeySource, LONGEST_KEY, Luks, Multipath,
+    Overlay, Report,
 };
 use crate::error::{Code, Error, Result};
 use crate::input::facts::is_uuid;
 use crate::input::identity::is_machine_id;
-use crate::input::size::Size;
 use crate::input::ssh_key;
 use crate::input::url::{self, is_url};
 
@@ -139,12 +140,7 @@ fn luks(luks: &Luks) -> Result<()> {
 }
 
 fn overlay(overlay: &Overlay) -> Result<()> {
-    if overlay.algorithm.as_deref().is_some_and(|algorithm| !is_word(algorithm)) {
-        return broken(Code::PlanOverlay, "overlay.algorithm", "not a word of the kernel, like zstd");
-    }
-    if let (FileSystem::Xfs, Size::Bytes(..LEAST_XFS)) = (overlay.fs, overlay.size) {
-        return broken(Code::PlanOverlay, "overlay.size", "xfs needs 300 MiB");
-    }
+    layer::layer(overlay)?;
     for (i, mount) in overlay.mounts.iter().enumerate() {
         let place = format!("overlay.mounts[{i}]");
         if !is_mount_point(&mount.at) {
@@ -153,10 +149,7 @@ fn overlay(overlay: &Overlay) -> Result<()> {
         if overlay.mounts.iter().take(i).any(|other| other.at == mount.at) {
             return broken(Code::PlanMounts, place, format!("{} is mounted twice", mount.at));
         }
-        if !mount.lower.strip_prefix("/dev/mapper/").is_some_and(is_map_name) {
-            let cause = "`lower` is not a volume of the image, /dev/mapper/NAME";
-            return broken(Code::PlanMounts, place, cause);
-        }
+        lowers::lowers(&place, mount)?;
         if mount.fs.as_deref().is_some_and(|fs| !is_word(fs)) {
             return broken(Code::PlanMounts, place, "`fs` is not a file system's name, like ext4");
         }
@@ -298,11 +291,16 @@ fn is_map_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 100 && !name.starts_with('.') && name.bytes().all(plain)
 }
 
+/// The longest mount point. The folder of a lower is named after it, and all of them are in one page of mount options.
+const LONGEST_MOUNT_POINT: usize = 100;
+
 /// `/`, or an absolute path without `.`, `..`, empty parts or what mount options and mountinfo would have to quote.
 fn is_mount_point(path: &str) -> bool {
     let plain = |part: &str| {
         !matches!(part, "" | "." | "..")
             && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
     };
-    path == "/" || path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(plain))
+    path == "/"
+        || path.len() <= LONGEST_MOUNT_POINT
+            && path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(plain))
 }

@@ -4,6 +4,7 @@ pub(super) mod check;
 mod cloud_init;
 mod handover;
 mod iscsi;
+mod lower;
 mod luks;
 mod multipath;
 mod overlay;
@@ -12,9 +13,10 @@ pub use check::{is_hostname, is_iscsi_name};
 pub use cloud_init::CloudInit;
 pub use handover::{File, Handover, HostKey, Mode};
 pub use iscsi::{Algorithm, Chap, Discovery, Iscsi, Mutual, TargetPortal};
+pub use lower::{Lower, Lowers, MOST_LOWERS};
 pub use luks::{Header, KeySource, LONGEST_KEY, Luks};
 pub use multipath::{Identify, Map, Multipath, Queueing};
-pub use overlay::{FileSystem, LEAST_XFS, Mount, Overlay, Unclean};
+pub use overlay::{Backing, FileSystem, LEAST_LAYER, LEAST_XFS, Mount, Overlay, Unclean};
 
 use std::collections::BTreeMap;
 

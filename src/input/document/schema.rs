@@ -39,6 +39,15 @@ pub enum TargetPortal {
     Object(super::iscsi::Written),
 }
 
+/// `overlay.mounts[].lower`: the volume, or several.
+#[derive(schemars::JsonSchema)]
+#[schemars(untagged)]
+#[allow(dead_code, reason = "only its schema is of use")]
+pub enum Lowers {
+    Volume(String),
+    Several(Vec<super::lower::Written>),
+}
+
 /// `multipath`: the word, or the object.
 #[derive(schemars::JsonSchema)]
 #[schemars(untagged)]

@@ -26,7 +26,7 @@ fn parse(value: &Value) -> Result<Document> {
 fn a_plan_and_its_defaults() {
     let document = parse(&good()).unwrap();
     assert_eq!(document.luks.name, "luks_root");
-    assert_eq!(document.overlay.size, Size::OfMemory(50));
+    assert_eq!(document.overlay.size(), Size::OfMemory(50));
     assert_eq!(
         document.iscsi.portals,
         [crate::input::portal::Portal::parse("198.18.0.1:3260").unwrap().into()]
@@ -100,6 +100,8 @@ const ON_THE_WAY: &[Code] = &[Code::PlanMissing, Code::PlanFetch, Code::PlanRefu
 
 /// `place` in a plan (a JSON pointer; what is not there is made), a value for it, the code, and what the message says.
 fn faults() -> Vec<(&'static str, Value, Code, &'static str)> {
+    let layer = |member: &str, value: Value| json!({ "backing": "tmpfs", member: value, "mounts": [{ "at": "/", "lower": "/dev/mapper/a" }] });
+    let lowers: Vec<String> = (0..9).map(|number| format!("/dev/mapper/v{number}")).collect();
     let mount = |at: &str, lower: &str| json!([{ "at": at, "lower": lower }]);
     let file = |path: &str, mode: &str| json!([{ "path": path, "mode": mode, "content": "x" }]);
     let portal = |portal: &str, interface: &str, source: &str| json!([{ "portal": portal, "interface": interface, "source": source }]);
@@ -185,12 +187,68 @@ fn faults() -> Vec<(&'static str, Value, Code, &'static str)> {
         ("/overlay/mem_limit", json!("0"), Code::PlanInvalid, "overlay.mem_limit"),
         ("/overlay/algorithm", json!("zstd\n"), Code::PlanOverlay, "overlay.algorithm"),
         ("/overlay", json!({ "fs": "xfs", "size": "299M", "mounts": [] }), Code::PlanOverlay, "overlay.size"),
+        ("/overlay/size", json!("15M"), Code::PlanOverlay, "overlay.size"),
+        ("/overlay/mem_limit", json!("15M"), Code::PlanOverlay, "overlay.mem_limit"),
+        ("/overlay/nr_inodes", json!(4096), Code::PlanOverlay, "overlay.nr_inodes"),
+        ("/overlay/backing", json!("brd"), Code::PlanInvalid, "overlay.backing"),
+        ("/overlay", layer("mem_limit", json!("1G")), Code::PlanOverlay, "overlay.mem_limit"),
+        ("/overlay", layer("algorithm", json!("zstd")), Code::PlanOverlay, "overlay.algorithm"),
+        ("/overlay", layer("fs", json!("ext4")), Code::PlanOverlay, "overlay.fs"),
+        ("/overlay", layer("nr_inodes", json!(1023)), Code::PlanOverlay, "overlay.nr_inodes"),
+        ("/overlay", layer("size", json!("15M")), Code::PlanOverlay, "overlay.size"),
+        ("/overlay/watermarks", json!([85, 70]), Code::PlanWatermarks, "overlay.watermarks"),
+        ("/overlay/watermarks", json!([85, 85]), Code::PlanWatermarks, "overlay.watermarks"),
+        ("/overlay/watermarks", json!([0]), Code::PlanWatermarks, "overlay.watermarks"),
+        ("/overlay/watermarks", json!([101]), Code::PlanWatermarks, "overlay.watermarks"),
+        (
+            "/overlay/watermarks",
+            json!([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]),
+            Code::PlanWatermarks,
+            "10 percentages",
+        ),
+        ("/overlay/watermarks", json!([256]), Code::PlanInvalid, "overlay.watermarks[0]"),
+        ("/overlay/mounts/0/lower", json!([]), Code::PlanLowers, "overlay.mounts[0]"),
+        ("/overlay/mounts/0/lower", json!(lowers), Code::PlanLowers, "1 to 8"),
+        (
+            "/overlay/mounts/0/lower",
+            json!(["/dev/mapper/a", { "volume": "/dev/mapper/a", "fs": "xfs" }]),
+            Code::PlanLowers,
+            "/dev/mapper/a twice",
+        ),
+        (
+            "/overlay/mounts/0/lower",
+            json!(["/dev/mapper/a", "/dev/sda1"]),
+            Code::PlanMounts,
+            "overlay.mounts[0]",
+        ),
+        (
+            "/overlay/mounts/0/lower",
+            json!([{ "volume": "/dev/mapper/a", "fs": "a,b" }]),
+            Code::PlanMounts,
+            "`fs`",
+        ),
+        ("/overlay/mounts/0/lower", json!(7), Code::PlanInvalid, "overlay.mounts[0].lower"),
+        (
+            "/overlay/mounts/0/at",
+            json!(format!("/{}", "a".repeat(100))),
+            Code::PlanMounts,
+            "overlay.mounts[0]",
+        ),
         ("/overlay/fs", json!("btrfs"), Code::PlanInvalid, "overlay.fs"),
         ("/overlay/mounts", mount("/var", "/dev/mapper/a"), Code::PlanMounts, "nothing is mounted at /"),
         ("/overlay/mounts", mount("/../x", "/dev/mapper/a"), Code::PlanMounts, "overlay.mounts[0]"),
         ("/overlay/mounts", mount("/", "/dev/sda1"), Code::PlanMounts, "overlay.mounts[0]"),
         ("/overlay/mounts/0/fs", json!("a,b"), Code::PlanMounts, "overlay.mounts[0]"),
         ("/overlay", json!({ "mounts": [], "sise": "1G" }), Code::PlanInvalid, "overlay.sise"),
+        ("/cloud_init", json!({ "instance_id": "../a" }), Code::PlanCloudInit, "cloud_init.instance_id"),
+        ("/cloud_init", json!({ "instance_id": "" }), Code::PlanCloudInit, "cloud_init.instance_id"),
+        (
+            "/cloud_init",
+            json!({ "meta_data": { "instance-id": "i-1" } }),
+            Code::PlanCloudInit,
+            "cloud_init.meta_data",
+        ),
+        ("/cloud_init", json!({ "user-data": "x" }), Code::PlanInvalid, "cloud_init.user-data"),
         ("/handover", json!({ "services": ["a b"] }), Code::PlanServices, "handover.services[0]"),
         ("/handover", json!({ "services": ["../a"] }), Code::PlanServices, "handover.services[0]"),
         ("/handover", json!({ "services": ["a", "a"] }), Code::PlanServices, "handover.services[1]"),

@@ -75,7 +75,7 @@ const READ_ONLY_VOLUMES: &str = "activation/read_only_volume_list";
 
 /// The volume groups that the plan's mounts are in, each once, in quotes.
 fn volume_groups(document: &Document) -> Vec<String> {
-    let maps = document.overlay.mounts.iter().filter_map(|mount| mount.lower.strip_prefix("/dev/mapper/"));
+    let maps = document.overlay.mounts.iter().flat_map(|mount| mount.lower.names());
     // The other maps are partitions, whose names begin with that of the disk.
     let groups = maps.filter(|map| !map.starts_with(&document.luks.name)).filter_map(lvm::group_of);
     groups.map(|group| format!("\"{group}\"")).collect::<BTreeSet<_>>().into_iter().collect()

@@ -10,10 +10,10 @@ use crate::sys::in_root::Root;
 const FOLDERS: [&str; 2] = ["/lib/modules", "/usr/lib/modules"];
 /// What kmod cannot do without; depmod makes both.
 const INDEXES: [&str; 2] = ["modules.dep.bin", "modules.dep"];
-/// Of more kernels an image has too many.
-const MOST_NAMES: usize = 1024;
-/// No more of them are named.
+/// No more kernels of an image are named.
 const MOST: usize = 8;
+/// A folder with more of them is none that packages made.
+const MOST_KERNELS: usize = 1024;
 
 /// The running kernel and the new root.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub fn observe(host: &Host) -> Result<Seen> {
     let (mut there, mut others) = (false, Vec::new());
     for folder in FOLDERS {
         // They are for the message alone.
-        let names = root.names(folder, MOST_NAMES).unwrap_or_default();
+        let names = root.names(folder, MOST_KERNELS).unwrap_or_default();
         others.extend(names.into_iter().filter(|name| *name != release).take(MOST));
         for index in INDEXES {
             let path = format!("{folder}/{release}/{index}");

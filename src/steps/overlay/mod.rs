@@ -1,4 +1,5 @@
-//! The new root at /sysroot: the image read-only below, the memory disk above, for `/` and any further mount point.
+//! The new root at /sysroot: the image read-only below, in one layer or several, the writable layer above, for `/` and
+//! any further mount point. The writable layer is a zram disk or a tmpfs.
 //!
 //! What lives on after the pivot lies below /run/diskless: mounts in the initramfs's own tree are lost with it.
 
@@ -10,18 +11,22 @@ pub mod mountinfo;
 mod observe;
 mod plan;
 mod probe;
+pub mod usage;
 mod utab;
 mod xfs_log;
 
 use crate::engine::converge::{Converge, Next};
 use crate::engine::host::Host;
 use crate::error::{Error, Result};
-use crate::input::document::Mount;
+use crate::input::document::{Backing, Mount, Overlay};
+use crate::steps::layer::Terms;
 
 /// Where the new root is put together.
 pub const SYSROOT: &str = "/sysroot";
 /// The writable layer.
 const UPPERS: &str = "/run/diskless/rw";
+/// What the mount of a tmpfs says that it is of.
+const TMPFS: &str = "diskless-rw";
 /// The read-only layers.
 const LOWERS: &str = "/run/diskless/lower";
 
@@ -29,17 +34,21 @@ const LOWERS: &str = "/run/diskless/lower";
 #[derive(Debug)]
 pub struct Step {
     mounts: Vec<Mount>,
+    /// The tmpfs of the writable layer; none: it is on a zram disk.
+    tmpfs: Option<Terms>,
 }
 
 impl Step {
-    /// Mounts `mounts`, those above others first.
-    pub fn new(mut mounts: Vec<Mount>) -> Step {
+    /// Mounts what `overlay` says, mount points above others first.
+    pub fn new(overlay: &Overlay) -> Step {
+        let mut mounts = overlay.mounts.clone();
         // "/" comes before "/var", "/var" before "/srv/data".
         mounts.sort_by_cached_key(|mount| {
             let depth = mount.at.split('/').filter(|part| !part.is_empty()).count();
             (depth, mount.at.clone())
         });
-        Step { mounts }
+        let tmpfs = (overlay.backing == Backing::Tmpfs).then(|| Terms::of(overlay));
+        Step { mounts, tmpfs }
     }
 }
 
@@ -52,7 +61,7 @@ impl Converge for Step {
     }
 
     fn plan(&self, seen: &observe::Seen) -> Result<Next<apply::Action>> {
-        plan::plan(&self.mounts, seen)
+        plan::plan(&self.mounts, self.tmpfs.as_ref(), seen)
     }
 
     fn warnings(&self, seen: &observe::Seen) -> Vec<Error> {
@@ -67,17 +76,17 @@ impl Converge for Step {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::document::Unclean;
+    use crate::input::document::{Lowers, Unclean};
 
     #[test]
     fn mount_points_above_others_come_first() {
         let mounts = ["/var/lib/x", "/srv/data", "/var-x", "/", "/var"].map(|at| Mount {
             at: at.into(),
-            lower: String::new(),
+            lower: Lowers::one(""),
             fs: None,
             unclean: Unclean::Refuse,
         });
-        let step = Step::new(mounts.to_vec());
+        let step = Step::new(&Overlay::over(mounts.to_vec()));
         let order: Vec<_> = step.mounts.iter().map(|mount| mount.at.as_str()).collect();
         assert_eq!(order, ["/", "/var", "/var-x", "/srv/data", "/var/lib/x"]);
     }

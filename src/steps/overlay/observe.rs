@@ -11,6 +11,7 @@ use super::{SYSROOT, probe, utab};
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Result};
 use crate::input::document::Mount;
+use crate::input::memory::Memory;
 use crate::steps::zram::{self, Zram};
 
 /// What is mounted, and what could be.
@@ -20,32 +21,44 @@ pub struct Seen {
     pub mounted: Vec<Mounted>,
     /// The disk of the writable layer.
     pub upper: Option<Zram>,
-    /// For each lower: the type of the file system on it, if that is known.
-    pub kinds: Vec<Option<String>>,
-    /// For each lower: what tells that it was not cleanly unmounted; none: it was, or it is mounted, or nobody knows.
-    pub unclean: Vec<Option<Unclean>>,
+    /// The node's memory, if the kernel tells.
+    pub memory: Option<Memory>,
+    /// What is on each lower of each mount.
+    pub lowers: Vec<Vec<OnVolume>>,
     /// There is an operating system at /sysroot, by the file that systemd's switch-root looks for too.
     pub has_os: bool,
     /// libmount's table; empty if there is none.
     pub utab: String,
 }
 
+/// What is on a volume.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OnVolume {
+    /// The type of its file system, if that is known.
+    pub kind: Option<String>,
+    /// What tells that it was not cleanly unmounted; none: it was, or it is mounted, or nobody knows.
+    pub unclean: Option<Unclean>,
+}
+
 pub fn observe(host: &Host, mounts: &[Mount]) -> Result<Seen> {
     let path = host.path("/proc/self/mountinfo");
     let text = std::fs::read_to_string(&path).context(Code::Io, path.display().to_string())?;
     let mounted = mountinfo::parse(&text);
-    let (mut kinds, mut unclean) = (Vec::new(), Vec::new());
-    for Mount { lower, fs, .. } in mounts {
-        let (kind, replay) = look(host, lower, fs.as_deref());
-        kinds.push(kind);
-        unclean.push(replay.filter(|_| !mounted.iter().any(|mount| mount.source == *lower)));
-    }
+    let lowers = mounts.iter().map(|mount| {
+        let lowers = mount.lower.0.iter().map(|lower| {
+            let is_mounted = mounted.iter().any(|mount| mount.source == lower.volume);
+            look(host, &lower.volume, lower.fs.as_deref().or(mount.fs.as_deref()), is_mounted)
+        });
+        lowers.collect()
+    });
+    let lowers = lowers.collect();
+    let meminfo = std::fs::read_to_string(host.path("/proc/meminfo")).unwrap_or_default();
     let sysroot = host.path(SYSROOT);
     Ok(Seen {
         mounted,
         upper: zram::find(host),
-        kinds,
-        unclean,
+        memory: Memory::parse(&meminfo),
+        lowers,
         has_os: ["etc/os-release", "usr/lib/os-release"]
             .iter()
             .any(|file| sysroot.join(file).symlink_metadata().is_ok()),
@@ -60,14 +73,39 @@ fn read_utab(path: &Path) -> Result<String> {
     }
 }
 
-/// The type of the file system on `device`, `fs` where the plan says it, and whether it was not cleanly unmounted. What
-/// cannot be read is for the mount to tell.
-fn look(host: &Host, device: &str, fs: Option<&str>) -> (Option<String>, Option<Unclean>) {
-    let planned = || (fs.map(str::to_owned), None);
+/// The type of the file system on `device`, `fs` where the plan says it, and, unless it is mounted, what tells that it was
+/// not cleanly unmounted. What cannot be read is for the mount to tell.
+fn look(host: &Host, device: &str, fs: Option<&str>, is_mounted: bool) -> OnVolume {
+    let planned = || OnVolume { kind: fs.map(str::to_owned), unclean: None };
     let mut start = vec![0; probe::BYTES];
     let Ok(device) = File::open(host.path(device)) else { return planned() };
     let Ok(length) = device.read_at(&mut start, 0) else { return planned() };
     start.truncate(length);
     let Some(kind) = fs.or_else(|| probe::probe(&start)) else { return planned() };
-    (Some(kind.to_owned()), journal::unclean(kind, &start, &device).unwrap_or_default())
+    let unclean = if is_mounted { None } else { journal::unclean(kind, &start, &device).unwrap_or_default() };
+    OnVolume { kind: Some(kind.to_owned()), unclean }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lower_is_looked_at_until_it_is_mounted() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::fake(root.path());
+        let ext4 = include_bytes!("../../../tests/data/file-systems/ext4-in-use.deflate");
+        std::fs::create_dir_all(root.path().join("dev/mapper")).unwrap();
+        let bytes = miniz_oxide::inflate::decompress_to_vec(ext4).unwrap();
+        std::fs::write(root.path().join("dev/mapper/a"), bytes).unwrap();
+        let option = |lower: &str, fs, is_mounted| {
+            let found = look(&host, &format!("/dev/mapper/{lower}"), fs, is_mounted);
+            (found.kind, found.unclean.map(|unclean| unclean.option))
+        };
+        assert_eq!(option("a", None, false), (Some("ext4".into()), Some("noload")));
+        assert_eq!(option("a", None, true), (Some("ext4".into()), None));
+        assert_eq!(option("a", Some("xfs"), false), (Some("xfs".into()), None));
+        assert_eq!(option("b", Some("xfs"), false), (Some("xfs".into()), None));
+        assert_eq!(option("b", None, false), (None, None));
+    }
 }

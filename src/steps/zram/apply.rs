@@ -28,7 +28,7 @@ pub enum Action {
     Limit {
         /// Which: /dev/zramN.
         number: u32,
-        /// Whole pages.
+        /// Whole pages; 0: as much as its size.
         bytes: u64,
     },
 }
@@ -42,7 +42,7 @@ pub struct SetUp {
     pub sized: bool,
     /// How it is compressed; none: as the kernel likes.
     pub algorithm: Option<String>,
-    /// The memory that it may take, whole pages; none: as much as there is.
+    /// The memory that it may take, whole pages; none: as much as its size.
     pub mem_limit: Option<u64>,
     /// Its size, whole pages.
     pub bytes: u64,
@@ -65,6 +65,7 @@ impl fmt::Display for Action {
             Action::Load => f.write_str("load the module zram"),
             Action::Add => f.write_str("add a zram disk"),
             Action::SetUp(SetUp { number, bytes, .. }) => write!(f, "set up zram{number} with {bytes} bytes"),
+            Action::Limit { number, bytes: 0 } => write!(f, "take the limit of memory from zram{number}"),
             Action::Limit { number, bytes } => write!(f, "limit zram{number} to {bytes} bytes of memory"),
         }
     }

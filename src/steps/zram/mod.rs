@@ -1,5 +1,7 @@
 //! The writable layer: a compressed disk in memory (zram) with an ext4 or xfs file system.
 //!
+//! How large it is, and whether the node has the memory for it, is [`crate::steps::layer`]'s to say.
+//!
 //! The ext4 file system is a template of a few KiB that the overlay step grows when it has mounted it, so that neither
 //! mkfs nor the time to run it is needed. For xfs there is no way around mkfs.xfs.
 
@@ -11,28 +13,27 @@ mod plan;
 mod template;
 mod xfs;
 
-pub use observe::{Formatted, Zram, find};
+pub use observe::{Figures, Formatted, Zram, algorithm, find};
 
 use crate::engine::converge::{Converge, Next};
 use crate::engine::host::Host;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::input::document::{FileSystem, Overlay};
-use crate::input::size::Size;
+use crate::steps::layer::Terms;
 
 /// Makes the disk of the writable layer.
 #[derive(Debug)]
 pub struct Step {
-    size: Size,
+    terms: Terms,
     algorithm: Option<String>,
-    mem_limit: Option<Size>,
     fs: FileSystem,
 }
 
 impl Step {
     /// Makes it as `overlay` says.
     pub fn new(overlay: &Overlay) -> Step {
-        let Overlay { size, mem_limit, fs, .. } = *overlay;
-        Step { size, algorithm: overlay.algorithm.clone(), mem_limit, fs }
+        let fs = overlay.fs.unwrap_or_default();
+        Step { terms: Terms::of(overlay), algorithm: overlay.algorithm.clone(), fs }
     }
 }
 
@@ -50,5 +51,9 @@ impl Converge for Step {
 
     fn apply(&self, host: &Host, action: apply::Action) -> Result<()> {
         apply::apply(host, action)
+    }
+
+    fn warnings(&self, seen: &observe::Seen) -> Vec<Error> {
+        plan::warnings(self, seen)
     }
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use super::{template, xfs};
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Error, Result};
-use crate::input::size;
+use crate::input::memory::Memory;
 
 /// A zram disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Zram {
     pub number: u32,
     /// Its size in bytes; 0: not set up.
     pub bytes: u64,
-    /// The memory that it may take, in bytes; 0: as much as there is.
+    /// The memory that it may take, in bytes; 0: as much as its size.
     pub mem_limit: u64,
     /// Something was written to it.
     pub written: bool,
@@ -61,28 +61,40 @@ impl Zram {
 /// The zram disks, and what is needed to make one.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// The node's memory in bytes.
-    pub memory: u64,
+    /// The node's memory.
+    pub memory: Memory,
     /// The module is loaded.
     pub module: bool,
     /// All disks, by number.
     pub disks: Vec<Zram>,
     /// How the first disk that is not set up can be compressed, in the kernel's words.
     pub algorithms: Vec<String>,
+    /// How the disk of the writable layer is compressed, if it is there.
+    pub algorithm: Option<String>,
 }
 
 pub fn observe(host: &Host) -> Result<Seen> {
     let path = host.path("/proc/meminfo");
     let meminfo = std::fs::read_to_string(&path).context(Code::Io, path.display().to_string())?;
-    let memory = size::memory_total(&meminfo)
+    let memory = Memory::parse(&meminfo)
         .ok_or_else(|| Error::new(Code::Io, path.display().to_string()).because("no MemTotal"))?;
     let disks = disks(host);
     let free = disks.iter().find(|disk| disk.bytes == 0).map(|disk| disk.number);
-    let listed = free.and_then(|number| {
-        std::fs::read_to_string(host.path(format!("/sys/block/zram{number}/comp_algorithm"))).ok()
-    });
+    let listed = free.map(|number| comp_algorithm(host, number)).unwrap_or_default();
+    let ours = disks.iter().find(|disk| disk.file_system.is_some());
+    let algorithm = ours.and_then(|disk| algorithm(host, disk.number));
     let module = host.path("/sys/class/zram-control").exists();
-    Ok(Seen { memory, module, disks, algorithms: algorithms(&listed.unwrap_or_default()) })
+    Ok(Seen { memory, module, disks, algorithms: algorithms(&listed), algorithm })
+}
+
+/// How disk `number` is compressed, in the kernel's words.
+pub fn algorithm(host: &Host, number: u32) -> Option<String> {
+    in_use(&comp_algorithm(host, number)).map(str::to_owned)
+}
+
+/// Empty if it cannot be read.
+fn comp_algorithm(host: &Host, number: u32) -> String {
+    std::fs::read_to_string(host.path(format!("/sys/block/zram{number}/comp_algorithm"))).unwrap_or_default()
 }
 
 /// The disk of the writable layer, if it is there.
@@ -91,13 +103,38 @@ pub fn find(host: &Host) -> Option<Zram> {
 }
 
 /// The words of comp_algorithm; the one in use is in brackets.
-fn algorithms(text: &str) -> Vec<String> {
+pub(super) fn algorithms(text: &str) -> Vec<String> {
     text.split_whitespace().map(|word| word.trim_matches(['[', ']']).to_owned()).collect()
 }
 
-/// A number of mm_stat, in bytes (Documentation/admin-guide/blockdev/zram.rst).
-fn figure(mm_stat: &str, at: usize) -> Option<u64> {
-    mm_stat.split_whitespace().nth(at)?.parse().ok()
+/// The word of comp_algorithm that is in use.
+pub(super) fn in_use(text: &str) -> Option<&str> {
+    text.split_whitespace().find_map(|word| word.strip_prefix('[')?.strip_suffix(']'))
+}
+
+/// What a disk takes of the memory, in bytes: the first figures of mm_stat (Documentation/admin-guide/blockdev/zram.rst).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Figures {
+    /// The data that is stored, as it is read. Pages of one value alone, such as zeros, are not counted.
+    pub data: u64,
+    /// The memory that all of it takes, with what lies idle in between.
+    pub taken: u64,
+    /// The memory that it may take; 0: as much as its size.
+    pub mem_limit: u64,
+}
+
+impl Figures {
+    /// Those of disk `number`, if it has some.
+    pub fn of(host: &Host, number: u32) -> Option<Figures> {
+        Figures::parse(&std::fs::read_to_string(host.path(format!("/sys/block/zram{number}/mm_stat"))).ok()?)
+    }
+
+    pub(super) fn parse(mm_stat: &str) -> Option<Figures> {
+        let mut figures = mm_stat.split_whitespace().map(str::parse::<u64>);
+        let mut next = || figures.next()?.ok();
+        let (data, _compressed, taken, mem_limit) = (next()?, next()?, next()?, next()?);
+        Some(Figures { data, taken, mem_limit })
+    }
 }
 
 fn disks(host: &Host) -> Vec<Zram> {
@@ -110,9 +147,10 @@ fn disks(host: &Host) -> Vec<Zram> {
             let read = |file: &str| std::fs::read_to_string(folder.join(&name).join(file)).ok();
             let bytes = read("disksize")?.trim().parse().ok()?;
             let mm_stat = read("mm_stat").unwrap_or_default();
-            let mem_limit = figure(&mm_stat, 3).unwrap_or(0);
-            // orig_data_size: what is not told is not said to be nothing.
-            let written = bytes > 0 && figure(&mm_stat, 0) != Some(0);
+            let figures = Figures::parse(&mm_stat);
+            let mem_limit = figures.map_or(0, |figures| figures.mem_limit);
+            // What is not told is not said to be nothing.
+            let written = bytes > 0 && figures.is_none_or(|figures| figures.data > 0);
             let file_system = if bytes > 0 { our_file_system(host, &name) } else { None };
             Some(Zram { number, bytes, mem_limit, written, file_system })
         })
@@ -147,33 +185,38 @@ mod tests {
         };
         write("proc/meminfo", b"MemTotal: 1000 kB\n");
         let host = Host::fake(root.path());
-        let none = Seen { memory: 1_024_000, module: false, disks: vec![], algorithms: vec![] };
+        let memory = Memory { total: 1_024_000, available: 1_024_000, huge: 0 };
+        let none = Seen { memory, module: false, disks: vec![], algorithms: vec![], algorithm: None };
         assert_eq!(observe(&host).unwrap(), none);
         write("sys/class/zram-control/hot_add", b"");
         write("sys/block/sda/size", b"1\n");
         write("sys/block/zram1/disksize", b"4194304\n");
-        write("sys/block/zram1/mm_stat", b"  8192  0  0  1048576  0  0  0  0  0\n");
+        write("sys/block/zram1/mm_stat", b"  8192  0  4096  1048576  0  0  0  0  0\n");
         write("sys/block/zram0/comp_algorithm", b"lzo-rle [lz4] zstd \n");
+        write("sys/block/zram1/comp_algorithm", b"[lzo-rle] lz4 zstd \n");
         write("dev/zram1", &template::inflate().unwrap());
         write("sys/block/zram0/disksize", b"0\n");
         write("dev/zram0", b"");
         let seen = observe(&host).unwrap();
-        let ext4 = Formatted::Ext4 { blocks: 1024 };
+        let ext4 = Formatted::Ext4 { blocks: template::BLOCKS_AT_FIRST };
         let ours =
             Zram { number: 1, bytes: 4_194_304, mem_limit: 1 << 20, written: true, file_system: Some(ext4) };
         let free = Zram { number: 0, bytes: 0, mem_limit: 0, written: false, file_system: None };
         assert!(seen.module);
         assert_eq!(seen.disks, [free, ours]);
         assert_eq!(seen.algorithms, ["lzo-rle", "lz4", "zstd"]);
+        assert_eq!(seen.algorithm.as_deref(), Some("lzo-rle"));
         assert_eq!(find(&host), Some(ours));
+        let figures = Figures { data: 8192, taken: 4096, mem_limit: 1 << 20 };
+        assert_eq!((Figures::of(&host, 1), Figures::of(&host, 0)), (Some(figures), None));
     }
 
     #[test]
     fn grows_once_and_then_only_by_whole_groups() {
         let mib = 1 << 20;
         let cases = [
-            (4 * mib, Some(1024), None),
-            (100 * mib, Some(1024), Some(25_600)),
+            (8 * mib, Some(2048), None),
+            (100 * mib, Some(2048), Some(25_600)),
             (100 * mib, Some(25_600), None),
             (1025 * mib, Some(262_144), None),
             (2048 * mib, Some(262_144), Some(524_288)),

@@ -7,7 +7,7 @@ const DEFLATED: &[u8] = include_bytes!("ext4-template.deflate");
 /// Bytes of a block of the file system.
 pub const BLOCK_BYTES: u64 = 4096;
 /// Blocks of the file system before it is grown.
-pub const BLOCKS_AT_FIRST: u64 = 1024;
+pub const BLOCKS_AT_FIRST: u64 = 2048;
 /// Blocks of a group, the step in which ext4 grows.
 pub const BLOCKS_OF_GROUP: u64 = 32768;
 /// No template is larger.
@@ -52,15 +52,42 @@ mod tests {
         assert_eq!(blocks(&superblock[..0x40]), None);
     }
 
+    /// Runs a program of e2fsprogs; gives what it said.
+    fn e2fsprogs(program: &str, args: &[&str]) -> String {
+        // Debian has them in /sbin, which is not in everybody's PATH.
+        let path = format!("/usr/sbin:/sbin:{}", std::env::var("PATH").unwrap());
+        let run = Command::new(program).env("PATH", path).args(args).output();
+        let run = run.expect("the Debian package e2fsprogs is needed for this test");
+        assert!(run.status.success(), "{program}: {}", String::from_utf8_lossy(&run.stderr));
+        String::from_utf8(run.stdout).unwrap()
+    }
+
     #[test]
     fn e2fsck_finds_nothing_wrong_with_it() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("image");
         std::fs::write(&file, inflate().unwrap()).unwrap();
-        // Debian has it in /sbin, which is not in everybody's PATH.
-        let path = format!("/usr/sbin:/sbin:{}", std::env::var("PATH").unwrap());
-        let check = Command::new("e2fsck").env("PATH", path).arg("-fn").arg(&file).output();
-        let check = check.expect("e2fsck, of the Debian package e2fsprogs, is needed for this test");
-        assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
+        e2fsprogs("e2fsck", &["-fn", file.to_str().unwrap()]);
+    }
+
+    /// Grown by resize2fs, as the kernel grows it: with the inodes a group that it has.
+    #[test]
+    fn there_is_an_inode_for_8_kib_at_any_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("image");
+        let name = file.to_str().unwrap();
+        for gib in [1, 64, 512] {
+            std::fs::write(&file, inflate().unwrap()).unwrap();
+            // The file has holes: it takes some MiB.
+            std::fs::File::options().write(true).open(&file).unwrap().set_len(gib << 30).unwrap();
+            e2fsprogs("resize2fs", &[name]);
+            let said = e2fsprogs("dumpe2fs", &["-h", name]);
+            let figure = |name: &str| -> u64 {
+                let line = said.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+                line.trim().parse().unwrap()
+            };
+            assert_eq!(figure("Block count:") * BLOCK_BYTES, gib << 30, "{gib} GiB");
+            assert_eq!(figure("Inode count:"), (gib << 30) / 8192, "{gib} GiB");
+        }
     }
 }

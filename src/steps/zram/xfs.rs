@@ -40,6 +40,20 @@ mod tests {
         assert_eq!([LABEL.as_bytes(), b"\0"].concat(), NAME.1);
     }
 
+    /// xfs makes inodes as they are needed, in at most so much of its size as its superblock says. mkfs.xfs gives a
+    /// quarter to what is smaller than a TiB.
+    #[test]
+    fn there_may_be_more_inodes_than_an_ext4_has() {
+        let superblock = include_bytes!("../../../tests/data/xfs/superblock");
+        // struct xfs_dsb: sb_inodesize at 104, sb_imax_pct at 127.
+        let inode_bytes = u64::from(u16::from_be_bytes([superblock[104], superblock[105]]));
+        let percent = u64::from(superblock[127]);
+        for gib in [1u64, 64, 512] {
+            let inodes = (gib << 30) / 100 * percent / inode_bytes;
+            assert!(inodes >= (gib << 30) / 8192, "{gib} GiB: {inodes}");
+        }
+    }
+
     #[test]
     fn what_mkfs_made_is_known_again() {
         assert!(is_ours(include_bytes!("../../../tests/data/xfs/superblock")));

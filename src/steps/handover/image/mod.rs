@@ -7,6 +7,8 @@ mod device;
 mod fstab;
 #[cfg(fuzzing)]
 pub mod fuzz;
+#[cfg(test)]
+mod generator_tests;
 mod native;
 mod rivals;
 mod table;
