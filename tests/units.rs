@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 const OLDEST: u16 = 239;
 
 /// Settings that systemd had before its manual pages say since when.
-const ANCIENT: &str = "CapabilityBoundingSet ConditionKernelCommandLine ConditionPathExists ConditionPathIsMountPoint \
-    DefaultDependencies ExecReload \
-    ExecStart ExecStartPre ExecStop ExecStopPost Group LimitNOFILE Name OnActiveSec OnUnitInactiveSec Nice OOMScoreAdjust OriginalName PrivateTmp RemainAfterExit Restart \
-    RestartSec StandardError StandardInput StandardOutput Type UMask User What Where";
+const ANCIENT: &str = "CapabilityBoundingSet ConditionKernelCommandLine ConditionPathExists \
+    ConditionPathIsMountPoint DefaultDependencies ExecReload ExecStart ExecStartPre ExecStop ExecStopPost \
+    Group LimitNOFILE Name Nice OOMScoreAdjust OnActiveSec OnUnitInactiveSec OriginalName PrivateTmp \
+    RemainAfterExit Restart RestartSec StandardError StandardInput StandardOutput Type UMask User What \
+    Where";
 
 /// The others, and with which version they came, by the manual pages of systemd 257.
 const SINCE: &[(&str, u16)] = &[
