@@ -9,13 +9,15 @@ use std::path::{Path, PathBuf};
 const OLDEST: u16 = 239;
 
 /// Settings that systemd had before its manual pages say since when.
-const ANCIENT: &str = "CapabilityBoundingSet ConditionKernelCommandLine ConditionPathExists ConditionPathIsMountPoint \
-    DefaultDependencies ExecReload \
-    ExecStart ExecStartPre ExecStop ExecStopPost Group LimitNOFILE Name Nice OOMScoreAdjust OriginalName PrivateTmp RemainAfterExit Restart \
-    RestartSec StandardError StandardInput StandardOutput Type UMask User What Where";
+const ANCIENT: &str = "CapabilityBoundingSet ConditionKernelCommandLine ConditionPathExists \
+    ConditionPathIsMountPoint DefaultDependencies ExecReload ExecStart ExecStartPre ExecStop ExecStopPost \
+    Group LimitNOFILE Name Nice OOMScoreAdjust OnActiveSec OnUnitInactiveSec OriginalName PrivateTmp \
+    RemainAfterExit Restart RestartSec StandardError StandardInput StandardOutput Type UMask User What \
+    Where";
 
 /// The others, and with which version they came, by the manual pages of systemd 257.
 const SINCE: &[(&str, u16)] = &[
+    ("AccuracySec", 209),
     ("After", 201),
     ("AmbientCapabilities", 229),
     ("Before", 201),
@@ -25,6 +27,8 @@ const SINCE: &[(&str, u16)] = &[
     ("DUIDRawData", 230),
     ("DUIDType", 230),
     ("Description", 201),
+    ("DeviceAllow", 208),
+    ("DevicePolicy", 208),
     ("Documentation", 201),
     ("IAID", 230),
     ("IgnoreOnIsolate", 201),
@@ -33,6 +37,7 @@ const SINCE: &[(&str, u16)] = &[
     ("KillMode", 187),
     ("LoadCredential", 247),
     ("LockPersonality", 235),
+    ("LogLevelMax", 236),
     ("MemoryDenyWriteExecute", 231),
     ("NamePolicy", 211),
     ("NoNewPrivileges", 187),
@@ -119,7 +124,8 @@ fn files(folder: &Path, suffix: &str) -> Vec<PathBuf> {
 fn all() -> Vec<(String, String)> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut all = Vec::new();
-    for file in files(&repository.join("systemd-units"), ".service") {
+    let units = repository.join("systemd-units");
+    for file in files(&units, ".service").into_iter().chain(files(&units, ".timer")) {
         let text = std::fs::read_to_string(&file).unwrap();
         let name = file.file_name().unwrap().to_str().unwrap();
         all.extend(settings(&text).into_iter().map(|setting| (name.to_owned(), setting.to_owned())));

@@ -43,7 +43,8 @@ pub struct OnVolume {
 pub fn observe(host: &Host, mounts: &[Mount]) -> Result<Seen> {
     let path = host.path("/proc/self/mountinfo");
     let text = std::fs::read_to_string(&path).context(Code::Io, path.display().to_string())?;
-    let mounted = mountinfo::parse(&text);
+    let mut mounted = mountinfo::parse(&text);
+    mounted.iter_mut().for_each(|mount| name_map(host, mount));
     let lowers = mounts.iter().map(|mount| {
         let lowers = mount.lower.0.iter().map(|lower| {
             let is_mounted = mounted.iter().any(|mount| mount.source == lower.volume);
@@ -64,6 +65,16 @@ pub fn observe(host: &Host, mounts: &[Mount]) -> Result<Seen> {
             .any(|file| sysroot.join(file).symlink_metadata().is_ok()),
         utab: read_utab(&host.path(utab::FILE))?,
     })
+}
+
+/// btrfs tells a map by its node, `/dev/dm-3`, whatever it was mounted by: the name is put in its place.
+fn name_map(host: &Host, mount: &mut Mounted) {
+    let Some(node) = mount.source.strip_prefix("/dev/").filter(|node| node.starts_with("dm-")) else {
+        return;
+    };
+    if let Ok(name) = std::fs::read_to_string(host.path(format!("/sys/block/{node}/dm/name"))) {
+        mount.source = format!("/dev/mapper/{}", name.trim_end());
+    }
 }
 
 fn read_utab(path: &Path) -> Result<String> {
@@ -89,6 +100,24 @@ fn look(host: &Host, device: &str, fs: Option<&str>, is_mounted: bool) -> OnVolu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_map_that_is_told_by_its_node_gets_its_name() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::fake(root.path());
+        std::fs::create_dir_all(root.path().join("sys/block/dm-3/dm")).unwrap();
+        std::fs::write(root.path().join("sys/block/dm-3/dm/name"), "luks_root5\n").unwrap();
+        for (source, named) in [
+            ("/dev/dm-3", "/dev/mapper/luks_root5"),
+            ("/dev/dm-4", "/dev/dm-4"),
+            ("/dev/mapper/luks_root1", "/dev/mapper/luks_root1"),
+            ("overlay", "overlay"),
+        ] {
+            let mut mount = Mounted { target: "/a".into(), kind: "btrfs".into(), source: source.into() };
+            name_map(&host, &mut mount);
+            assert_eq!(mount.source, named);
+        }
+    }
 
     #[test]
     fn a_lower_is_looked_at_until_it_is_mounted() {
