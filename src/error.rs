@@ -18,6 +18,8 @@ pub enum Class {
     Config,
     /// This node or this kernel cannot do it: fails at once.
     Fatal,
+    /// Only ever warned of: the boot goes on.
+    Warning,
 }
 
 macro_rules! codes {
@@ -230,7 +232,7 @@ codes! {
     // volumes, zram, overlay, handover
     PartitionTable "partition-table" Config, "the partition table cannot be used",
         "check the image with `sgdisk --verify` or `sfdisk --verify`";
-    PartitionTableBackup "partition-table-backup" Config, "the first partition table is damaged, and its backup at the \
+    PartitionTableBackup "partition-table-backup" Warning, "the first partition table is damaged, and its backup at the \
          end of the disk is used",
         "repair the image: `sgdisk --verify` says what is wrong, and writing the table makes the first one anew";
     NoVolume "no-volume" Config, "the image has no such volume",
@@ -266,6 +268,8 @@ codes! {
          overlay.mounts of the plan";
     NotARoot "not-a-root" Config, "the mounted image is not a root file system",
         "check overlay.mounts in the plan: / must hold an init";
+    KernelModules "kernel-modules" Config, "the new root has no modules of the running kernel",
+        "install the kernel that the node boots in the image, or boot the node with the image's kernel";
     Report "report" Retry, "the report could not be delivered",
         "look at the report server and at the network on the way to it; `diskless report up` tries again";
     NoReport "no-report" Config, "this boot reports to nobody",

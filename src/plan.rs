@@ -9,7 +9,7 @@ use crate::input::config::{Config, Source};
 use crate::input::document::{Backing, Document, Identify, Iscsi, KeySource, Luks, Map, Overlay};
 use crate::input::identity::Identity;
 use crate::keeper;
-use crate::steps::{fetch, handover, iscsi, luks, multipath, network, overlay, volumes, zram};
+use crate::steps::{fetch, handover, iscsi, luks, modules, multipath, network, overlay, volumes, zram};
 use crate::sys::http;
 
 /// For steps that wait for nothing outside of the node. Slow machines derive keys slowly.
@@ -126,6 +126,12 @@ pub fn from_document<'a>(
         about: about_overlay(overlay),
         limit: INSIDE,
         work: Box::new(overlay::Step::new(overlay)),
+    });
+    steps.push(Step {
+        name: "modules",
+        about: "look whether the new root has modules of the running kernel".to_owned(),
+        limit: INSIDE,
+        work: Box::new(modules::Step { required: document.handover.require_modules }),
     });
     steps.push(Step {
         name: "handover",

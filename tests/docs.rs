@@ -46,6 +46,7 @@ fn every_error_code_is_described() {
             Class::Retry => "tries again until the step's time is over",
             Class::Config => "stops: something must be changed",
             Class::Fatal => "stops",
+            Class::Warning => "warns and goes on",
         };
         writeln!(table, "| `{}` | {class} | {} | {} |", code.as_str(), code.meaning(), code.advice())
             .unwrap();

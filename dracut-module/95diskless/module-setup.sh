@@ -37,7 +37,17 @@ check() {
     return 255
 }
 
+# Whether this initramfs is for the kernel that saves the memory of one that crashed, into which a site's dracut.conf.d
+# may have brought us: kdump's module of EL and Fedora, that of SUSE, and what EL's mkdumprd sets.
+diskless_for_kdump() {
+    local modules=" $dracutmodules $add_dracutmodules $force_add_dracutmodules "
+    [[ ${IN_KDUMP-} || $modules == *\ kdumpbase\ * || $modules == *\ kdump\ * ]]
+}
+
 depends() {
+    # Not by check(): dracut ends with an error where a module that it is told to add is refused, and there would be no
+    # initramfs for kdump at all.
+    if diskless_for_kdump; then return 0; fi
     # dm brings dmsetup and the device-mapper rules: udev needs them to see maps, the agent does not.
     echo systemd-initrd dracut-systemd network dm
 }
@@ -52,6 +62,7 @@ diskless_available() {
 }
 
 installkernel() {
+    if diskless_for_kdump; then return 0; fi
     # hostonly is emptied: the machine that builds is not the machine that boots.
     # shellcheck disable=SC2046,SC2086 # lists of words
     hostonly='' instmods $(diskless_available $diskless_modules $diskless_nics)
@@ -59,6 +70,10 @@ installkernel() {
 
 install() {
     local file generator
+    if diskless_for_kdump; then
+        dinfo "diskless: left out, this initramfs is for kdump"
+        return 0
+    fi
     inst_simple "$diskless_bin" /usr/bin/diskless
     inst_simple "$diskless_units/diskless.service" "$systemdsystemunitdir/diskless.service"
     inst_simple "$diskless_units/diskless-keeper.service" "$systemdsystemunitdir/diskless-keeper.service"

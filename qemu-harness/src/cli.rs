@@ -12,7 +12,7 @@ use crate::bench::{self, Part};
 use crate::cache::Cache;
 use crate::error::{At, Error, Result};
 use crate::raise::{self, Request, Work};
-use crate::scenario::Scenario;
+use crate::scenario::{Document, Release, Scenario};
 
 /// What `--help` prints.
 pub const USAGE: &str = "\
@@ -21,6 +21,7 @@ usage: qemu-harness VERB
   list                        the scenarios of this repository
   run [NAME|FOLDER ...|all]   boot them; without a name all
       --list FILE             those named in FILE, one a line
+      --release CODENAME      on that release of Debian: bookworm, or trixie, whose images, kernel and dracut they get
   demo [NAME]                 boot one (ipxe-boot) and show what the agent says
   selfcheck [NAME]            boot one (wrong-chap-secret) and look for traces on the host
   bench [PART ...]            measure beside peers: a table, and target/bench.json; parts are luks, server, boot,
@@ -29,6 +30,7 @@ usage: qemu-harness VERB
 
   --agent FILE                use this binary instead of building the agent
   --disklessd FILE            and this instead of the site's server
+  --package FILE              and this instead of the agent's package
   --help                      this text
 
 The cache is DISKLESS_CACHE, else ~/.cache/diskless. DISKLESS_MIRROR names a Debian mirror; without it the
@@ -39,6 +41,8 @@ const BUILT: &str = "x86_64-unknown-linux-gnu";
 /// Packages and their profiles, as `make dist` builds them.
 const AGENT: [&str; 2] = ["diskless", "release"];
 const DISKLESSD: [&str; 2] = ["disklessd", "server"];
+/// Builds packages, and prints their paths: the script, and which.
+const PACKAGE: [&str; 2] = ["packages/build", "diskless.deb"];
 /// The scenario that `demo` boots.
 const DEMO: &str = "ipxe-boot";
 /// The scenario that ends soonest, for `selfcheck`.
@@ -54,7 +58,14 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> Result<u8> {
     let names: Vec<&str> = words.rest.iter().map(String::as_str).collect();
     match (words.verb.as_deref(), names.as_slice()) {
         (Some("list"), []) => list(),
-        (Some("run"), _) => start(Work::Run, chosen(&words)?, words.programs),
+        (Some("run"), _) => {
+            let scenarios = chosen(&words)?;
+            // A mistake shows before anything is built.
+            for folder in &scenarios {
+                Scenario::load(folder)?.on(words.release)?;
+            }
+            start_parts(Work::Run, scenarios, words.release, Vec::new(), words.programs)
+        }
         (Some("demo"), []) => start(Work::Demo, vec![find(DEMO)?], words.programs),
         (Some("demo"), [name]) => start(Work::Demo, vec![find(name)?], words.programs),
         (Some("selfcheck"), []) => start(Work::SelfCheck, vec![find(QUICK)?], words.programs),
@@ -73,6 +84,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> Result<u8> {
 struct Programs {
     agent: Option<PathBuf>,
     disklessd: Option<PathBuf>,
+    package: Option<PathBuf>,
 }
 
 #[derive(Default)]
@@ -80,6 +92,7 @@ struct Words {
     verb: Option<String>,
     rest: Vec<String>,
     list: Option<PathBuf>,
+    release: Release,
     programs: Programs,
     help: bool,
 }
@@ -92,6 +105,12 @@ impl Words {
                 Short('h') | Long("help") => words.help = true,
                 Long("list") => words.list = Some(parser.value()?.into()),
                 Long("agent") => words.programs.agent = Some(parser.value()?.into()),
+                Long("release") => {
+                    let codename = parser.value()?.string()?;
+                    let unknown = || format!("{codename}: no release that is known here");
+                    words.release = Release::parse(&codename).ok_or_else(unknown)?;
+                }
+                Long("package") => words.programs.package = Some(parser.value()?.into()),
                 Long("disklessd") => words.programs.disklessd = Some(parser.value()?.into()),
                 Value(word) if words.verb.is_none() => words.verb = Some(word.string()?),
                 Value(word) => words.rest.push(word.string()?),
@@ -136,10 +155,16 @@ fn find(name: &str) -> Result<PathBuf> {
 }
 
 fn start(work: Work, scenarios: Vec<PathBuf>, programs: Programs) -> Result<u8> {
-    start_parts(work, scenarios, Vec::new(), programs)
+    start_parts(work, scenarios, Release::default(), Vec::new(), programs)
 }
 
-fn start_parts(work: Work, scenarios: Vec<PathBuf>, parts: Vec<Part>, programs: Programs) -> Result<u8> {
+fn start_parts(
+    work: Work,
+    scenarios: Vec<PathBuf>,
+    release: Release,
+    parts: Vec<Part>,
+    programs: Programs,
+) -> Result<u8> {
     if !Path::new("/dev/net/tun").exists() {
         return Err(Error::Host(
             "no /dev/net/tun: load the module tun, or give the container the device".into(),
@@ -155,11 +180,17 @@ fn start_parts(work: Work, scenarios: Vec<PathBuf>, parts: Vec<Part>, programs: 
         None => build(&target, package),
     };
     let agent = program(programs.agent, AGENT)?;
-    let with_server = |folder: &PathBuf| Ok(Scenario::load(folder)?.document.disklessd.is_some());
-    let served: Vec<bool> = scenarios.iter().map(with_server).collect::<Result<_>>()?;
-    let disklessd = match served.contains(&true) || parts.contains(&Part::Server) {
+    let load = |folder: &PathBuf| Ok(Scenario::load(folder)?.document);
+    let documents: Vec<Document> = scenarios.iter().map(load).collect::<Result<_>>()?;
+    let served = documents.iter().any(|document| document.disklessd.is_some());
+    let disklessd = match served || parts.contains(&Part::Server) {
         true => Some(program(programs.disklessd, DISKLESSD)?),
         false => None,
+    };
+    let package = match (documents.iter().any(|document| document.initramfs.package), programs.package) {
+        (false, _) => None,
+        (true, Some(path)) => Some(fs::canonicalize(&path).at("find", &path)?),
+        (true, None) => Some(build_package()?),
     };
     let cache = cache.folder().to_path_buf();
     let cargo = [Some(target), cargo_home()].into_iter().flatten().collect();
@@ -169,8 +200,10 @@ fn start_parts(work: Work, scenarios: Vec<PathBuf>, parts: Vec<Part>, programs: 
         repository: repository(),
         agent,
         disklessd,
+        package,
         cargo,
         scenarios,
+        release,
         environment,
         work,
         parts,
@@ -190,7 +223,7 @@ fn measure(names: &[&str], programs: Programs) -> Result<u8> {
     let scenarios = names.map(|name| package().join("bench").join(name)).collect();
     // Before the work: it ends the pid namespace that this process has for its children, and with that all further ones.
     let file = target_folder()?.join(bench::FILE);
-    let code = start_parts(Work::Bench, scenarios, parts, programs)?;
+    let code = start_parts(Work::Bench, scenarios, Release::default(), parts, programs)?;
     let made = Cache::open(&Cache::default_folder()?)?.run_folder(bench::FILE);
     // Also what was measured before something failed.
     if made.exists() {
@@ -205,9 +238,22 @@ fn clean() -> Result<u8> {
         println!("{}: nothing there", cache.display());
         return Ok(0);
     }
-    let (repository, agent, disklessd, cargo, scenarios, environment) = Default::default();
-    let (work, parts) = (Work::Clean, Vec::new());
-    raise::raise(&Request { cache, repository, agent, disklessd, cargo, scenarios, environment, work, parts })
+    let (repository, agent, disklessd, package, cargo) = Default::default();
+    let (scenarios, release, environment, work, parts) =
+        (Vec::new(), Release::default(), Vec::new(), Work::Clean, Vec::new());
+    raise::raise(&Request {
+        cache,
+        repository,
+        agent,
+        disklessd,
+        package,
+        cargo,
+        scenarios,
+        release,
+        environment,
+        work,
+        parts,
+    })
 }
 
 /// Cargo runs as the caller, never as root through sudo. One package at a time: of two it would give the libraries of
@@ -222,6 +268,21 @@ fn build(target: &Path, [package, profile]: [&str; 2]) -> Result<PathBuf> {
         return Err(Error::Host(format!("{package} does not build")));
     }
     Ok(target.join(BUILT).join(profile).join(package))
+}
+
+/// The agent's package, as `make packages` makes it.
+fn build_package() -> Result<PathBuf> {
+    let [script, package] = PACKAGE;
+    println!("{script} {package}");
+    let mut build = Command::new(repository().join(script));
+    build.arg(package).current_dir(repository()).stderr(Stdio::inherit());
+    let program = crate::command::line(&build);
+    let output = build.output().map_err(|source| Error::Start { program, source })?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    match text.lines().last() {
+        Some(path) if output.status.success() => Ok(repository().join(path)),
+        _ => Err(Error::Host(format!("{package} does not build"))),
+    }
 }
 
 fn target_folder() -> Result<PathBuf> {
@@ -276,7 +337,14 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_usage() {
-        for words in [&[][..], &["fly"], &["list", "x"], &["run", "--fast"], &["run", "no-such-scenario"]] {
+        for words in [
+            &[][..],
+            &["fly"],
+            &["list", "x"],
+            &["run", "--fast"],
+            &["run", "no-such-scenario"],
+            &["run", "--release", "potato"],
+        ] {
             assert!(matches!(run(words), Err(Error::Usage(_))), "{words:?}");
         }
     }

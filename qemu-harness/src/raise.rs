@@ -15,7 +15,7 @@ use crate::namespace;
 use crate::recipe::{MIRROR, Supplies};
 use crate::report;
 use crate::run::{self, Outcome};
-use crate::scenario::Scenario;
+use crate::scenario::{Release, Scenario};
 use crate::trace::Trace;
 use crate::verdict::Verdict;
 
@@ -35,10 +35,14 @@ pub struct Request {
     pub agent: PathBuf,
     /// The site's server's, where a scenario has one.
     pub disklessd: Option<PathBuf>,
+    /// The agent's package, where a scenario has an initramfs made of it.
+    pub package: Option<PathBuf>,
     /// Folders that cargo, run by anybody, may change meanwhile.
     pub cargo: Vec<PathBuf>,
     /// Folders of the scenarios.
     pub scenarios: Vec<PathBuf>,
+    /// The release that they are run on.
+    pub release: Release,
     /// Variables for the part inside.
     pub environment: Vec<(String, String)>,
     /// What is to be done.
@@ -121,10 +125,15 @@ pub fn inside(request: &Request) -> Result<u8> {
     unshare(CloneFlags::CLONE_NEWNS).at("unshare", "the mount namespace")?;
     namespace::protect_host(cache.folder())?;
     namespace::tmpfs(&scratch(cache.folder()))?;
-    let scenarios: Vec<Scenario> =
-        request.scenarios.iter().map(|folder| Scenario::load(folder)).collect::<Result<_>>()?;
-    let mut supplies =
-        Supplies::plan(&request.repository, &request.agent, request.disklessd.as_deref(), &scenarios)?;
+    let load = |folder: &PathBuf| Scenario::load(folder)?.on(request.release);
+    let scenarios: Vec<Scenario> = request.scenarios.iter().map(load).collect::<Result<_>>()?;
+    let mut supplies = Supplies::plan(
+        &request.repository,
+        &request.agent,
+        request.disklessd.as_deref(),
+        request.package.as_deref(),
+        &scenarios,
+    )?;
     if request.parts.contains(&Part::Server) {
         supplies = supplies.with_peers()?;
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use lexopt::Parser;
 
-use super::{Failed, cmdline, no_more};
+use super::{Failed, cmdline, no_more, print};
 use crate::engine::host::Host;
 use crate::engine::lock;
 use crate::engine::run::Run;
@@ -24,6 +24,11 @@ const LOCK: &str = "/run/diskless/lock";
 /// Fetches the boot plan and puts the new root together.
 pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
     no_more(args)?;
+    if host.is_crash_kernel() {
+        return print(
+            "this kernel saves the memory of one that crashed (/proc/vmcore): there is nothing to boot\n",
+        );
+    }
     let _lock = lock::take(&host.path(LOCK))?;
     let mut run = Run::start(host);
     let told = |_| Failed::Told;

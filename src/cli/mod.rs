@@ -144,6 +144,9 @@ fn cmdline(host: &Host) -> Result<Cmdline> {
 fn generate(args: &mut Parser, host: &Host) -> Result<(), Failed> {
     let [normal, early, _late] = [args.value()?, args.value()?, args.value()?].map(PathBuf::from);
     no_more(args)?;
+    if host.is_crash_kernel() {
+        return Ok(());
+    }
     Ok(generator::generate(&cmdline(host)?, &normal, &early)?)
 }
 
@@ -156,6 +159,32 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut args = Parser::from_iter(words.split_whitespace().map(OsString::from));
         matches!(run(&mut args, &Host::fake(root.path())), Err(Failed::Usage(_)))
+    }
+
+    #[test]
+    fn nothing_is_done_in_a_kernel_that_saves_a_crashed_one() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("proc")).unwrap();
+        std::fs::write(root.path().join("proc/cmdline"), "rd.diskless.plan=/p root=diskless").unwrap();
+        let folders = ["normal", "early", "late"].map(|name| root.path().join(name));
+        for folder in &folders {
+            std::fs::create_dir(folder).unwrap();
+        }
+        let made = || folders.iter().map(|folder| folder.read_dir().unwrap().count()).sum::<usize>();
+        let host = Host::fake(root.path());
+        let words = |words: &[&std::ffi::OsStr]| {
+            run(&mut Parser::from_iter(words.iter().map(|word| word.to_os_string())), &host)
+        };
+        let generator = ["diskless-generator".as_ref()].into_iter();
+        let generator: Vec<_> = generator.chain(folders.iter().map(|folder| folder.as_os_str())).collect();
+        std::fs::write(root.path().join("proc/vmcore"), "").unwrap();
+        words(&generator).unwrap();
+        words(&["diskless".as_ref(), "boot".as_ref()]).unwrap();
+        assert_eq!(made(), 0);
+        assert!(!root.path().join("run").exists());
+        std::fs::remove_file(root.path().join("proc/vmcore")).unwrap();
+        words(&generator).unwrap();
+        assert_eq!(made(), 3);
     }
 
     #[test]

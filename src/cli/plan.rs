@@ -231,7 +231,7 @@ mod tests {
                 by_url,
                 Some(PLAN),
                 Some(FACTS),
-                "network plan iscsi keeper luks volumes zram overlay handover exit",
+                "network plan iscsi keeper luks volumes zram overlay modules handover exit",
             ),
             (by_url, None, None, "network plan"),
             ("rd.diskless.plan=/p", None, None, "plan"),
@@ -239,9 +239,9 @@ mod tests {
                 "rd.diskless.plan=/p",
                 Some(PLAN),
                 Some(FACTS),
-                "plan network iscsi keeper luks volumes zram overlay handover exit",
+                "plan network iscsi keeper luks volumes zram overlay modules handover exit",
             ),
-            (DISK, None, None, "network iscsi keeper luks volumes zram overlay handover exit"),
+            (DISK, None, None, "network iscsi keeper luks volumes zram overlay modules handover exit"),
         ];
         for (cmdline, plan, facts, steps) in cases {
             let boot = boot(cmdline, plan, facts).unwrap();
@@ -273,8 +273,9 @@ iqn.2026-01.node.diskless:52-54-00-00-00-01, with CHAP as node
  6 volumes    120 s  map read-only: luks_root1
  7 zram       120 s  writable layer of 2147483648 bytes, ext4
  8 overlay    120 s  mount / of /dev/mapper/luks_root1 below /sysroot, writable over read-only
- 9 handover   120 s  write into the new root: who the node is, iSCSI configuration, host name node1
-10 exit       120 s  leave in memory what takes the node apart at its end
+ 9 modules    120 s  look whether the new root has modules of the running kernel
+10 handover   120 s  write into the new root: who the node is, iSCSI configuration, host name node1
+11 exit       120 s  leave in memory what takes the node apart at its end
 ";
         assert_eq!(text, expected);
         let text = boot(DISK, None, None).unwrap().describe();

@@ -116,6 +116,12 @@ impl Host {
         boot_id.unwrap_or_default().trim().to_owned()
     }
 
+    /// Whether the kernel is one that saves the memory of another that crashed (kdump). There is no node to boot then, and
+    /// hardly any memory.
+    pub fn is_crash_kernel(&self) -> bool {
+        self.path("/proc/vmcore").exists()
+    }
+
     /// Time since the node's boot.
     pub fn now(&self) -> Duration {
         match &self.time {

@@ -24,7 +24,8 @@ use crate::sys::{dm, memory, mount};
 const TICK: Duration = Duration::from_secs(60);
 /// Between two looks at nothing.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
-/// Between two looks while a daemon has not adopted everything yet: what it holds open is no event.
+/// Between two looks while a daemon has not adopted everything yet: what it holds open is no event. And where the kernel
+/// does not tell of a daemon's end.
 const WATCH: Duration = Duration::from_secs(5);
 /// Between two looks while something is wrong: the shortest time, which doubles, and the longest.
 const SOON: Duration = Duration::from_secs(1);
@@ -60,17 +61,7 @@ pub fn listen(host: &Host) -> Result<UnixListener> {
 
 /// Serves until it is told to end.
 pub fn serve(host: &Host, listener: UnixListener) {
-    let mut keeper = Keeper {
-        host,
-        listener,
-        devices: None,
-        iscsi: None,
-        daemons: Vec::new(),
-        journal: Journal::default(),
-        ending: None,
-        unanswered: None,
-        order: None,
-    };
+    let mut keeper = Keeper::new(host, listener);
     keeper.journal.note(host.now(), "started");
     keeper.save();
     let mut plan: Option<Box<Plan>> = None;
@@ -100,6 +91,8 @@ struct Keeper<'a> {
     iscsi: Option<Events>,
     /// The ends of the image's daemons.
     daemons: Vec<(u32, OwnedFd)>,
+    /// Some end is not seen: the kernel is older than Linux 5.3.
+    unfollowed: bool,
     journal: Journal,
     /// The node goes down since then.
     ending: Option<Duration>,
@@ -108,7 +101,22 @@ struct Keeper<'a> {
     order: Option<Order>,
 }
 
-impl Keeper<'_> {
+impl<'a> Keeper<'a> {
+    fn new(host: &'a Host, listener: UnixListener) -> Keeper<'a> {
+        Keeper {
+            host,
+            listener,
+            devices: None,
+            iscsi: None,
+            daemons: Vec::new(),
+            unfollowed: false,
+            journal: Journal::default(),
+            ending: None,
+            unanswered: None,
+            order: None,
+        }
+    }
+
     /// Waits for something to keep.
     fn idle(&mut self) -> Order {
         loop {
@@ -196,12 +204,15 @@ impl Keeper<'_> {
         let pids =
             || look.iscsid.iter().chain(&look.multipathd).flat_map(|daemon| daemon.pids.iter().copied());
         self.daemons.retain(|(pid, _)| pids().any(|other| other == *pid));
+        self.unfollowed = false;
         for pid in pids() {
-            if !self.daemons.iter().any(|(other, _)| *other == pid)
-                // Before Linux 5.3 the next look finds out.
-                && let Ok(end) = wake::process(pid)
-            {
-                self.daemons.push((pid, end));
+            if self.daemons.iter().any(|(other, _)| *other == pid) {
+                continue;
+            }
+            match wake::process(pid) {
+                Ok(end) => self.daemons.push((pid, end)),
+                // The next look finds out, and comes sooner.
+                Err(_) => self.unfollowed = true,
             }
         }
     }
@@ -283,7 +294,7 @@ impl Keeper<'_> {
         let watched = |owner: &Owner| matches!(owner, Owner::Watched(_));
         let owners = look.iter().flat_map(|look| look.portals.iter().map(|portal| &portal.owner));
         let map = look.filter(|_| self.journal.map.is_some()).map(|look| &look.map);
-        if owners.chain(map).any(watched) { WATCH } else { TICK }
+        if self.unfollowed || owners.chain(map).any(watched) { WATCH } else { TICK }
     }
 
     /// Waits; whether anything happened.

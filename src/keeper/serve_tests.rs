@@ -45,3 +45,15 @@ fn one_keeper_answers_until_it_is_told_to_end() {
     served.join().unwrap();
     assert_eq!(Journal::read(&host.path(journal::FILE)).unwrap().unwrap().doing, Doing::Ended);
 }
+
+#[test]
+fn where_the_end_of_a_daemon_is_no_event_the_next_look_comes_sooner() {
+    let root = tempfile::tempdir().unwrap();
+    let host = Host::fake(root.path());
+    let mut keeper = Keeper::new(&host, listen(&host).unwrap());
+    let daemon = crate::keeper::daemons::Daemon { pids: vec![std::process::id()], since: Duration::ZERO };
+    let look = Look { portals: Vec::new(), map: Owner::Keeper, iscsid: Some(daemon), multipathd: None };
+    keeper.follow(&look);
+    let expected = if crate::sys::old_kernel::is_behind() { (0, WATCH) } else { (1, TICK) };
+    assert_eq!((keeper.daemons.len(), keeper.at_most(Some(&look), true, SOON)), expected);
+}

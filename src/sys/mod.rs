@@ -15,6 +15,8 @@ pub mod memory;
 pub mod module;
 pub mod mount;
 pub mod namespace;
+#[cfg(test)]
+pub mod old_kernel;
 pub mod program;
 pub mod random;
 pub mod resolve;

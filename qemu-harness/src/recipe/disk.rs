@@ -163,17 +163,24 @@ fn add_files(root: &Path, layout: Layout) -> Result<()> {
     // The node's names come from the agent: these are seen only when it failed to set them.
     write(&root.join("etc/hostname"), "image\n", 0o644)?;
     write(&root.join("etc/machine-id"), "", 0o444)?;
-    let of_layout = if layout == Layout::Lvm { FSTAB_LVM } else { "" };
-    write(&root.join("etc/fstab"), &format!("{FSTAB}{of_layout}"), 0o644)?;
-    write(&root.join("etc/crypttab"), CRYPTTAB, 0o644)?;
-    write(&units.join("srv-old.mount"), OLD_MOUNT, 0o644)?;
-    link("../srv-old.mount", &units.join("local-fs.target.requires/srv-old.mount"))?;
     if root.join("etc/cloud").exists() {
         let state = root.join("var/lib/cloud");
         for file in GOLDEN {
             write(&state.join(file), "iid-golden\n", 0o644)?;
         }
         link("/var/lib/cloud/instances/iid-golden", &state.join("instance"))?;
+    }
+    let (fstab, crypttab) = match layout {
+        // Booted without diskless, too, which would wait for all of it: see the benchmarks.
+        Layout::Bare => (String::new(), ""),
+        Layout::Lvm => (format!("{FSTAB}{FSTAB_LVM}"), CRYPTTAB),
+        Layout::Gpt | Layout::Mbr | Layout::Unclean | Layout::Many => (FSTAB.to_owned(), CRYPTTAB),
+    };
+    write(&root.join("etc/fstab"), &fstab, 0o644)?;
+    write(&root.join("etc/crypttab"), crypttab, 0o644)?;
+    if layout != Layout::Bare {
+        write(&units.join("srv-old.mount"), OLD_MOUNT, 0o644)?;
+        link("../srv-old.mount", &units.join("local-fs.target.requires/srv-old.mount"))?;
     }
     write(&root.join("etc/resolv.conf"), "", 0o644)?;
     add_own_files(root)

@@ -63,6 +63,10 @@ const BUILDER_NAME: (&str, &str) =
 /// For any machine, not for the one that builds it.
 const ANY: [&str; 2] = ["--no-hostonly", "--no-hostonly-cmdline"];
 const HOSTONLY: [&str; 1] = ["--hostonly"];
+/// As the documentation of the package says it.
+const PACKAGED: [&str; 5] = ["--force", "--add", "diskless", "--no-compress", "--kver"];
+/// Looks whether all is in it that should be; where there is no machine to boot it, nothing else does.
+const LOOK: &str = include_str!("../../../packages/initramfs");
 /// What a site writes to have mkfs.xfs in it.
 const CONFIGURATION: (&str, &str) = ("etc/dracut.conf.d/diskless.conf", "diskless_mkfs_xfs=yes\n");
 
@@ -102,6 +106,9 @@ fn backend(network: Backend) -> &'static str {
 
 /// All that decides what the initramfs is, given the builder and the sources.
 pub fn recipe(options: Initramfs) -> String {
+    if options.package {
+        return format!("{} {LOOK}", PACKAGED.join(" "));
+    }
     let configuration = if options.mkfs_xfs { CONFIGURATION.1 } else { "" };
     let words = [hostonly(options).join(" "), modules(options).join(" "), DRACUT.join(" ")].join(" ");
     let script = if options.modules == Modules::Chain { format!("{CHAIN_FILES:?}") } else { String::new() };
@@ -123,6 +130,9 @@ pub fn make(
         namespace::tmpfs(&work)?;
         let path = work.join("root");
         namespace::overlay(builder, &work, &path)?;
+        if let Some(package) = sources.package.as_deref().filter(|_| options.package) {
+            return make_packaged(cache, &path, package, version, at);
+        }
         tree::copy(&sources.modules, &path.join(MODULES))?;
         tree::copy(&sources.units, &path.join(UNITS))?;
         let agent = path.join(AGENT);
@@ -144,6 +154,20 @@ pub fn make(
         dracut.args(hostonly(options)).args(modules(options)).args(DRACUT).arg(version).arg(root.inside(at)?);
         command::run(&mut dracut, &cache.log("initramfs"))
     })
+}
+
+/// Installs the package in `root`, and has dracut make the initramfs, by its own defaults but for the compression.
+fn make_packaged(cache: &Cache, root: &Path, package: &Path, version: &str, at: &Path) -> Result<()> {
+    // Not in /tmp: a file system of its own is mounted there.
+    const FILE: &str = "opt/diskless.deb";
+    fs::copy(package, root.join(FILE)).at("copy", package)?;
+    let root = Root::enter(root, cache.folder())?;
+    let log = cache.log("initramfs");
+    // Not apt: it would get what is missing, and so hide that the package does not say what it needs.
+    command::run(root.command("dpkg").arg("--install").arg(Path::new("/").join(FILE)), &log)?;
+    let image = root.inside(at)?;
+    command::run(root.command("dracut").args(PACKAGED).arg(version).arg(&image), &log)?;
+    command::run(root.command("sh").args(["-c", LOOK, "look"]).arg(&image).arg("systemd-networkd"), &log)
 }
 
 fn add_chain(root: &Path) -> Result<()> {

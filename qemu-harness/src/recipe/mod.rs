@@ -68,6 +68,8 @@ pub struct Sources {
     pub agent: PathBuf,
     /// The site's server's, if a scenario has one.
     pub disklessd: Option<PathBuf>,
+    /// The agent's package, if an initramfs is made of that.
+    pub package: Option<PathBuf>,
     /// The folder `dracut-module` of the repository.
     pub modules: PathBuf,
     /// The folder `systemd-units` of the repository.
@@ -171,6 +173,7 @@ fn initramfs_name(release: Release, options: Initramfs) -> String {
         (true, "initramfs"),
         (options.hostonly, "hostonly"),
         (options.mkfs_xfs, "xfs"),
+        (options.package, "package"),
         (options.modules == Modules::Few, "few"),
         (options.modules == Modules::Stock, "stock"),
         (options.modules == Modules::Chain, "chain"),
@@ -187,11 +190,13 @@ impl Supplies {
         repository: &Path,
         agent: &Path,
         disklessd: Option<&Path>,
+        package: Option<&Path>,
         scenarios: &[Scenario],
     ) -> Result<Supplies> {
         let sources = Sources {
             agent: agent.to_path_buf(),
             disklessd: disklessd.map(Path::to_path_buf),
+            package: package.map(Path::to_path_buf),
             modules: repository.join("dracut-module"),
             units: repository.join("systemd-units"),
         };
@@ -271,13 +276,12 @@ impl Supplies {
                 let what = "the builder, with other network back ends";
                 &networks.entry(release).or_insert_with(|| item(&name, what, key, 30, 15, 1050)).key
             };
-            let key = Ingredients::of("initramfs")
-                .key(made_in)
-                .text(&initramfs::recipe(options))
-                .file(&sources.agent)?
-                .folder(&sources.modules)?
-                .folder(&sources.units)?
-                .finish();
+            let key = Ingredients::of("initramfs").key(made_in).text(&initramfs::recipe(options));
+            let key = match sources.package.as_deref().filter(|_| options.package) {
+                Some(package) => key.file(package)?,
+                None => key.file(&sources.agent)?.folder(&sources.modules)?.folder(&sources.units)?,
+            };
+            let key = key.finish();
             let what = "an initramfs with the agent, by dracut";
             let name = initramfs_name(release, options);
             initramfs.insert((release, options), item(&name, what, key, 15, 0, 180));
@@ -486,9 +490,13 @@ mod tests {
         for (hostonly, mkfs_xfs) in [(false, false), (false, true), (true, false), (true, true)] {
             for modules in [Modules::All, Modules::Few, Modules::Stock, Modules::Chain] {
                 for release in [Release::Bookworm, Release::Trixie] {
-                    for network in [Backend::SystemdNetworkd, Backend::NetworkManager, Backend::NetworkLegacy]
-                    {
-                        let options = Initramfs { hostonly, mkfs_xfs, modules, network };
+                    for (network, package) in [
+                        (Backend::SystemdNetworkd, false),
+                        (Backend::SystemdNetworkd, true),
+                        (Backend::NetworkManager, false),
+                        (Backend::NetworkLegacy, false),
+                    ] {
+                        let options = Initramfs { hostonly, mkfs_xfs, package, modules, network };
                         names.push(initramfs_name(release, options));
                     }
                 }

@@ -59,6 +59,9 @@ pub struct Document {
     pub faults: Vec<Fault>,
     /// How it must end.
     pub expect: Expect,
+    /// The least release of the node; with [`Scenario::on`].
+    #[serde(skip)]
+    least: Release,
 }
 
 /// More machines than this are no test, but a load.
@@ -126,6 +129,8 @@ pub struct Initramfs {
     pub hostonly: bool,
     /// With mkfs.xfs in it.
     pub mkfs_xfs: bool,
+    /// Made where the package is installed, by dracut with no more words than a site gives it.
+    pub package: bool,
     /// What is in it beside.
     pub modules: Modules,
     /// Who sets its network up.
@@ -234,7 +239,7 @@ impl Document {
 
     /// The release whose kernel and dracut the node is to have: that of the images.
     pub fn release(&self) -> Release {
-        self.images().map(|image| image.software.release()).max().unwrap_or_default()
+        self.images().map(|image| image.software.release()).max().unwrap_or_default().max(self.least)
     }
 }
 
@@ -255,6 +260,25 @@ impl Scenario {
         Ok(Scenario { name, folder, document, plan })
     }
 
+    /// The same with images, kernel and initramfs of another release.
+    pub fn on(mut self, release: Release) -> Result<Scenario> {
+        if release == Release::default() {
+            return Ok(self);
+        }
+        let document = &mut self.document;
+        let targets = document.targets.iter_mut().map(|target| &mut target.image);
+        for image in targets.chain(document.lio.iter_mut().map(|lio| &mut lio.image)) {
+            let Some(software) = image.software.on(release) else {
+                let message = format!("no such image of {}", release.codename());
+                return Err(Error::Scenario { path: self.folder, message });
+            };
+            image.software = software;
+        }
+        document.least = release;
+        self.name = format!("{}+{}", self.name, release.codename());
+        Ok(self)
+    }
+
     /// The folders of all scenarios below `folder`, by name.
     pub fn all(folder: &Path) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
@@ -273,6 +297,10 @@ impl Scenario {
 pub fn parse(text: &str) -> std::result::Result<Document, String> {
     let document: Document = toml::from_str(&substitute(text)?).map_err(|cause| cause.to_string())?;
     network::check(&document)?;
+    let alone = Initramfs { package: true, ..Initramfs::default() };
+    if document.initramfs.package && document.initramfs != alone {
+        return Err("[initramfs]: `package` goes with nothing else".to_owned());
+    }
     nodes(&document)?;
     Ok(document)
 }
@@ -314,10 +342,36 @@ mod tests {
     }
 
     #[test]
+    fn a_scenario_on_another_release_has_its_images_and_a_name_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let load = |images: &[&str]| {
+            let targets = images.iter().map(|image| format!("[[targets]]\niqn = 'i'\nimage = '{image}'\n"));
+            let text = format!("summary = 's'\n{}[expect]\nend = 'up'", targets.collect::<String>());
+            fs::write(folder.path().join("scenario.toml"), text).unwrap();
+            Scenario::load(folder.path()).unwrap()
+        };
+        for (images, release) in [
+            (&["luks", "mbr"][..], Release::Trixie),
+            (&["luks+trixie"], Release::Trixie),
+            (&[], Release::Trixie),
+        ] {
+            let plain = load(images);
+            let name = format!("{}+trixie", plain.name);
+            let on = plain.on(release).unwrap();
+            assert_eq!((on.name, on.document.release()), (name, release));
+            assert!(on.document.images().all(|image| image.software == Software::Trixie), "{images:?}");
+        }
+        let same = load(&["luks", "mbr"]).on(Release::Bookworm).unwrap();
+        assert_eq!(same.document.release(), Release::Bookworm);
+        assert!(load(&["luks", "luks+neither"]).on(Release::Trixie).is_err());
+    }
+
+    #[test]
     fn unknown_fields_are_named() {
         let cases = [
             ("colour = 1\nsummary = 's'\n[expect]\nend = 'up'", "colour"),
             ("summary = 's'\n[machine]\ndisks = 1\n[expect]\nend = 'up'", "disks"),
+            ("summary = 's'\n[initramfs]\npackage = true\nhostonly = true\n[expect]\nend = 'up'", "package"),
             ("summary = 's'\n[[targets]]\niqn = 'i'\npath = 1\n[expect]\nend = 'up'", "path"),
             ("summary = 's'\n[expect]\nend = 'emergency'\nerror = 'x'\nshell = true", "shell"),
             ("summary = 's'\n[expect]\nend = 'up'\n[[expect.facts]]\nat = '/a'\nis = 1", "is"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `[[targets]]`
 #[derive(Debug, Clone, Deserialize)]
@@ -127,6 +127,14 @@ pub enum Software {
 }
 
 impl Software {
+    /// The same of `release`; none: there is no such image.
+    pub fn on(self, release: Release) -> Option<Software> {
+        match (self, release) {
+            (Software::Debian, Release::Trixie) => Some(Software::Trixie),
+            (software, release) => (software.release() == release).then_some(software),
+        }
+    }
+
     /// The release that it is of.
     pub fn release(self) -> Release {
         match self {
@@ -141,8 +149,9 @@ impl Software {
     }
 }
 
-/// A release of Debian. The tools of the lab are always of the first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// A release of Debian, by its codename. The tools of the lab are always of the first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Release {
     /// 12: Linux 6.1, systemd 252, dracut 059.
     #[default]
@@ -152,6 +161,11 @@ pub enum Release {
 }
 
 impl Release {
+    /// The one that is called so.
+    pub fn parse(codename: &str) -> Option<Release> {
+        [Release::Bookworm, Release::Trixie].into_iter().find(|release| release.codename() == codename)
+    }
+
     /// As archives call it.
     pub fn codename(self) -> &'static str {
         match self {

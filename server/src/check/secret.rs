@@ -122,12 +122,17 @@ fn urls(view: &View<'_>, found: &mut Found) {
 
 fn scripts(view: &View<'_>, found: &mut Found) {
     for plan in &view.plans {
-        // The content of files is text of any kind: that it is a word of the script says nothing.
+        // The content of files, and what cloud-init gets, is text of any kind: that it is a word of the script says nothing.
         let shown = shown(&plan.document, &plan.script.script);
-        for place in shown.iter().filter(|place| !place.starts_with("/handover/files/")) {
+        for place in shown.iter().filter(|place| !is_text(place)) {
             found.node(&plan.node.name, "boot script", format!("{place} of its boot plan is in it"));
         }
     }
+}
+
+/// Whether a member of a boot plan is a text of the site's own, whatever is in it.
+fn is_text(place: &str) -> bool {
+    place.starts_with("/handover/files/") || place.starts_with("/cloud_init/")
 }
 
 /// Whether a secret stands in a table itself, at any depth.

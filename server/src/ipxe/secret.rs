@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 /// Members of a boot plan (`docs/plan.md`) whose text is a secret.
-const SECRETS: &[&str] = &["secret", "content", "password"];
+const SECRETS: &[&str] = &["secret", "content", "password", "user_data", "vendor_data"];
 /// Anything shorter is found in any text: it proves nothing. RFC 7143 wants CHAP secrets of 12 bytes at least.
 const SHORTEST: usize = 4;
 
 /// The places (JSON pointers) of those secrets of a boot plan that stand in `text`, as they are or as a URL has them.
 ///
-/// Secrets are CHAP secrets, the content of files, and in URLs the account and the query.
+/// Secrets are CHAP secrets, the content of files, what cloud-init is to do, and in URLs the account and the query.
 pub fn shown(plan: &Value, text: &str) -> Vec<String> {
     let mut secrets = Vec::new();
     collect(plan, String::new(), false, &mut secrets);
@@ -62,6 +62,7 @@ mod tests {
             "iscsi": { "auth": { "username": "node", "secret": "chap secret/1", "mutual": { "secret": "0123456789ab" } } },
             "luks": { "key": { "url": "https://keys:letmein@keys.example/key?token=hush" } },
             "handover": { "files": [{ "path": "/etc/a/b", "content": "private key\n" }] },
+            "cloud_init": { "user_data": "password: hidden" },
         });
         let shown = |text| shown(&plan, text);
         assert_eq!(shown("kernel http://a/ocean7 rd.iscsi.username=node https://keys.example/key"), [""; 0]);
@@ -71,5 +72,6 @@ mod tests {
         assert_eq!(shown("c=http://keys:letmein@other/"), ["/luks/key/url"]);
         assert_eq!(shown("d=http://other/?token=hush"), ["/luks/key/url"]);
         assert_eq!(shown("e=private key"), ["/handover/files/0/content"]);
+        assert_eq!(shown("f=password: hidden"), ["/cloud_init/user_data"]);
     }
 }

@@ -17,6 +17,8 @@ pub struct Handover {
     pub services: Vec<String>,
     /// Files to write.
     pub files: Vec<File>,
+    /// The boot stops where the new root lacks the modules of the running kernel; without it there is a warning.
+    pub require_modules: bool,
     /// The node's SSH host keys, by their type; none: one is made at each boot.
     pub ssh_host_keys: BTreeMap<Kind, HostKey>,
 }

@@ -14,6 +14,8 @@ use crate::sys::address::Timed;
 
 /// What to do in the new root.
 pub enum Action {
+    /// These, one after the other; at least one.
+    All(Vec<Action>),
     /// Write one file. There may be a secret in it.
     Write {
         /// Absolute, in the new root.
@@ -54,6 +56,13 @@ pub enum Action {
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Action::All(actions) => {
+                let first = actions.first().map(ToString::to_string).unwrap_or_default();
+                match actions.len().saturating_sub(1) {
+                    0 => f.write_str(&first),
+                    more => write!(f, "{first}, and {more} more"),
+                }
+            }
             Action::Write { path, .. } => write!(f, "write {path}"),
             Action::Remove { path } => write!(f, "remove {path}"),
             Action::MakeHostKey(_) => write!(f, "make {}", host_keys::MADE),
@@ -67,6 +76,7 @@ impl fmt::Display for Action {
 
 pub fn apply(host: &Host, action: Action) -> Result<()> {
     match action {
+        Action::All(actions) => actions.into_iter().try_for_each(|action| apply(host, action)),
         Action::Write { path, mode, bytes } => {
             open(host, root_of(&path))?.write(&path, &bytes, mode).map_err(failed(&path))
         }
@@ -107,6 +117,8 @@ mod tests {
         let bytes = b"node.session.auth.password = 0123".to_vec().into();
         let action = Action::Write { path: "/etc/iscsi/iscsid.conf".into(), mode: 0o600, bytes };
         assert_eq!(action.to_string(), "write /etc/iscsi/iscsid.conf");
+        let all = Action::All(vec![action, Action::Remove { path: "/a".into() }]);
+        assert_eq!(all.to_string(), "write /etc/iscsi/iscsid.conf, and 1 more");
     }
 
     #[test]

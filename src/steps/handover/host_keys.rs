@@ -29,11 +29,6 @@ pub const PREFIX: &str = "/etc/ssh/ssh_host_";
 const MADE_NOW: &str = "/run/diskless/ssh_host_ed25519_key.pub";
 /// Where sshd is, on distributions with /usr/sbin and without.
 const SSHD: [&str; 2] = ["/usr/sbin/sshd", "/usr/bin/sshd"];
-/// cloud-init would remove all host keys and make others at what it takes for the first boot of the node: each.
-const CLOUD_INIT: &str = "/etc/cloud/cloud.cfg.d";
-const CLOUD_INIT_FILE: &str = "/etc/cloud/cloud.cfg.d/90_diskless_ssh.cfg";
-const KEEP_KEYS: &str = "# Written by diskless: the host keys are this node's own.\nssh_deletekeys: false\n";
-
 /// A key that is to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Make {
@@ -62,11 +57,11 @@ impl<'a> HostKeys<'a> {
         self.wanted.is_empty() && !self.are_files
     }
 
-    /// The files that the plan's keys make necessary, and what keeps all of them.
+    /// The files that the plan's keys make necessary.
     ///
     /// # Errors
     /// [`Code::HostKey`]: a key cannot be used; [`Code::SecretFetch`]: its server does not answer.
-    pub fn files(&self, host: &Host, root: &Root) -> Result<Vec<File>> {
+    pub fn files(&self, host: &Host) -> Result<Vec<File>> {
         let file = |path: String, mode, content| File { path, mode, content: Content::Whole(content) };
         let mut files = Vec::new();
         for (kind, key, public) in self.keys(host)? {
@@ -74,9 +69,6 @@ impl<'a> HostKeys<'a> {
             let line = public.line("diskless").into_bytes();
             files.push(file(format!("{path}.pub"), 0o644, Secret::new(line)));
             files.push(file(path, 0o600, key.clone()));
-        }
-        if root.is_there(CLOUD_INIT).map_err(failed(CLOUD_INIT))? {
-            files.push(file(CLOUD_INIT_FILE.into(), 0o644, Secret::new(KEEP_KEYS.into())));
         }
         Ok(files)
     }
@@ -218,14 +210,13 @@ mod tests {
         let root = Root::open(&folder.path().join("sysroot")).unwrap();
         let document = document(serde_json::json!({}));
         assert_eq!(HostKeys::of(&document.handover).to_make(&host, &root, None).unwrap(), None);
-        assert!(HostKeys::of(&document.handover).files(&host, &root).unwrap().is_empty());
+        assert!(HostKeys::of(&document.handover).files(&host).unwrap().is_empty());
     }
 
     #[test]
     fn the_plan_s_keys_come_from_itself_a_file_or_a_server() {
         let folder = image();
         let (host, root) = (Host::fake(folder.path()), with_sshd(&folder));
-        std::fs::create_dir_all(folder.path().join("sysroot/etc/cloud/cloud.cfg.d")).unwrap();
         let at = |name: &str| folder.path().join(name);
         for kind in ["ed25519", "ecdsa", "rsa"] {
             keygen(&["-q", "-t", kind, "-N", "", "-C", "diskless", "-f"], &at(kind));
@@ -241,12 +232,12 @@ mod tests {
         let document = document(change);
         let keys = HostKeys::of(&document.handover);
         for _ in 0..2 {
-            let files = keys.files(&host, &root).unwrap();
-            assert_eq!(files.len(), 7);
+            let files = keys.files(&host).unwrap();
+            assert_eq!(files.len(), 6);
             for file in files {
                 assert!(is_listed(&file.path), "{}", file.path);
                 let bytes = file.content.bytes(b"", None).unwrap();
-                let Some(name) = file.path.strip_prefix(PREFIX) else { continue };
+                let name = file.path.strip_prefix(PREFIX).unwrap();
                 let expected = text(&name.replace("_key", ""));
                 assert_eq!(String::from_utf8_lossy(&bytes), expected, "{name}");
                 assert_eq!(file.mode, if name.ends_with(".pub") { 0o644 } else { 0o600 });
@@ -261,14 +252,14 @@ mod tests {
     #[test]
     fn a_key_that_cannot_be_used_is_named_and_not_shown() {
         let folder = image();
-        let (host, root) = (Host::fake(folder.path()), with_sshd(&folder));
+        let host = Host::fake(folder.path());
         std::fs::write(folder.path().join("key"), "hunter2").unwrap();
         for (path, because) in
             [("/key", "it is no private key in OpenSSH's own format"), ("/none", "No such file")]
         {
             let change = serde_json::json!({"handover": {"ssh_host_keys": {"rsa": {"file": path}}}});
             let document = document(change);
-            let error = HostKeys::of(&document.handover).files(&host, &root).err().unwrap();
+            let error = HostKeys::of(&document.handover).files(&host).err().unwrap();
             assert_eq!(error.code(), Code::HostKey);
             let text = error.to_string();
             assert!(text.starts_with(path) && text.contains(because) && !text.contains("hunter2"), "{text}");

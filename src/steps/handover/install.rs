@@ -1,5 +1,7 @@
 //! The [Install] section of a systemd unit and its drop-ins (systemd.unit(5)): text in, what enables the unit out.
 
+use std::collections::BTreeSet;
+
 /// Where links that enable units are.
 const FOLDER: &str = "/etc/systemd/system";
 
@@ -51,6 +53,9 @@ pub fn install<T: AsRef<str>>(name: &str, texts: &[T]) -> Install {
     }
     let aliases = aliases.iter().filter(|alias| *alias != name && is_alike(alias, name));
     install.links.extend(aliases.map(|alias| format!("{FOLDER}/{alias}")));
+    // Two specifiers may say the same.
+    let mut known = BTreeSet::new();
+    install.links.retain(|link| known.insert(link.clone()));
     install
 }
 
@@ -128,7 +133,7 @@ mod tests {
     #[test]
     fn wanted_and_required() {
         let text = "[Unit]\nWantedBy=x.target\n[Service]\nExecStart=/a\n\n[Install]\n# WantedBy=y.target\n\
-                    WantedBy = sysinit.target \\\n; between\nmulti-user.target\nRequiredBy=z.target\n\
+                    WantedBy = sysinit.target multi-user.target \\\n; between\nmulti-user.target\nRequiredBy=z.target\n\
                     Alias=b.service a.service\nAlso=a.socket b.socket\nAlso=c.timer\n[X-Vendor]\nAlso=no.service\n";
         let expected = Install {
             links: [

@@ -50,7 +50,7 @@ pub fn observe(host: &Host, step: &Step<'_>) -> Result<Seen> {
         more.extend(paths::files(map, paths::below(host, &document.luks.name).as_ref())?);
     }
     more.extend(own::files(&root, identity, name)?);
-    more.extend(host_keys.files(host, &root)?);
+    more.extend(host_keys.files(host)?);
     let (image, of_image) = image::observe(host, &root, document, hostname.as_deref())?;
     more.extend(of_image);
     let units = units::look(&root, wanted)?;

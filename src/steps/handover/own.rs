@@ -85,11 +85,6 @@ pub const OWN: &[Own] = &[
         "the plan's; else a new one of Ed25519 at each boot, where there is sshd",
     ),
     written("/etc/ssh/ssh_host_*_key.pub", "its public half", "for reports, and for who looks"),
-    written(
-        "/etc/cloud/cloud.cfg.d/90_diskless_ssh.cfg",
-        "cloud-init's mind to remove them",
-        "`ssh_deletekeys: false`, where there is cloud-init: it goes on to make the types that are missing",
-    ),
     removed("/etc/ssh/ssh_host_*_key", "SSH host key", "whoever has the image could pretend to be any node"),
     removed("/etc/ssh/ssh_host_*_key.pub", "its public half", "goes with it"),
     removed("/etc/ssh/ssh_host_*_key-cert.pub", "its certificate", "goes with it"),

@@ -1,5 +1,7 @@
 //! Decides what is not yet as it is to be.
 
+use std::collections::BTreeSet;
+
 use super::AUTORELABEL;
 use super::apply::Action;
 use super::files::File;
@@ -16,13 +18,21 @@ pub fn plan(files: &[File], seen: &Seen) -> Result<Next<Action>> {
         unwritten.any(|(file, _)| is_file_of(&file.path, &unit.name))
     };
     let units = seen.units.iter().filter(|unit| !comes(unit)).map(says).collect::<Result<Vec<_>>>()?;
+    let actions = actions(files, seen);
+    if !actions.is_empty() {
+        return Ok(Next::Do(Action::All(actions)));
+    }
+    let files = files.iter().chain(&seen.more).map(|file| file.path.clone());
+    Ok(Next::Done(files.chain(seen.image.says()).chain(units).collect::<Vec<_>>().join(" ")))
+}
+
+/// All that is not as it is to be, in the order in which it is done. A look at an image whose disk is far away is dear: it
+/// is not looked at after each of them.
+fn actions(files: &[File], seen: &Seen) -> Vec<Action> {
+    let mut actions = Vec::new();
     // Listening to routers comes first: it is by the address's end that it is known to be missing.
-    if let Some(interface) = seen.deaf.first() {
-        return Ok(Next::Do(Action::Listen { interface: interface.clone() }));
-    }
-    if let Some(address) = seen.ending.first() {
-        return Ok(Next::Do(Action::Keep { address: address.clone() }));
-    }
+    actions.extend(seen.deaf.iter().map(|interface| Action::Listen { interface: interface.clone() }));
+    actions.extend(seen.ending.iter().map(|address| Action::Keep { address: address.clone() }));
     for (file, current) in files.iter().chain(&seen.more).zip(&seen.files) {
         let bytes = current.as_ref().map_or(&[][..], |found| found.bytes.as_slice());
         let Some(wanted) = file.content.bytes(bytes, seen.hostname.as_deref()) else { continue };
@@ -30,30 +40,22 @@ pub fn plan(files: &[File], seen: &Seen) -> Result<Next<Action>> {
             .as_ref()
             .is_some_and(|found| *found.bytes == *wanted && found.mode == file.mode && found.owned);
         if !is_so {
-            return Ok(Next::Do(Action::Write { path: file.path.clone(), mode: file.mode, bytes: wanted }));
+            actions.push(Action::Write { path: file.path.clone(), mode: file.mode, bytes: wanted });
         }
     }
-    if let Some(action) = seen.image.next() {
-        return Ok(Next::Do(Action::Image(action)));
-    }
-    if seen.autorelabel {
-        return Ok(Next::Do(Action::Remove { path: AUTORELABEL.into() }));
-    }
-    if let Some(path) = seen.stale.first() {
-        return Ok(Next::Do(Action::Remove { path: path.clone() }));
-    }
-    if let Some(key) = &seen.host_key {
-        return Ok(Next::Do(Action::MakeHostKey(key.clone())));
-    }
+    actions.extend(seen.image.actions().map(Action::Image));
+    actions.extend(seen.autorelabel.then(|| Action::Remove { path: AUTORELABEL.into() }));
+    actions.extend(seen.stale.iter().map(|path| Action::Remove { path: path.clone() }));
+    actions.extend(seen.host_key.clone().map(Action::MakeHostKey));
+    // Two names may be one unit's, and a file of the plan's a link.
+    let mut known: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
     for unit in &seen.units {
-        if let State::There { path, missing } = &unit.state
-            && let Some(link) = missing.first()
-        {
-            return Ok(Next::Do(Action::Link { path: link.clone(), to: path.clone() }));
+        if let State::There { path, missing } = &unit.state {
+            let missing = missing.iter().filter(|link| known.insert(link));
+            actions.extend(missing.map(|link| Action::Link { path: link.clone(), to: path.clone() }));
         }
     }
-    let files = files.iter().chain(&seen.more).map(|file| file.path.clone());
-    Ok(Next::Done(files.chain(seen.image.says()).chain(units).collect::<Vec<_>>().join(" ")))
+    actions
 }
 
 /// What is to be said of a unit once all is done.
@@ -78,6 +80,14 @@ mod tests {
     use crate::steps::handover::host_keys;
     use crate::sys::address::Timed;
     use crate::sys::in_root::Found;
+
+    /// What is done first, if there is anything to do.
+    fn first(files: &[File], seen: &Seen) -> Result<Next<Action>> {
+        Ok(match plan(files, seen)? {
+            Next::Do(Action::All(actions)) => Next::Do(actions.into_iter().next().unwrap()),
+            next => next,
+        })
+    }
 
     fn seen(files: Vec<Option<Found>>, units: Vec<Unit>) -> Seen {
         let (more, ending, deaf, image, stale) = Default::default();
@@ -114,7 +124,7 @@ mod tests {
             (found(b"node1\n", 0o644, false), false),
             (found(b"node1\n", 0o644, true), true),
         ] {
-            let next = plan(&files, &seen(vec![current], Vec::new())).unwrap();
+            let next = first(&files, &seen(vec![current], Vec::new())).unwrap();
             assert_eq!(matches!(next, Next::Done(_)), done);
         }
     }
@@ -126,15 +136,15 @@ mod tests {
         seen.ending = vec![Timed::of(2, [10, 0, 0, 5])];
         seen.deaf = vec!["eth0".into()];
         assert!(
-            matches!(plan(&files, &seen), Ok(Next::Do(Action::Listen { interface })) if interface == "eth0")
+            matches!(first(&files, &seen), Ok(Next::Do(Action::Listen { interface })) if interface == "eth0")
         );
         seen.deaf.clear();
-        let next = plan(&files, &seen).unwrap();
+        let next = first(&files, &seen).unwrap();
         assert!(matches!(&next, Next::Do(Action::Keep { address }) if *address == seen.ending[0]));
         let Next::Do(action) = next else { panic!("nothing to do") };
         assert_eq!(action.to_string(), "keep 10.0.0.5 beyond its lease");
         seen.ending.clear();
-        assert!(matches!(plan(&files, &seen), Ok(Next::Do(Action::Write { .. }))));
+        assert!(matches!(first(&files, &seen), Ok(Next::Do(Action::Write { .. }))));
     }
 
     #[test]
@@ -147,23 +157,23 @@ mod tests {
         };
         for path in ["/a", "/b"] {
             assert!(
-                matches!(plan(&[], &seen), Ok(Next::Do(Action::Remove { path: removed })) if removed == path)
+                matches!(first(&[], &seen), Ok(Next::Do(Action::Remove { path: removed })) if removed == path)
             );
             seen.stale.remove(0);
         }
-        assert!(matches!(plan(&[], &seen), Ok(Next::Do(Action::MakeHostKey(_)))));
+        assert!(matches!(first(&[], &seen), Ok(Next::Do(Action::MakeHostKey(_)))));
         seen.host_key = None;
-        assert!(matches!(plan(&[], &seen), Ok(Next::Done(_))));
+        assert!(matches!(first(&[], &seen), Ok(Next::Done(_))));
     }
 
     #[test]
     fn without_a_name_the_image_keeps_its_own() {
         let files = [File { path: "/etc/hostname".into(), mode: 0o644, content: Content::HostName }];
         let mut seen = seen(vec![found(b"vm\n", 0o644, true)], Vec::new());
-        assert!(matches!(plan(&files, &seen), Ok(Next::Done(_))));
+        assert!(matches!(first(&files, &seen), Ok(Next::Done(_))));
         seen.hostname = Some("node1".into());
         assert!(
-            matches!(plan(&files, &seen), Ok(Next::Do(Action::Write { bytes, .. })) if *bytes == b"node1\n")
+            matches!(first(&files, &seen), Ok(Next::Do(Action::Write { bytes, .. })) if *bytes == b"node1\n")
         );
     }
 
@@ -173,15 +183,24 @@ mod tests {
             path: "/usr/lib/systemd/system/a.service".into(),
             missing: missing.iter().map(|link| (*link).to_owned()).collect(),
         };
-        let next = plan(&[], &seen(Vec::new(), vec![unit(there(&["/a", "/b"]))])).unwrap();
+        let next = first(&[], &seen(Vec::new(), vec![unit(there(&["/a", "/b"]))])).unwrap();
         let Next::Do(Action::Link { path, to }) = next else { panic!("no link") };
         assert_eq!((path.as_str(), to.as_str()), ("/a", "/usr/lib/systemd/system/a.service"));
         for (state, says) in
             [(there(&[]), "a.service"), (State::Masked, "a.service (masked in the image: left so)")]
         {
-            let next = plan(&[], &seen(Vec::new(), vec![unit(state)])).unwrap();
+            let next = first(&[], &seen(Vec::new(), vec![unit(state)])).unwrap();
             assert!(matches!(next, Next::Done(what) if what == says));
         }
+    }
+
+    #[test]
+    fn what_two_units_want_is_linked_once() {
+        let there =
+            || State::There { path: "/usr/lib/systemd/system/a.service".into(), missing: vec!["/a".into()] };
+        let seen = seen(Vec::new(), vec![unit(there()), unit(there())]);
+        let Next::Do(Action::All(actions)) = plan(&[], &seen).unwrap() else { panic!("nothing to do") };
+        assert_eq!(actions.len(), 1);
     }
 
     #[test]
@@ -189,11 +208,11 @@ mod tests {
         let files = [File { path: "/etc/hostname".into(), mode: 0o644, content: Content::HostName }];
         for state in [State::Missing, State::NoInstance] {
             let mut seen = Seen { hostname: Some("node1".into()), ..seen(vec![None], vec![unit(state)]) };
-            let error = plan(&files, &seen).err().unwrap();
+            let error = first(&files, &seen).err().unwrap();
             assert_eq!(error.code(), Code::HandoverUnit);
             assert!(error.to_string().starts_with("a.service: "), "{error}");
             seen.units[0].required = false;
-            assert!(plan(&files, &seen).is_ok());
+            assert!(first(&files, &seen).is_ok());
         }
     }
 
@@ -213,11 +232,11 @@ mod tests {
             let unit = Unit { name: name.into(), ..unit(State::Missing) };
             let files = [file(path)];
             let mut seen = seen(vec![None], vec![unit]);
-            let next = plan(&files, &seen);
+            let next = first(&files, &seen);
             assert_eq!(matches!(next, Ok(Next::Do(Action::Write { .. }))), is_its, "{path} {name}");
             // It is there now, and the unit is not: it was in the wrong place.
             seen.files = vec![found(b"[Unit]\n", 0o644, true)];
-            assert_eq!(plan(&files, &seen).err().unwrap().code(), Code::HandoverUnit);
+            assert_eq!(first(&files, &seen).err().unwrap().code(), Code::HandoverUnit);
         }
     }
 }

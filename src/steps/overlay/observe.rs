@@ -43,12 +43,12 @@ pub struct OnVolume {
 pub fn observe(host: &Host, mounts: &[Mount]) -> Result<Seen> {
     let path = host.path("/proc/self/mountinfo");
     let text = std::fs::read_to_string(&path).context(Code::Io, path.display().to_string())?;
-    let mounted = mountinfo::parse(&text);
+    let mut mounted = mountinfo::parse(&text);
+    mounted.iter_mut().for_each(|mount| name_map(host, mount));
     let lowers = mounts.iter().map(|mount| {
         let lowers = mount.lower.0.iter().map(|lower| {
-            let found = look(host, &lower.volume, lower.fs.as_deref().or(mount.fs.as_deref()));
             let is_mounted = mounted.iter().any(|mount| mount.source == lower.volume);
-            OnVolume { unclean: found.unclean.filter(|_| !is_mounted), ..found }
+            look(host, &lower.volume, lower.fs.as_deref().or(mount.fs.as_deref()), is_mounted)
         });
         lowers.collect()
     });
@@ -67,6 +67,16 @@ pub fn observe(host: &Host, mounts: &[Mount]) -> Result<Seen> {
     })
 }
 
+/// btrfs tells a map by its node, `/dev/dm-3`, whatever it was mounted by: the name is put in its place.
+fn name_map(host: &Host, mount: &mut Mounted) {
+    let Some(node) = mount.source.strip_prefix("/dev/").filter(|node| node.starts_with("dm-")) else {
+        return;
+    };
+    if let Ok(name) = std::fs::read_to_string(host.path(format!("/sys/block/{node}/dm/name"))) {
+        mount.source = format!("/dev/mapper/{}", name.trim_end());
+    }
+}
+
 fn read_utab(path: &Path) -> Result<String> {
     match std::fs::read_to_string(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
@@ -74,15 +84,57 @@ fn read_utab(path: &Path) -> Result<String> {
     }
 }
 
-/// The type of the file system on `device`, `fs` where the plan says it, and whether it was not cleanly unmounted. What
-/// cannot be read is for the mount to tell.
-fn look(host: &Host, device: &str, fs: Option<&str>) -> OnVolume {
+/// The type of the file system on `device`, `fs` where the plan says it, and, unless it is mounted, what tells that it was
+/// not cleanly unmounted. What cannot be read is for the mount to tell.
+fn look(host: &Host, device: &str, fs: Option<&str>, is_mounted: bool) -> OnVolume {
     let planned = || OnVolume { kind: fs.map(str::to_owned), unclean: None };
     let mut start = vec![0; probe::BYTES];
     let Ok(device) = File::open(host.path(device)) else { return planned() };
     let Ok(length) = device.read_at(&mut start, 0) else { return planned() };
     start.truncate(length);
     let Some(kind) = fs.or_else(|| probe::probe(&start)) else { return planned() };
-    let unclean = journal::unclean(kind, &start, &device).unwrap_or_default();
+    let unclean = if is_mounted { None } else { journal::unclean(kind, &start, &device).unwrap_or_default() };
     OnVolume { kind: Some(kind.to_owned()), unclean }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_that_is_told_by_its_node_gets_its_name() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::fake(root.path());
+        std::fs::create_dir_all(root.path().join("sys/block/dm-3/dm")).unwrap();
+        std::fs::write(root.path().join("sys/block/dm-3/dm/name"), "luks_root5\n").unwrap();
+        for (source, named) in [
+            ("/dev/dm-3", "/dev/mapper/luks_root5"),
+            ("/dev/dm-4", "/dev/dm-4"),
+            ("/dev/mapper/luks_root1", "/dev/mapper/luks_root1"),
+            ("overlay", "overlay"),
+        ] {
+            let mut mount = Mounted { target: "/a".into(), kind: "btrfs".into(), source: source.into() };
+            name_map(&host, &mut mount);
+            assert_eq!(mount.source, named);
+        }
+    }
+
+    #[test]
+    fn a_lower_is_looked_at_until_it_is_mounted() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::fake(root.path());
+        let ext4 = include_bytes!("../../../tests/data/file-systems/ext4-in-use.deflate");
+        std::fs::create_dir_all(root.path().join("dev/mapper")).unwrap();
+        let bytes = miniz_oxide::inflate::decompress_to_vec(ext4).unwrap();
+        std::fs::write(root.path().join("dev/mapper/a"), bytes).unwrap();
+        let option = |lower: &str, fs, is_mounted| {
+            let found = look(&host, &format!("/dev/mapper/{lower}"), fs, is_mounted);
+            (found.kind, found.unclean.map(|unclean| unclean.option))
+        };
+        assert_eq!(option("a", None, false), (Some("ext4".into()), Some("noload")));
+        assert_eq!(option("a", None, true), (Some("ext4".into()), None));
+        assert_eq!(option("a", Some("xfs"), false), (Some("xfs".into()), None));
+        assert_eq!(option("b", Some("xfs"), false), (Some("xfs".into()), None));
+        assert_eq!(option("b", None, false), (None, None));
+    }
 }

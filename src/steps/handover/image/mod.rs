@@ -7,6 +7,8 @@ mod device;
 mod fstab;
 #[cfg(fuzzing)]
 pub mod fuzz;
+#[cfg(test)]
+mod generator_tests;
 mod native;
 mod rivals;
 mod table;
@@ -193,8 +195,8 @@ fn is_masked(root: &Root, name: &str) -> Result<bool> {
 }
 
 impl Seen {
-    /// The next thing to do; none: all is as it is to be.
-    pub fn next(&self) -> Option<Action> {
+    /// What there is to do, in its order; nothing: all is as it is to be.
+    pub fn actions(&self) -> impl Iterator<Item = Action> + '_ {
         let edit = |table: &Table| Action::Edit {
             path: table.path,
             mode: table.mode,
@@ -204,7 +206,7 @@ impl Seen {
         let remove = self.unwanted.iter().map(|path| Action::Remove { path: path.clone() });
         let masks = self.masks.iter().filter(|mask| !mask.is_so);
         let masks = masks.map(|mask| Action::Mask { name: mask.name.clone(), why: mask.why.clone() });
-        tables.chain(remove).chain(masks).next()
+        tables.chain(remove).chain(masks)
     }
 
     /// What there is of it once all is done.
@@ -260,7 +262,7 @@ mod tests {
         let root = Root::open(&folder.path().join("sysroot")).unwrap();
         let look = || observe(&Host::fake(folder.path()), &root, &document, None).unwrap().0;
         let mut done = Vec::new();
-        while let Some(action) = look().next() {
+        while let Some(action) = look().actions().next() {
             done.push(action.to_string());
             assert!(done.len() < 32, "{done:?}");
             apply(&root, action).unwrap();

@@ -24,7 +24,8 @@ pub enum Deed {
     None,
     /// It is never started.
     Mask,
-    /// Its start stays; what it does at its stop is taken away.
+    /// Its start stays; what it does at its stop is taken away. Not for a unit that has nothing else: systemd would not
+    /// load it.
     NoStop,
 }
 
@@ -54,16 +55,16 @@ pub const RIVALS: &[Rival] = &[
     ),
     rival(
         "iscsi-shutdown.service",
-        Deed::NoStop,
-        "logs out of all sessions that have a node record at its stop",
-        NO_STOP,
+        Deed::Mask,
+        "logs out of all sessions that have a node record at its stop, and does nothing else",
+        MASKED,
     ),
     rival(
         "blk-availability.service",
-        Deed::NoStop,
+        Deed::Mask,
         "at its stop (blkdeactivate) unmounts all block devices, removes their maps, and has multipath maps fail instead of \
-         wait",
-        NO_STOP,
+         wait; it does nothing else",
+        MASKED,
     ),
     rival(
         "multipathd.service",
@@ -246,14 +247,41 @@ mod tests {
             "/usr/lib/systemd/system-generators/zram-generator",
             "/usr/lib/systemd/system/multipathd.service",
         ]);
+        assert_eq!(files, ["/etc/systemd/system/open-iscsi.service.d/50-diskless.conf"]);
         assert_eq!(
-            files,
+            masks,
             [
-                "/etc/systemd/system/open-iscsi.service.d/50-diskless.conf",
-                "/etc/systemd/system/blk-availability.service.d/50-diskless.conf"
+                "blk-availability.service",
+                "systemd-repart.service",
+                "dev-zram0.swap",
+                "systemd-zram-setup@zram0.service"
             ]
         );
-        assert_eq!(masks, ["systemd-repart.service", "dev-zram0.swap", "systemd-zram-setup@zram0.service"]);
+    }
+
+    /// A unit whose stop is all that it does is not loaded without it: such a one has to be masked.
+    #[test]
+    fn systemd_loads_a_unit_without_its_stop_if_it_has_a_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let verify = |name: &str, service: &str| {
+            let unit = folder.path().join(name);
+            let text =
+                format!("[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStop=/bin/false\n{service}");
+            std::fs::write(&unit, text).unwrap();
+            let drop_ins = folder.path().join(format!("{name}.d"));
+            std::fs::create_dir(&drop_ins).unwrap();
+            std::fs::write(drop_ins.join("50-diskless.conf"), WITHOUT_STOP).unwrap();
+            std::process::Command::new("systemd-analyze").arg("verify").arg(&unit).output()
+        };
+        match verify("start.service", "ExecStart=/bin/true\n") {
+            Ok(output) => assert!(output.status.success(), "{output:?}"),
+            Err(_) => {
+                eprintln!("SKIPPED: no systemd-analyze to verify units with; .ci/deps installs it");
+                return;
+            }
+        }
+        let refused = verify("stop.service", "").unwrap();
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("Refusing"), "{refused:?}");
     }
 
     /// Each unit that is known to fight, and what is done about it; what is done elsewhere is held by the tests of the
@@ -264,8 +292,8 @@ mod tests {
         for (name, deed) in [
             ("open-iscsi.service", Deed::NoStop),
             ("iscsi.service", Deed::NoStop),
-            ("iscsi-shutdown.service", Deed::NoStop),
-            ("blk-availability.service", Deed::NoStop),
+            ("iscsi-shutdown.service", Deed::Mask),
+            ("blk-availability.service", Deed::Mask),
             ("e2scrub_all.timer", Deed::Mask),
             ("systemd-repart.service", Deed::Mask),
             ("dev-zram0.swap", Deed::Mask),

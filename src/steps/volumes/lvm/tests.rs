@@ -127,7 +127,7 @@ fn striped_volumes_over_two_disks_of_which_one_has_no_metadata() {
 #[test]
 fn groups_over_several_disks_whatever_tags_they_have() {
     let (os1, os2, data) = (device!("os1"), device!("os2"), device!("data"));
-    assert!(String::from_utf8_lossy(&os1.0).contains("tags = [\"rack=1\", \"site\"]"));
+    assert!(String::from_utf8_lossy(&os1.0).contains("tags = [\"site\", \"rack=1\"]"));
     // In any order.
     let physical = read_all(&[&data, &os2, &os1]);
     let found = volumes(&physical);
