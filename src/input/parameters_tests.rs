@@ -167,7 +167,7 @@ fn faults_are_refused_by_name_and_no_secret_is_quoted() {
         ("rd.iscsi.param=node.session.auth.password=hunter2", &format!("{DISK} {REST}"), "rd.iscsi.param="),
         ("rd.iscsi.param=node.session.cmds_max=hunter2", &format!("{DISK} {REST}"), "cmds_max: not a number"),
         ("rd.iscsi.param=node.session.auth.chap_algs=MD4", &format!("{DISK} {REST}"), "chap_algs"),
-        ("rd.overlay=tmpfs:fs=xfs", &format!("{DISK} {REST}"), "rd.overlay="),
+        ("rd.overlay=tmpfs:fs=xfs", &format!("{DISK} {REST}"), "overlay.fs"),
         ("rd.overlay=ext4", &format!("{DISK} {REST}"), "rd.overlay="),
         ("rd.overlay=zram:nr_inodes=9999", &format!("{DISK} {REST}"), "overlay.nr_inodes"),
         ("rd.overlay=tmpfs:nr_inodes=+9999", &format!("{DISK} {REST}"), "rd.overlay="),

@@ -95,9 +95,7 @@ fn a_tmpfs_is_mounted_within_its_limits() {
     let terms = Terms::of(&serde_json::from_str(overlay).unwrap());
     let mounted = mount_each(&mounts(), Some(&terms));
     assert_eq!((mounted[0].kind.as_str(), mounted[0].target.as_str()), ("tmpfs", "/run/diskless/rw"));
-    let (size, inodes) = ((1u64 << 32) / 100 * 25, (1u64 << 32) / 100 * 25 / 8192);
-    let size = size.next_multiple_of(4096);
-    assert_eq!(mounted[0].options, format!("size={size},nr_inodes={inodes},mode=0755"));
+    assert_eq!(mounted[0].options, "size=1073741824,nr_inodes=131072,mode=0755");
     assert_eq!(mounted.len(), 5);
     let mut small = seen_of(&mounts(), &[], None);
     small.memory = Some(Memory { total: 1 << 27, available: 1 << 27, huge: 0 });

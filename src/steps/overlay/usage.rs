@@ -59,7 +59,7 @@ pub enum Resource {
 
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Resource::Space => "space",
             Resource::Inodes => "inodes",
             Resource::Memory => "memory",
