@@ -89,9 +89,14 @@ fn the_agents_events_are_taken_once_and_are_of_the_paths_node() {
     let known = server.runtime.block_on(server.app.store.node("node1")).unwrap().unwrap();
     assert_eq!(known.boot.unwrap().stage, Stage::Agent);
 
-    for bad in ["", "{", "[]", &EVENT.replace("\"1.3\"", "\"2.0\""), &EVENT.replace("start", "dance")] {
+    for bad in ["", "{", "[]", &EVENT.replace("\"1.3\"", "\"2.0\"")] {
         assert_eq!(post("node1", bad).0, 400, "{bad}");
     }
+    // What a later agent tells is kept, and moves nothing.
+    let later = EVENT.replace("\"start\"", "\"dance\"").replace("\"seq\": 7", "\"seq\": 8");
+    assert_eq!(post("node1", &later).0, 200);
+    let known = server.runtime.block_on(server.app.store.node("node1")).unwrap().unwrap();
+    assert_eq!(known.boot.unwrap().stage, Stage::Agent);
     assert_eq!(post("node9", EVENT).0, 404);
 }
 
