@@ -1,6 +1,6 @@
 //! The verbs.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -274,8 +274,8 @@ fn build(target: &Path, [package, profile]: [&str; 2]) -> Result<PathBuf> {
 fn build_package() -> Result<PathBuf> {
     let [script, package] = PACKAGE;
     println!("{script} {package}");
-    let mut build = Command::new(repository().join(script));
-    build.arg(package).current_dir(repository()).stderr(Stdio::inherit());
+    let mut build = builder(repository().join(script));
+    build.arg(package).stderr(Stdio::inherit());
     let program = crate::command::line(&build);
     let output = build.output().map_err(|source| Error::Start { program, source })?;
     let text = String::from_utf8_lossy(&output.stdout);
@@ -304,9 +304,22 @@ fn cargo_home() -> Option<PathBuf> {
 }
 
 fn cargo() -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(repository());
-    cargo
+    builder(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// A program that builds, in the repository. What `cargo run` tells this program of its own package it does not see: build
+/// scripts look at these variables, and with other values all that needs them would be built anew.
+fn builder(program: impl AsRef<OsStr>) -> Command {
+    let mut builder = Command::new(program);
+    builder.current_dir(repository());
+    let ours = |name: &OsString| {
+        name.to_str()
+            .is_some_and(|name| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|of| name.starts_with(of)))
+    };
+    for (name, _) in std::env::vars_os().filter(|(name, _)| ours(name)) {
+        builder.env_remove(name);
+    }
+    builder
 }
 
 fn program_exists(name: &str) -> bool {
