@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::error::{Code, Context, Result};
 use crate::input::cmdline::Cmdline;
 use crate::input::config;
+use crate::sys::whole_file;
 
 /// The units as the dracut module installs them, and whose they are: the boot needs the agent to go on to the new root,
 /// and the agent wants the keeper to be there when it has something for it.
@@ -52,31 +53,17 @@ pub fn generate(cmdline: &Cmdline, normal: &Path, early: &Path) -> Result<()> {
         return Ok(());
     }
     for (unit, at) in LINKS {
-        link(unit, &normal.join(at))?;
+        whole_file::link(unit, &normal.join(at))?;
     }
     for unit in WAITS {
-        link(NOTHING, &early.join(unit))?;
+        whole_file::link(NOTHING, &early.join(unit))?;
     }
     if cmdline.last("root").is_some() {
         let unit = early.join("sysroot.mount");
         std::fs::write(&unit, SYSROOT).context(Code::Io, unit.display().to_string())?;
-        link(NOTHING, &early.join(ROOT_DEVICE))?;
+        whole_file::link(NOTHING, &early.join(ROOT_DEVICE))?;
     }
     Ok(())
-}
-
-/// Makes the link `at`, and the folder that it is in; one that is there stays.
-fn link(to: &str, at: &Path) -> Result<()> {
-    let object = || at.display().to_string();
-    if let Some(folder) = at.parent() {
-        std::fs::create_dir_all(folder).context(Code::Io, object())?;
-    }
-    match std::os::unix::fs::symlink(to, at) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(error).context(Code::Io, object())
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

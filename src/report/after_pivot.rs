@@ -83,7 +83,7 @@ pub fn prepare(host: &Host, destination: &Destination) -> Result<()> {
     for file in files(destination, ca)? {
         whole_file::write(&host.path(file.path), &file.bytes, file.mode, file.modified)?;
     }
-    want(host, UNIT, WANTED)
+    whole_file::link(UNIT, &host.path(WANTED))
 }
 
 /// Makes all that a look at the writable layer from the booted system needs, for these watermarks of the plan. Again:
@@ -100,21 +100,7 @@ pub fn prepare_watch(host: &Host, marks: &[u8]) -> Result<()> {
     {
         whole_file::write(&host.path(path), bytes, 0o644, None)?;
     }
-    want(host, TIMER, TIMER_WANTED)
-}
-
-/// Makes the link `wanted` to `unit`, if there is none.
-fn want(host: &Host, unit: &str, wanted: &str) -> Result<()> {
-    let link = host.path(wanted);
-    if let Some(folder) = link.parent() {
-        std::fs::create_dir_all(folder).context(Code::Io, folder.display().to_string())?;
-    }
-    match std::os::unix::fs::symlink(unit, &link) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(error).context(Code::Io, wanted)
-        }
-        _ => Ok(()),
-    }
+    whole_file::link(TIMER, &host.path(TIMER_WANTED))
 }
 
 /// Makes the copy of the running agent that the booted system uses. One of its length is there for good: it has other

@@ -1,4 +1,4 @@
-//! Files below /run, whole or not at all.
+//! Files and links below /run, whole or not at all.
 
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -32,4 +32,21 @@ pub fn write(file: &Path, bytes: &[u8], mode: u32, modified: Option<SystemTime>)
         })
         .and_then(|()| std::fs::rename(&new, file))
         .context(Code::Io, object())
+}
+
+/// Makes the link `at`, which leads to `to`, and the folder that it is in; one that is there stays.
+///
+/// # Errors
+/// [`Code::Io`]: the folder or the link cannot be made.
+pub fn link(to: &str, at: &Path) -> Result<()> {
+    let object = || at.display().to_string();
+    if let Some(folder) = at.parent() {
+        std::fs::create_dir_all(folder).context(Code::Io, object())?;
+    }
+    match std::os::unix::fs::symlink(to, at) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(error).context(Code::Io, object())
+        }
+        _ => Ok(()),
+    }
 }
