@@ -24,6 +24,7 @@ if [ -x "$root/sbin/setfiles" ]; then
     type=$(sed -n 's/^SELINUXTYPE=//p' "$root/etc/selinux/config")
     mount --bind /proc "$root/proc"
     chroot "$root" /sbin/setfiles -F "/etc/selinux/$type/contexts/files/file_contexts" /
+    chroot "$root" /sbin/matchpathcon -V /etc /etc/passwd /bin/bash
     umount "$root/proc"
 fi
 
