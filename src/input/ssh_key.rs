@@ -4,7 +4,6 @@
 use std::fmt;
 
 use base64ct::{Base64, Encoding};
-use serde::Deserialize;
 use zeroize::Zeroizing;
 
 /// No key is longer, as text: one of RSA with 16384 bits has 13 KB.
@@ -21,9 +20,7 @@ const LINE: usize = 70;
 const ED25519: &[u8] = b"ssh-ed25519";
 
 /// The types of host keys, as sshd's files are called by them: ssh_host_TYPE_key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Ed25519.
     Ed25519,

@@ -193,10 +193,10 @@ fn handover(handover: &Handover) -> Result<()> {
 }
 
 fn host_keys(handover: &Handover) -> Result<()> {
-    for (kind, key) in &handover.ssh_host_keys {
+    for (kind, key) in handover.ssh_host_keys.iter() {
         let place = format!("handover.ssh_host_keys.{kind}");
         let wrong = match key {
-            HostKey::Secret(text) => ssh_key::public_of(*kind, text.expose()).err().map(ToString::to_string),
+            HostKey::Secret(text) => ssh_key::public_of(kind, text.expose()).err().map(ToString::to_string),
             HostKey::File(path) if !is_path(path) => {
                 Some("not the absolute path of a file, without `..`".to_owned())
             }

@@ -11,7 +11,7 @@ mod overlay;
 
 pub use check::{is_hostname, is_iscsi_name};
 pub use cloud_init::CloudInit;
-pub use handover::{File, Handover, HostKey, Mode};
+pub use handover::{File, Handover, HostKey, HostKeys, Mode};
 pub use iscsi::{Algorithm, Chap, Discovery, Iscsi, Mutual, TargetPortal};
 pub use lower::{Lower, Lowers, MOST_LOWERS};
 pub use luks::{Header, KeySource, LONGEST_KEY, Luks};

@@ -266,7 +266,7 @@ fn faults() -> Vec<(&'static str, Value, Code, &'static str)> {
         ("/handover", host_key(json!({ "secret": "hunter2" })), Code::PlanHostKeys, "ssh_host_keys.rsa"),
         ("/handover", host_key(json!({ "file": "key" })), Code::PlanHostKeys, "ssh_host_keys.rsa"),
         ("/handover", host_key(json!({ "url": "ftp://a/" })), Code::PlanHostKeys, "ssh_host_keys.rsa"),
-        ("/handover", host_key(json!({ "path": "/key" })), Code::PlanInvalid, "handover.ssh_host_keys"),
+        ("/handover", host_key(json!({ "path": "/key" })), Code::PlanInvalid, "handover.ssh_host_keys.rsa"),
         ("/handover", json!({ "ssh_host_keys": { "dsa": {} } }), Code::PlanInvalid, "ssh_host_keys"),
         ("/multipath", json!({ "defaults": { "a b": "c" } }), Code::PlanMultipath, "multipath.defaults"),
         ("/multipath", json!({ "defaults": { "a": "b\"c" } }), Code::PlanMultipath, "multipath.defaults.a"),
