@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 /// Something that happened in a boot.
 #[derive(Debug)]
@@ -44,6 +44,24 @@ pub enum Event<'a> {
     },
     /// The boot goes on, and somebody must know this.
     Warning(&'a str),
+    /// The boot stands still for a person, before a step or where one failed.
+    Held {
+        /// The step.
+        step: &'a str,
+        /// Why, and what to do.
+        what: &'a str,
+        /// Of the failure, if that is why.
+        code: Option<Code>,
+    },
+    /// It goes on: somebody let it.
+    Released(&'a str),
+    /// The boot failed, and something follows by itself.
+    Pause {
+        /// What.
+        what: &'a str,
+        /// In so long.
+        left: Duration,
+    },
     /// All steps are done.
     Ready {
         /// How long all of them took.
@@ -68,6 +86,7 @@ impl fmt::Display for Event<'_> {
                 write!(f, "{step} failed [{}] {error}; {}", error.code().as_str(), error.advice())
             }
             Event::Warning(what) => write!(f, "WARNING: {what}"),
+            Event::Held { what, .. } | Event::Released(what) | Event::Pause { what, .. } => f.write_str(what),
             Event::Ready { took, own } => write!(
                 f,
                 "ready in {:.3} s, of which {:.3} s were its own work; on to the new root",
@@ -81,7 +100,6 @@ impl fmt::Display for Event<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Code;
 
     #[test]
     fn one_line_each() {
