@@ -2,6 +2,7 @@
 
 pub mod after_pivot;
 pub mod console;
+pub mod consoles;
 pub mod event;
 pub mod form;
 #[cfg(fuzzing)]
