@@ -77,6 +77,9 @@ codes! {
     NotRun "not-run" Config, "the agent has not run in this boot",
         "start it: `diskless boot`";
 
+    NoStep "no-step" Config, "the boot of this node has no such step",
+        "`diskless status` lists those that it has";
+
     // input, and the plan
     Facts "facts" Config, "the facts of the node cannot be used",
         "correct the file; docs/diskless.8.md shows one";
@@ -84,6 +87,10 @@ codes! {
         "give the kernel rd.diskless.plan=URL, rd.diskless.plan=/path/in/the/initramfs or netroot=iscsi:...";
     Parameter "parameter" Config, "a kernel parameter has a value that cannot be used",
         "correct the kernel command line";
+    Configuration "configuration" Config, "the configuration file cannot be used",
+        "correct that line of /etc/diskless.conf in the initramfs; `diskless config` shows what holds";
+    NotSkipped "not-skipped" Config, "the boot cannot do without it",
+        "repair what is wrong with it and `diskless retry`, or hold the boot there and do it by hand";
     PlanMissing "plan-missing" Config, "the boot plan could not be read",
         "put the file into the initramfs, or correct rd.diskless.plan=";
     PlanInvalid "plan-invalid" Config, "the boot plan cannot be used",

@@ -2,6 +2,7 @@
 
 pub mod account_settings;
 pub mod cmdline;
+pub mod conf;
 pub mod config;
 pub mod document;
 pub mod facts;
@@ -15,7 +16,9 @@ pub mod parameters;
 pub mod portal;
 pub mod secret;
 pub mod settings;
+pub mod shown;
 pub mod size;
 pub mod ssh_key;
+pub mod trap;
 pub mod url;
 pub mod words;

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use super::consoles;
@@ -41,6 +42,13 @@ impl Console {
             return Console { screens: screens.into_iter().collect(), kmsg: kmsg(host) };
         }
         Console::of_machine(host)
+    }
+
+    /// The caller's, be it a terminal or not: for what somebody has asked for by hand.
+    pub fn of_caller(host: &Host) -> Console {
+        let screen = std::io::stdout().as_fd().try_clone_to_owned().ok();
+        let screen = screen.map(|own| Screen { terminal: Terminal::of(File::from(own)), shown_by_kernel: 0 });
+        Console { screens: screen.into_iter().collect(), kmsg: kmsg(host) }
     }
 
     /// Those of the machine, wherever this process was started from: what the kernel shows on one stands there once.

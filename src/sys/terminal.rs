@@ -30,6 +30,11 @@ pub struct Terminal {
 }
 
 impl Terminal {
+    /// What is open already, and waited for as whoever opened it has it.
+    pub fn of(file: File) -> Terminal {
+        Terminal { file, stuck: false, before: None }
+    }
+
     /// Opens the terminal at `path` to write to it. It does not become the controlling terminal of the process.
     ///
     /// # Errors
