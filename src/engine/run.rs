@@ -304,6 +304,11 @@ impl<'a> Run<'a> {
     /// The boot ended with `error`, of `step`.
     pub fn failed(&mut self, step: &str, error: &Error) {
         self.state.status = Status::Failed;
+        // What comes before all steps is in no list of them.
+        if !self.state.steps.iter().any(|state| state.status == Status::Failed) {
+            let told = StepState { status: Status::Failed, error: Some(failure(error)), ..StepState::pending(step) };
+            self.state.steps.push(told);
+        }
         self.save();
         self.tell(&Event::Failed { step, error });
     }
