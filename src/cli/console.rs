@@ -73,7 +73,8 @@ fn sulogin(host: &Host) -> String {
     let Some(program) = SULOGIN.iter().find(|program| host.path(program).exists()) else {
         return "there is no sulogin in this initramfs".to_owned();
     };
-    let greeting = Console { host, screens: screens(host), note: String::new(), shown: None, was_done: false };
+    let greeting =
+        Console { host, screens: screens(host), note: String::new(), shown: None, was_done: false };
     greeting.greet("root's password opens a shell; without one, Ctrl-D has the boot go on\r\n");
     let error = std::process::Command::new(program).exec();
     format!("{program}: {error}")
@@ -131,7 +132,10 @@ impl Console<'_> {
     fn show_news(&mut self) {
         let state = read_state(self.host);
         let brief = Brief::of(self.host, state.as_ref());
-        let now = Shown { prompt: brief.prompt(), message: brief.failure.as_ref().map(|failure| failure.message.clone()) };
+        let now = Shown {
+            prompt: brief.prompt(),
+            message: brief.failure.as_ref().map(|failure| failure.message.clone()),
+        };
         let is_news = self.shown.as_ref() != Some(&now);
         let text = self.text(&brief);
         for screen in &mut self.screens {
@@ -145,8 +149,10 @@ impl Console<'_> {
 
     fn text(&self, brief: &Brief) -> String {
         let now = self.host.now();
-        let cause = brief.failure.iter().flat_map(|failure| [failure.message.as_str(), failure.advice.as_str()]);
-        let lines = std::iter::once(brief.stands(now)).chain(cause.map(str::to_owned)).chain(brief.waits(now));
+        let cause =
+            brief.failure.iter().flat_map(|failure| [failure.message.as_str(), failure.advice.as_str()]);
+        let lines =
+            std::iter::once(brief.stands(now)).chain(cause.map(str::to_owned)).chain(brief.waits(now));
         let lines: String = lines.map(|line| format!("  {}\r\n", plain(&line))).collect();
         format!("\r\n{TITLE} {}\r\n{lines}{}{OFFER}", plain(&brief.who()), self.note)
     }
@@ -216,8 +222,13 @@ mod tests {
     #[test]
     fn the_console_says_where_the_boot_stands_and_again_when_that_changes() {
         let (root, host) = machine();
-        let mut console =
-            Console { host: &host, screens: screens(&host), note: String::new(), shown: None, was_done: false };
+        let mut console = Console {
+            host: &host,
+            screens: screens(&host),
+            note: String::new(),
+            shown: None,
+            was_done: false,
+        };
         let shown = || fs::read_to_string(root.path().join("dev/console")).unwrap();
         console.show_news();
         console.show_news();
@@ -240,7 +251,13 @@ mod tests {
         let mut state = State::new(String::new(), 1);
         state.status = Status::Done;
         state.write(&host.path(state::FILE)).unwrap();
-        let console = |was_done| Console { host: &host, screens: screens(&host), note: String::new(), shown: None, was_done };
+        let console = |was_done| Console {
+            host: &host,
+            screens: screens(&host),
+            note: String::new(),
+            shown: None,
+            was_done,
+        };
         let flag = crate::sys::flag::Flag::default();
         console(false).run(&flag);
         flag.raise();

@@ -3,7 +3,8 @@
 //! two or more behind it.
 
 use super::{
-    acts, boot, completion, config, console, exit, hold, luks, plan, release, resume, retry, skip, status, undo,
+    acts, boot, completion, config, console, exit, hold, luks, plan, release, resume, retry, skip, status,
+    undo,
 };
 
 /// Each verb with its text.
@@ -81,13 +82,18 @@ pub fn takes(help: &str) -> Takes {
             && word.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'.' | b'-'))
     };
     let usage = help.lines().take_while(|line| !line.is_empty());
-    let usage = usage.filter_map(|line| Some(line.split_once("diskless ").map_or(line, |(_, rest)| rest)).filter(|_| is_usage(line)));
+    let usage = usage.filter_map(|line| {
+        Some(line.split_once("diskless ").map_or(line, |(_, rest)| rest)).filter(|_| is_usage(line))
+    });
     for line in usage {
         // The verb itself comes first.
         for word in line.split([' ', '[', ']', '|']).filter(|word| !word.is_empty()).skip(1) {
             match word {
                 "STEP" => takes.steps = true,
-                word if ["FILE", "DIR", "DEVICE"].iter().any(|name| word.trim_start_matches('@') == *name) => {
+                word if ["FILE", "DIR", "DEVICE"]
+                    .iter()
+                    .any(|name| word.trim_start_matches('@') == *name) =>
+                {
                     takes.files = true;
                 }
                 word if word.starts_with("--") || is_word(word) => add(word),
@@ -166,6 +172,10 @@ mod tests {
         let luks = takes_of("luks");
         assert!(luks.files && luks.words[..2] == ["dump", "--header"], "{luks:?}");
         assert!(luks.words.contains(&"test".to_owned()) && luks.words.contains(&"--keyslot".to_owned()));
-        assert!(takes_of("skip").words.contains(&"handover.ssh_host_keys".to_owned()), "{:?}", takes_of("skip"));
+        assert!(
+            takes_of("skip").words.contains(&"handover.ssh_host_keys".to_owned()),
+            "{:?}",
+            takes_of("skip")
+        );
     }
 }

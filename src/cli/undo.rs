@@ -62,7 +62,9 @@ fn part(step: &str) -> Result<Part, lexopt::Error> {
     let known = || Part::names().collect::<Vec<_>>().join(", ");
     Part::of_step(step).ok_or_else(|| {
         let why = match step {
-            "modules" | "handover" | "exit" => "what it writes is in the overlay: undo overlay, or zram".to_owned(),
+            "modules" | "handover" | "exit" => {
+                "what it writes is in the overlay: undo overlay, or zram".to_owned()
+            }
             "network" | "plan" => format!("it makes nothing; steps that do: {}", known()),
             _ => format!("there is no such step; steps that make something: {}", known()),
         };
@@ -98,7 +100,10 @@ mod tests {
     fn a_step_that_makes_nothing_is_refused_with_the_reason() {
         for (step, why) in [
             ("handover", "handover: what it writes is in the overlay: undo overlay, or zram"),
-            ("plan", "plan: it makes nothing; steps that do: iscsi, multipath, keeper, luks, volumes, zram, overlay"),
+            (
+                "plan",
+                "plan: it makes nothing; steps that do: iscsi, multipath, keeper, luks, volumes, zram, overlay",
+            ),
             ("lusk", "lusk: there is no such step; steps that make something: iscsi"),
         ] {
             let error = part(step).unwrap_err().to_string();

@@ -60,7 +60,8 @@ mod tests {
     fn generated(cmdline: &str) -> Vec<String> {
         let early = tempfile::tempdir().unwrap();
         generate(&Cmdline::parse(cmdline), early.path()).unwrap();
-        let file = |unit: &str| std::fs::read_to_string(early.path().join(format!("{unit}.d/50-diskless.conf")));
+        let file =
+            |unit: &str| std::fs::read_to_string(early.path().join(format!("{unit}.d/50-diskless.conf")));
         UNITS.iter().filter_map(|unit| file(unit).ok()).collect()
     }
 
@@ -69,7 +70,11 @@ mod tests {
         for closed in ["", "rd.diskless.console_shell=no", "rd.diskless.console_shell=whatever"] {
             let texts = generated(closed);
             assert_eq!(texts.len(), 2, "{closed}");
-            assert!(texts.iter().all(|text| text.contains("\nExecStart=\nExecStart=-/usr/bin/diskless console\n")));
+            assert!(
+                texts
+                    .iter()
+                    .all(|text| text.contains("\nExecStart=\nExecStart=-/usr/bin/diskless console\n"))
+            );
         }
         let texts = generated("rd.diskless.console_shell=password");
         assert!(texts.iter().all(|text| text.contains("diskless console --password\n")) && texts.len() == 2);

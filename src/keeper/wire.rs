@@ -304,7 +304,12 @@ mod tests {
 
     #[test]
     fn plain_requests_and_answers() {
-        for (of, text) in [(Request::Forget, "forget"), (Request::Status, "status"), (Request::Ending, "ending"), (Request::End, "end")] {
+        for (of, text) in [
+            (Request::Forget, "forget"),
+            (Request::Status, "status"),
+            (Request::Ending, "ending"),
+            (Request::End, "end"),
+        ] {
             let bytes = plain(&of).unwrap();
             assert_eq!(*bytes, format!("\"{text}\"").into_bytes());
             assert!(request(&bytes).is_ok());

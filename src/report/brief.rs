@@ -50,8 +50,9 @@ impl Brief {
         let name = std::fs::read_to_string(host.path("/proc/sys/kernel/hostname")).unwrap_or_default();
         let node = state.and_then(|state| state.node.clone()).unwrap_or_else(|| name.trim().to_owned());
         let addresses = address::by_interface().into_iter().filter(|(interface, _)| interface != "lo");
-        let addresses = addresses
-            .flat_map(|(interface, all)| all.into_iter().map(move |address| format!("{address} ({interface})")));
+        let addresses = addresses.flat_map(|(interface, all)| {
+            all.into_iter().map(move |address| format!("{address} ({interface})"))
+        });
         let stand = match state {
             None => Stand::NotRun,
             Some(state) => match (state.waits(host), state.pauses(host), state.status) {
@@ -167,9 +168,10 @@ impl Brief {
             Stand::Held(Held { why: Why::Failure, .. }) => {
                 &[DIAGNOSE, RETRY, ("diskless release", "has the boot try again by itself")]
             }
-            Stand::Held(_) => {
-                &[("diskless release", "goes on with the boot"), ("diskless resume", "goes on to the next hold")]
-            }
+            Stand::Held(_) => &[
+                ("diskless release", "goes on with the boot"),
+                ("diskless resume", "goes on to the next hold"),
+            ],
             Stand::Pausing(_) => &[("diskless hold", "keeps it here"), DIAGNOSE, RETRY],
             Stand::Failed => &[DIAGNOSE, RETRY],
             Stand::Stopped => &[RETRY],
@@ -274,9 +276,8 @@ stands still for you since 3 min 10 s: step luks failed [luks-no-key]
     #[test]
     fn where_it_stands_in_a_line_and_in_a_prompt() {
         let state = state();
-        let pause = |number, of| {
-            Stand::Pausing(Next { does: Does::Retry, at_ms: 242_000, number, of, pid: 1 })
-        };
+        let pause =
+            |number, of| Stand::Pausing(Next { does: Does::Retry, at_ms: 242_000, number, of, pid: 1 });
         for (stand, line, prompt) in [
             (Stand::NotRun, "the agent has not run in this boot", "not run"),
             (Stand::Done, "all steps are done", ""),
@@ -291,7 +292,11 @@ stands still for you since 3 min 10 s: step luks failed [luks-no-key]
                 "stands still for you since 3 min 10 s, before its first step, as rd.diskless=trap has it",
                 "before first",
             ),
-            (Stand::Failed, "step luks failed [luks-no-key], and no agent waits to go on", "luks: luks-no-key"),
+            (
+                Stand::Failed,
+                "step luks failed [luks-no-key], and no agent waits to go on",
+                "luks: luks-no-key",
+            ),
             (
                 pause(Some(2), Some(5)),
                 "step luks failed [luks-no-key]; trying again in 42 s, 2 of 5",

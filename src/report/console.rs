@@ -139,7 +139,8 @@ mod tests {
     fn every_console_shows_a_line_once() {
         let root = tempfile::tempdir().unwrap();
         let list = "ttyS0 -W- (EC p a) 4:64\nttyS1 -W- (   p a) 4:65\ntty0 -WU (E  p  ) 4:7\n";
-        for (file, text) in [("dev/ttyS0", ""), ("dev/ttyS1", ""), ("dev/tty0", ""), ("proc/consoles", list)] {
+        for (file, text) in [("dev/ttyS0", ""), ("dev/ttyS1", ""), ("dev/tty0", ""), ("proc/consoles", list)]
+        {
             std::fs::create_dir_all(root.path().join(file).parent().unwrap()).unwrap();
             std::fs::write(root.path().join(file), text).unwrap();
         }

@@ -63,7 +63,9 @@ impl Terminal {
     pub fn take_keys(&self) -> io::Result<()> {
         let Some(before) = &self.before else { return Ok(()) };
         let mut modes = before.clone();
-        modes.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG | LocalModes::IEXTEN);
+        modes
+            .local_modes
+            .remove(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG | LocalModes::IEXTEN);
         // Ctrl-S would stop the output, and a break of the line makes a signal.
         modes.input_modes.remove(InputModes::IXON | InputModes::BRKINT);
         modes.input_modes.insert(InputModes::IGNBRK);
@@ -112,9 +114,7 @@ impl Terminal {
         match self.file.read(&mut keys) {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(count) => Ok(keys.get(..count).unwrap_or_default().to_vec()),
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) =>
-            {
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
                 Ok(Vec::new())
             }
             Err(error) => Err(error),

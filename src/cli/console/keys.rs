@@ -101,8 +101,12 @@ impl Screen {
     /// `ended` is raised meanwhile. What is pressed meanwhile is forgotten.
     pub fn run(&mut self, verb: &str, ended: &Flag) -> bool {
         let output = || terminal::for_program(&self.path).map_or_else(|_| Stdio::null(), Stdio::from);
-        let child =
-            Command::new("/proc/self/exe").arg(verb).stdin(Stdio::null()).stdout(output()).stderr(output()).spawn();
+        let child = Command::new("/proc/self/exe")
+            .arg(verb)
+            .stdin(Stdio::null())
+            .stdout(output())
+            .stderr(output())
+            .spawn();
         let success = match child {
             Ok(mut child) => loop {
                 match child.try_wait() {

@@ -13,7 +13,8 @@ const LAST_EVENTS: usize = 10;
 /// The node, how the boot is driven (`how`), and where it stands at the time `now` since the node's boot.
 pub fn head(brief: &Brief, state: &State, how: &str, now: Duration) -> String {
     let mut text = format!("{}; up for {}\n", brief.who(), for_people(now));
-    let boots = state.attempt.map_or_else(String::new, |boots| format!(", boot {boots} since the node was last up"));
+    let boots =
+        state.attempt.map_or_else(String::new, |boots| format!(", boot {boots} since the node was last up"));
     // Writing to a string cannot fail.
     let _ = writeln!(text, "run {} of this boot{boots}{how}: {}", state.run, brief.stands(now));
     if let Some(waits) = brief.waits(now) {
@@ -101,7 +102,8 @@ mod tests {
         failed.status = Status::Failed;
         failed.error = Some(told("iscsi-auth"));
         let list = vec![done, failed, StepState::pending("luks")];
-        let state = State { status: Status::Failed, steps: list, attempt: Some(2), ..State::new("b".into(), 3) };
+        let state =
+            State { status: Status::Failed, steps: list, attempt: Some(2), ..State::new("b".into(), 3) };
         let expected = "  network   done        2.041 s  there
             WARNING [lun-writable] m; a
   iscsi     failed               [iscsi-auth] m; a

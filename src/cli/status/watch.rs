@@ -95,7 +95,8 @@ mod tests {
         assert_eq!(lines(&state), ["network running: server"]);
         state.steps[0] = StepState { status: Status::Done, ..StepState::pending("network") };
         state.steps[1].status = Status::Failed;
-        state.steps[1].error = Some(Failure { code: "timeout".into(), message: "m".into(), advice: "a".into() });
+        state.steps[1].error =
+            Some(Failure { code: "timeout".into(), message: "m".into(), advice: "a".into() });
         state.status = Status::Failed;
         let expected = [
             "network done",

@@ -39,7 +39,8 @@ pub fn decide(host: &Host, part: Part) -> Result<Vec<Act>> {
 /// What there is on `host` of the boot's work, by name, the uppermost first.
 pub fn found(host: &Host) -> Vec<String> {
     let made = observe::observe(host);
-    let mounts = made.overlays.iter().rev().chain(made.layers.iter().rev()).map(|path| format!("mount {path}"));
+    let mounts =
+        made.overlays.iter().rev().chain(made.layers.iter().rev()).map(|path| format!("mount {path}"));
     let maps = [&made.volumes, &made.luks, &made.multipath].into_iter().flatten();
     let maps = maps.map(|map| format!("map {}", map.name));
     let sessions = made.sessions.iter().map(|session| format!("iSCSI session {}", session.sid));
@@ -68,7 +69,9 @@ pub fn act(host: &Host, act: &Act) -> Result<String> {
                         std::thread::sleep(PAUSE);
                     }
                     outcome => {
-                        return Err(Error::new(Code::InUse, format!("could not {action}")).because(why(&outcome)));
+                        return Err(
+                            Error::new(Code::InUse, format!("could not {action}")).because(why(&outcome))
+                        );
                     }
                 }
             }
@@ -126,7 +129,8 @@ mod tests {
         note(&host, Part::Luks).unwrap();
         let done = |name: &str| StepState { status: Status::Done, ..StepState::pending(name) };
         let mut state = State::new("b".into(), 1);
-        state.steps = ["network", "iscsi", "keeper", "luks", "volumes", "overlay", "modules"].map(done).into();
+        state.steps =
+            ["network", "iscsi", "keeper", "luks", "volumes", "overlay", "modules"].map(done).into();
         state.write(&host.path(state::FILE)).unwrap();
         note(&host, Part::Luks).unwrap();
         let state = State::read(&host.path(state::FILE)).unwrap().unwrap();

@@ -39,7 +39,10 @@ pub fn observe(host: &Host) -> Made {
     let block = host.path("/sys/block");
     let mut made = Made {
         // One that a living iscsid has made is somebody's own.
-        sessions: sessions(host).into_iter().filter(|session| !iscsi::is_of_iscsid(host, session.sid)).collect(),
+        sessions: sessions(host)
+            .into_iter()
+            .filter(|session| !iscsi::is_of_iscsid(host, session.sid))
+            .collect(),
         zram: zram::find(host).map(|disk| format!("zram{}", disk.number)),
         keeper: Journal::read(&host.path(keeper::FILE))
             .ok()
@@ -64,8 +67,10 @@ pub fn observe(host: &Host) -> Made {
         .collect();
     // From below: each round finds what is on top of what the one before has found.
     loop {
-        let (found, others): (Vec<_>, Vec<_>) =
-            left.into_iter().map(|found| (part_of(&found, &ours), found)).partition(|(part, _)| part.is_some());
+        let (found, others): (Vec<_>, Vec<_>) = left
+            .into_iter()
+            .map(|found| (part_of(&found, &ours), found))
+            .partition(|(part, _)| part.is_some());
         left = others.into_iter().map(|(_, found)| found).collect();
         if found.is_empty() {
             break;
@@ -92,7 +97,8 @@ pub fn observe(host: &Host) -> Made {
 /// Which part of the boot's work a map is, by what it is on; none: it is none of it.
 fn part_of(found: &Found, ours: &BTreeMap<String, Part>) -> Option<Part> {
     let on: Vec<Option<Part>> = found.slaves.iter().map(|slave| ours.get(slave).copied()).collect();
-    let all_on = |parts: &[Part]| !on.is_empty() && on.iter().all(|on| on.is_some_and(|on| parts.contains(&on)));
+    let all_on =
+        |parts: &[Part]| !on.is_empty() && on.iter().all(|on| on.is_some_and(|on| parts.contains(&on)));
     let is = |prefix: &str| found.uuid.starts_with(prefix);
     if is("mpath-") && all_on(&[Part::Sessions]) {
         Some(Part::Multipath)
@@ -224,7 +230,8 @@ mod tests {
     fn only_what_is_the_boots_own_is_touched() {
         let made = observed(MOUNTS, &[]);
         assert!(made.others.is_empty(), "{:?}", made.others);
-        let told: Vec<String> = plan(&made, Part::Sessions).unwrap().iter().map(ToString::to_string).collect();
+        let told: Vec<String> =
+            plan(&made, Part::Sessions).unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(
             told,
             [

@@ -189,7 +189,8 @@ mod tests {
     #[test]
     fn what_is_of_others_stands_in_the_way_of_what_it_is_on() {
         let mut made = node();
-        made.others = vec![(Part::Volumes, "mount /mnt of luks_root1".into()), (Part::Luks, "map mine".into())];
+        made.others =
+            vec![(Part::Volumes, "mount /mnt of luks_root1".into()), (Part::Luks, "map mine".into())];
         for part in [Part::Sessions, Part::Luks] {
             let refused = plan(&made, part).unwrap_err();
             assert_eq!(refused.code(), Code::InUse);
