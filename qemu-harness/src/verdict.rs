@@ -85,9 +85,8 @@ impl<'a> Watch<'a> {
         if line.contains(REPORTED) {
             self.told = Some(at);
         }
-        if let Expect::Up { shown, .. } = self.expect {
-            self.shown += usize::from(shown.get(self.shown).is_some_and(|text| line.contains(text)));
-        }
+        let (Expect::Up { shown, .. } | Expect::Emergency { shown, .. }) = self.expect;
+        self.shown += usize::from(shown.get(self.shown).is_some_and(|text| line.contains(text)));
         if let Some(said) = agent_line(line) {
             if let Some(code) = failure_code(said) {
                 self.codes.push(code.to_owned());
@@ -114,8 +113,11 @@ impl<'a> Watch<'a> {
     fn shell(&self) -> Verdict {
         match self.expect {
             Expect::Up { .. } => self.fail(&format!("emergency shell, {}", self.failures())),
-            Expect::Emergency { error } if self.codes.contains(error) => Verdict::Pass,
-            Expect::Emergency { error } => {
+            Expect::Emergency { error, shown } if self.codes.contains(error) => match shown.get(self.shown) {
+                None => Verdict::Pass,
+                Some(text) => self.fail(&format!("emergency shell, and the console did not show {text:?}")),
+            },
+            Expect::Emergency { error, .. } => {
                 self.fail(&format!("emergency shell, {}, expected [{error}]", self.failures()))
             }
         }
@@ -284,6 +286,17 @@ mod tests {
         assert_eq!(watch.line("diskless console: node1, 198.18.0.2 (eth0)", NOW), Some(Verdict::Pass));
         assert!(reason(watch.ended(true, &Record::default())).contains("before"));
         assert!(reason(watch.late(9, &Record::default())).contains("9 s"));
+    }
+
+    #[test]
+    fn an_emergency_may_need_words_before_it() {
+        let expect = expect(&format!("{EMERGENCY}\nshown = ['reboot 1 of 2', 'reboot 2 of 2']"));
+        let mut watch = Watch::new(&expect, 3);
+        watch.line(FAILED, NOW);
+        watch.line("diskless: boot failed, rebooting in 30 s: reboot 1 of 2", NOW);
+        assert!(reason(watch.line(ASKS, NOW).unwrap()).contains("reboot 2 of 2"));
+        watch.line("diskless: boot failed, rebooting in 60 s: reboot 2 of 2", NOW);
+        assert_eq!(watch.line(ASKS, NOW), Some(Verdict::Pass));
     }
 
     #[test]

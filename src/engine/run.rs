@@ -328,7 +328,7 @@ impl<'a> Run<'a> {
         self.state.held = Some(Held { why, step: step.to_owned(), since_ms, pid: std::process::id() });
         self.save();
         let node = self.state.node.clone().unwrap_or_else(|| name_of(self.host));
-        self.tell(&Event::Held { step, what: &standing(&node, step, why, code) });
+        self.tell(&Event::Held { step, what: &standing(&node, step, why, code), code });
     }
 
     /// The boot failed, and `next` follows in so long.
