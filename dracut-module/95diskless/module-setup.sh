@@ -87,6 +87,9 @@ install() {
     done
     # Put to use by the command line hook; other back ends than systemd-networkd have a default of their own.
     inst_simple "$moddir/zz-diskless.network" /usr/share/diskless/zz-diskless.network
+    # Nothing else brings a profile, as a rule; one that does reads the folder.
+    inst_simple "$moddir/profile.sh" /etc/profile.d/diskless.sh
+    [[ -e $initdir/etc/profile ]] || ln -sfn profile.d/diskless.sh "$initdir/etc/profile"
     inst_hook cmdline 01 "$moddir/cmdline.sh"
     inst_hook emergency 10 "$moddir/emergency.sh"
     inst_hook initqueue/settled 10 "$moddir/initqueue.sh"

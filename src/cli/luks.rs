@@ -15,9 +15,7 @@ use crate::steps::luks::describe::{Description, Keyslot, describe};
 use crate::steps::luks::open_volume;
 use crate::steps::luks::source::{self, Piece};
 
-const HELP: &str = "\
-diskless luks - looks at LUKS headers and tries keys
-
+pub(super) const HELP: &str = "\
 usage: diskless luks dump [--header FILE] [--json] FILE|DEVICE
            what the header says; never key material
        diskless luks test --key-file FILE [--key-offset BYTES] [--key-size BYTES] [--keyslot NUMBER]

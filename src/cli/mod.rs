@@ -2,8 +2,11 @@
 
 mod acts;
 mod boot;
+mod completion;
 mod config;
+mod console;
 mod exit;
+mod help;
 mod hold;
 mod keeper;
 mod luks;
@@ -14,6 +17,9 @@ mod resume;
 mod retry;
 mod skip;
 mod status;
+mod undo;
+
+pub use help::{HELPS, terms};
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -33,7 +39,8 @@ const HELP: &str = "\
 diskless - boots a diskless node from its initramfs
 
 usage: diskless boot             fetch the boot plan and put the new root together; again: go on
-       diskless status [--json]  what the last run did, and what it waits for
+       diskless status [--watch | --json | --short]
+                                 where the boot stands, what it waits for, and what to do next
        diskless hold [STEP]      hold the boot before a step, or before the next
        diskless resume           go on to the next hold
        diskless release          go on with the boot, past all holds
@@ -45,10 +52,14 @@ usage: diskless boot             fetch the boot plan and put the new root togeth
                                  what a boot would do, on any machine; nothing is touched
        diskless report up        tell the report server that the node is up, and what the boot left unsent
        diskless report usage     tell it when the writable layer has passed a watermark; a timer does so
+       diskless undo STEP        take apart what the steps from the last one down to STEP have made
+       diskless unmount          the same of the new root's mounts alone
+       diskless completion SHELL complete command lines in bash or zsh
        diskless exit --dry-run   what the end of the system would take apart
        diskless luks dump|test ...
                                  look at a LUKS header, try a key; see diskless luks --help
        diskless keeper           systemd's own: keep the root's sessions alive, from the initramfs on
+       diskless console          systemd's own: keys on the consoles of a node whose boot stands still
        diskless acts             systemd's and dracut's own: whether the agent acts on this node
        diskless generator NORMAL EARLY LATE
                                  systemd's own: add the agent to the boot when the kernel command line asks for it
@@ -67,7 +78,9 @@ type Verb = (&'static str, fn(&mut Parser, &Host) -> Result<(), Failed>);
 const VERBS: &[Verb] = &[
     ("acts", acts::main),
     ("boot", boot::main),
+    ("completion", completion::main),
     ("config", config::main),
+    ("console", console::main),
     ("hold", hold::main),
     ("release", release::main),
     ("resume", resume::main),
@@ -76,6 +89,8 @@ const VERBS: &[Verb] = &[
     ("plan", plan::main),
     ("luks", luks::main),
     ("status", status::main),
+    ("undo", undo::main),
+    ("unmount", undo::unmount),
     ("report", report::main),
     ("exit", exit::main),
     ("keeper", keeper::main),
@@ -142,7 +157,12 @@ fn run(args: &mut Parser, host: &Host) -> Result<(), Failed> {
             let verb = VERBS.iter().find(|(name, _)| word == *name);
             let (_, main) =
                 verb.ok_or_else(|| lexopt::Error::from(format!("unknown verb {}", word.display())))?;
-            main(args, host)
+            // Of all verbs alike; what is behind the first word, a verb reads itself.
+            let asks = matches!(args.clone().next(), Ok(Some(Arg::Short('h') | Arg::Long("help"))));
+            match help::of(&word.to_string_lossy()).filter(|_| asks) {
+                Some(text) => print(text),
+                None => main(args, host),
+            }
         }
         Some(other) => Err(other.unexpected().into()),
         None => Err(lexopt::Error::from("no verb").into()),
@@ -247,6 +267,13 @@ mod tests {
         let good = [
             "diskless status",
             "diskless status --json",
+            "diskless status --short",
+            "diskless status --prompt",
+            "diskless console --help",
+            "diskless keeper --help",
+            "diskless undo luks --dry-run",
+            "diskless unmount --dry-run",
+            "diskless completion zsh",
             "diskless report up",
             "diskless report usage",
             "diskless-generator /n /e /l",
@@ -289,6 +316,13 @@ mod tests {
             "diskless plan --cmdline x y",
             "diskless generator /n",
             "diskless reboot",
+            "diskless status --json --watch",
+            "diskless undo",
+            "diskless undo handover",
+            "diskless undo luks volumes",
+            "diskless unmount /sysroot",
+            "diskless completion fish",
+            "diskless console now",
             "diskless report",
             "diskless keeper now",
             "diskless report down",

@@ -29,7 +29,7 @@ use crate::plan;
 use crate::steps::fetch;
 use paths::Paths;
 
-const HELP: &str = "\
+pub(super) const HELP: &str = "\
 usage: diskless plan --cmdline TEXT|@FILE [--plan FILE] [--facts FILE] [--json]
 
 Shows what the agent would do on a node: its steps, its paths to the disk, the node's initiator name and host name. Nothing is fetched or

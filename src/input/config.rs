@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::cmdline::{Cmdline, normal};
+use super::console_shell::ConsoleShell;
 use super::document::is_iscsi_name;
 use super::facts::{is_uuid, mac};
 use super::identity::is_machine_id;
@@ -118,6 +119,7 @@ impl Config {
         if report.is_some_and(|report| !is_url(report)) {
             return Err(unusable(REPORT, url::EXPECTED));
         }
+        ConsoleShell::read(cmdline)?;
         let initiator = cmdline.last(INITIATOR);
         if initiator.is_some_and(|name| !is_iscsi_name(name)) {
             return Err(unusable(INITIATOR, "not an iSCSI name: iqn.YYYY-MM.DOMAIN[:ID], eui.… or naa.…"));

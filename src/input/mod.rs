@@ -4,6 +4,7 @@ pub mod account_settings;
 pub mod cmdline;
 pub mod conf;
 pub mod config;
+pub mod console_shell;
 pub mod document;
 pub mod facts;
 #[cfg(fuzzing)]

@@ -62,6 +62,9 @@ words! {
         "What follows a failure. trap: the boot holds for a person. `retry[:COUNT]`: again, after a pause that doubles from 10 \
          seconds to 10 minutes. `reboot[:COUNT]`: the machine starts anew, after a pause that doubles from 30 seconds to 15 \
          minutes. Both go on without end, or that often and then trap. poweroff: off.";
+    CONSOLE_SHELL "rd.diskless.console_shell" Ours, "no",
+        "What the consoles offer where the boot stands still. no: keys for status, diagnose, retry and release, and no shell. \
+         password: a shell for who knows root's password in the initramfs; the keys where root has none. yes: dracut's shell.";
     ATTEMPT "rd.diskless.attempt" Ours, "none: nobody counts",
         "How often the node was booted since it was last up, this time included: from 1. disklessd's boot script says it; \
          `rd.diskless.on_failure=reboot` goes by it.";

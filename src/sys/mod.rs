@@ -24,6 +24,7 @@ pub mod shutdown;
 pub mod signal;
 pub mod systemd_bus;
 pub mod tcp;
+pub mod terminal;
 pub mod tls;
 pub mod wake;
 pub mod whole_file;

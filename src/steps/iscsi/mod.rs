@@ -34,7 +34,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use observe::{Device, Session, disk};
+pub use observe::{Device, Session, disk, is_of_iscsid};
 pub use params::wait_as_planned;
 pub use paths::{Path, paths};
 pub use plan::{Action, Seen};
