@@ -84,6 +84,8 @@ codes! {
         "give the kernel rd.diskless.plan=URL, rd.diskless.plan=/path/in/the/initramfs or netroot=iscsi:...";
     Parameter "parameter" Config, "a kernel parameter has a value that cannot be used",
         "correct the kernel command line";
+    Access "access" Config, "operators cannot be let in by it",
+        "correct it; docs/access.md says what sshd of the initramfs takes";
     PlanMissing "plan-missing" Config, "the boot plan could not be read",
         "put the file into the initramfs, or correct rd.diskless.plan=";
     PlanInvalid "plan-invalid" Config, "the boot plan cannot be used",
@@ -129,6 +131,8 @@ codes! {
     PlanHostKeys "plan-host-keys" Config, "the boot plan has an SSH host key that cannot be used",
         "correct handover.ssh_host_keys in the plan; `ssh-keygen -p -N '' -f FILE` takes the passphrase off a key, and brings it \
          into OpenSSH's own format";
+    PlanAccess "plan-access" Config, "the boot plan has an operator's key that cannot be used",
+        "correct access.authorized_keys in the plan: each is the line of a file .pub of ssh-keygen";
     PlanCloudInit "plan-cloud-init" Config, "the boot plan has data for cloud-init that cannot be written",
         "correct cloud_init in the plan";
     PlanMultipath "plan-multipath" Config, "the boot plan has multipath settings that cannot be written",

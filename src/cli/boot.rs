@@ -6,12 +6,13 @@ use std::rc::Rc;
 use lexopt::Parser;
 
 use super::{Failed, cmdline, no_more, print};
+use crate::access;
 use crate::engine::host::Host;
 use crate::engine::lock;
 use crate::engine::run::Run;
 use crate::error::Error;
 use crate::input::config::{Config, Source};
-use crate::input::document::Report;
+use crate::input::document::{Document, Report};
 use crate::input::facts::Facts;
 use crate::input::identity::{self, Identity};
 use crate::input::parameters;
@@ -43,7 +44,9 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
     if let Some(warning) = parameters::warning(&cmdline) {
         run.warn(warning);
     }
-    run.steps(&plan::until_document(&config, &slot)).map_err(told)?;
+    let fetched = run.steps(&plan::until_document(&config, &slot));
+    let_in(host, &mut run, slot.get());
+    fetched.map_err(told)?;
     if let Some(document) = slot.get() {
         let report = document
             .report
@@ -66,6 +69,16 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
     }
     run.finish();
     Ok(())
+}
+
+/// Operators can log in by now: those of the plan too, if there is one. Says how.
+fn let_in(host: &Host, run: &mut Run<'_>, document: Option<&Document>) {
+    if let Some(Err(error)) = document.map(|document| access::admit(host, &document.access)) {
+        run.warn(&format!("[{}] {error}; {}", error.code().as_str(), error.advice()));
+    }
+    if let Some(how) = access::invitation(host) {
+        run.say(&how);
+    }
 }
 
 /// What the node was told cannot be used: the run tells so, and ends.

@@ -1,5 +1,6 @@
 //! The verbs of the command line: one file each, which reads the arguments of its verb itself.
 
+mod access;
 mod boot;
 mod exit;
 mod keeper;
@@ -33,6 +34,7 @@ usage: diskless boot             fetch the boot plan and put the new root togeth
        diskless luks dump|test ...
                                  look at a LUKS header, try a key; see diskless luks --help
        diskless keeper           systemd's own: keep the root's sessions alive, from the initramfs on
+       diskless access           systemd's own: let operators in by ssh, in the initramfs
        diskless generator NORMAL EARLY LATE
                                  systemd's own: add the agent to the boot when the kernel command line asks for it
        diskless --help | --version
@@ -52,6 +54,7 @@ const VERBS: &[Verb] = &[
     ("report", report::main),
     ("exit", exit::main),
     ("keeper", keeper::main),
+    ("access", access::main),
     ("generator", generate),
 ];
 
@@ -199,6 +202,7 @@ mod tests {
             "diskless exit --dry-run",
             "diskless exit --help",
             "diskless luks --help",
+            "diskless access --help",
             "diskless luks test --help",
             "diskless luks dump /nonexistent --header /none --json",
             "diskless luks test --key-file=/none --key-size 32 --key-offset 1 --keyslot 0 /nonexistent",
@@ -218,6 +222,7 @@ mod tests {
             "diskless reboot",
             "diskless report",
             "diskless keeper now",
+            "diskless access now",
             "diskless report down",
             "diskless report usage now",
             "diskless exit",
