@@ -77,6 +77,9 @@ codes! {
     NotRun "not-run" Config, "the agent has not run in this boot",
         "start it: `diskless boot`";
 
+    NoStep "no-step" Config, "the boot of this node has no such step",
+        "`diskless status` lists those that it has";
+
     // input, and the plan
     Facts "facts" Config, "the facts of the node cannot be used",
         "correct the file; docs/diskless.8.md shows one";
@@ -86,6 +89,10 @@ codes! {
         "correct the kernel command line";
     Access "access" Config, "operators cannot be let in by it",
         "correct it; docs/access.md says what sshd of the initramfs takes";
+    Configuration "configuration" Config, "the configuration file cannot be used",
+        "correct that line of /etc/diskless.conf in the initramfs; `diskless config` shows what holds";
+    NotSkipped "not-skipped" Config, "the boot cannot do without it",
+        "repair what is wrong with it and `diskless retry`, or hold the boot there and do it by hand";
     PlanMissing "plan-missing" Config, "the boot plan could not be read",
         "put the file into the initramfs, or correct rd.diskless.plan=";
     PlanInvalid "plan-invalid" Config, "the boot plan cannot be used",

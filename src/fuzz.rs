@@ -16,6 +16,7 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("plan", input::fuzz::plan),
     ("cmdline", input::fuzz::cmdline),
+    ("conf", input::fuzz::conf),
     ("words", input::fuzz::words),
     ("facts", input::fuzz::facts),
     ("multipath-conf", input::fuzz::multipath_conf),

@@ -29,6 +29,22 @@ pub const MODULES: &[&str] = &[
     "overlay",
 ];
 
+/// The names of all steps there are, in the order of a boot whose plan a server has. No boot has all of them.
+pub const STEPS: &[&str] = &[
+    "network",
+    "plan",
+    "iscsi",
+    "multipath",
+    "keeper",
+    "luks",
+    "volumes",
+    "zram",
+    "overlay",
+    "modules",
+    "handover",
+    "exit",
+];
+
 /// The steps that lead to the boot plan, which ends up in `slot`; none if it is on the kernel command line.
 pub fn until_document(config: &Config, slot: &fetch::Slot) -> Vec<Step<'static>> {
     let mut steps = Vec::new();

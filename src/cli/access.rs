@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use lexopt::{Arg, Parser};
 
-use super::{Failed, cmdline, print};
+use super::{Failed, configured, print};
 use crate::access::{self, CONFIG, KEYS};
 use crate::engine::host::Host;
 use crate::error::{Code, Error};
@@ -36,7 +36,8 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
             other => return Err(other.unexpected().into()),
         }
     }
-    let cmdline = cmdline(host)?;
+    // What is wrong in the configuration, the boot says.
+    let (cmdline, _) = configured(host)?;
     if initiator {
         return Ok(access::name_initiator(host, &cmdline)?);
     }

@@ -1,15 +1,22 @@
 //! The verbs of the command line: one file each, which reads the arguments of its verb itself.
 
 mod access;
+mod acts;
 mod boot;
+mod config;
 mod exit;
+mod hold;
 mod keeper;
 mod luks;
 mod plan;
+mod release;
 mod report;
+mod resume;
+mod retry;
+mod skip;
 mod status;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -19,6 +26,8 @@ use crate::engine::generator;
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Error, Result};
 use crate::input::cmdline::Cmdline;
+use crate::input::conf::{self, Conf};
+use crate::plan::STEPS;
 use crate::report::kernel_log;
 
 const HELP: &str = "\
@@ -26,6 +35,13 @@ diskless - boots a diskless node from its initramfs
 
 usage: diskless boot             fetch the boot plan and put the new root together; again: go on
        diskless status [--json]  what the last run did, and what it waits for
+       diskless hold [STEP]      hold the boot before a step, or before the next
+       diskless resume           go on to the next hold
+       diskless release          go on with the boot, past all holds
+       diskless retry [STEP]     run the boot here and now, up to a step or to its end
+       diskless skip WHAT        have the boot do without something
+       diskless config [--show-origin] [--json] [--root DIR]
+                                 what kernel parameters and /etc/diskless.conf say together
        diskless plan --cmdline TEXT|@FILE [--plan FILE] [--facts FILE] [--json]
                                  what a boot would do, on any machine; nothing is touched
        diskless report up        tell the report server that the node is up, and what the boot left unsent
@@ -35,6 +51,7 @@ usage: diskless boot             fetch the boot plan and put the new root togeth
                                  look at a LUKS header, try a key; see diskless luks --help
        diskless keeper           systemd's own: keep the root's sessions alive, from the initramfs on
        diskless access           systemd's own: let operators in by ssh, in the initramfs
+       diskless acts             systemd's and dracut's own: whether the agent acts on this node
        diskless generator NORMAL EARLY LATE
                                  systemd's own: add the agent to the boot when the kernel command line asks for it
        diskless --help | --version
@@ -43,11 +60,21 @@ Kernel parameters: rd.diskless.plan=URL|FILE or netroot=iscsi:..., and more: dis
 Exit codes: 0 done, 1 failed, 2 usage.
 ";
 
+/// Where the kernel command line is.
+const CMDLINE: &str = "/proc/cmdline";
+
 /// A verb: its name, and what it does with its arguments.
 type Verb = (&'static str, fn(&mut Parser, &Host) -> Result<(), Failed>);
 
 const VERBS: &[Verb] = &[
+    ("acts", acts::main),
     ("boot", boot::main),
+    ("config", config::main),
+    ("hold", hold::main),
+    ("release", release::main),
+    ("resume", resume::main),
+    ("retry", retry::main),
+    ("skip", skip::main),
     ("plan", plan::main),
     ("luks", luks::main),
     ("status", status::main),
@@ -136,11 +163,37 @@ fn print(text: &str) -> Result<(), Failed> {
     Ok(wrote.context(Code::Io, "standard output")?)
 }
 
-fn cmdline(host: &Host) -> Result<Cmdline> {
-    let path = host.path("/proc/cmdline");
-    // Not only UTF-8 may stand there; what is not is none of our parameters.
-    let text = std::fs::read(&path).context(Code::Io, path.display().to_string())?;
-    Ok(Cmdline::parse(&String::from_utf8_lossy(&text)))
+/// What the kernel command line and the configuration file behind it say, and what is wrong with that file. Of a file that
+/// is wrong the lines that are not hold.
+fn configured(host: &Host) -> Result<(Cmdline, Vec<Error>)> {
+    let text = read_text(&host.path(CMDLINE)).context(Code::Io, CMDLINE)?;
+    Ok(configured_behind(host, Cmdline::parse(&text)))
+}
+
+/// The same with `cmdline` for the kernel command line.
+fn configured_behind(host: &Host, cmdline: Cmdline) -> (Cmdline, Vec<Error>) {
+    match read_text(&host.path(conf::FILE)) {
+        Ok(text) => {
+            let conf = Conf::parse(&text);
+            (conf.behind(cmdline), conf.wrong().to_vec())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => (cmdline, Vec::new()),
+        Err(error) => (cmdline, vec![Error::new(Code::Configuration, conf::FILE).because(error)]),
+    }
+}
+
+/// A file of parameters. Not only UTF-8 may stand there; what is not is none of ours.
+fn read_text(path: &Path) -> std::io::Result<String> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(conf::LONGEST as u64).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The step that a word names.
+fn step(word: &OsStr) -> Result<&'static str, lexopt::Error> {
+    let known = STEPS.iter().copied().find(|step| word == *step);
+    known.ok_or_else(|| format!("no step {}; there are {}", word.display(), STEPS.join(", ")).into())
 }
 
 /// `diskless generator NORMAL EARLY LATE`, systemd's own.
@@ -150,7 +203,9 @@ fn generate(args: &mut Parser, host: &Host) -> Result<(), Failed> {
     if host.is_crash_kernel() {
         return Ok(());
     }
-    Ok(generator::generate(&cmdline(host)?, &normal, &early)?)
+    let (cmdline, wrong) = configured(host)?;
+    let acts = acts::on(host, &cmdline, &wrong);
+    Ok(generator::generate(acts, &cmdline, &normal, &early)?)
 }
 
 #[cfg(test)]
@@ -199,6 +254,15 @@ mod tests {
             "diskless report usage",
             "diskless-generator /n /e /l",
             "diskless --help",
+            "diskless boot --help",
+            "diskless hold --help",
+            "diskless resume",
+            "diskless release",
+            "diskless hold luks",
+            "diskless skip exit",
+            "diskless retry --help",
+            "diskless acts --root",
+            "diskless config --show-origin --json",
             "diskless exit --dry-run",
             "diskless exit --help",
             "diskless luks --help",
@@ -214,6 +278,15 @@ mod tests {
             "diskless",
             "diskless boot --json",
             "diskless boot now",
+            "diskless hold lusk",
+            "diskless hold luks zram",
+            "diskless retry lusk",
+            "diskless resume luks",
+            "diskless release luks",
+            "diskless skip",
+            "diskless skip dance",
+            "diskless acts now",
+            "diskless config timeout",
             "diskless plan",
             "diskless plan --plan /p",
             "diskless plan --cmdline",

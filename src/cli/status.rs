@@ -103,6 +103,7 @@ fn word(status: Status) -> &'static str {
         Status::Running => "running",
         Status::Done => "done",
         Status::Failed => "failed",
+        Status::Held => "held",
     }
 }
 
@@ -120,13 +121,8 @@ mod tests {
         let mut failed = StepState::pending("iscsi");
         failed.status = Status::Failed;
         failed.error = Some(told("iscsi-auth"));
-        let state = State {
-            version: 1,
-            boot_id: "b".into(),
-            run: 3,
-            status: Status::Failed,
-            steps: vec![done, failed, StepState::pending("luks")],
-        };
+        let steps = vec![done, failed, StepState::pending("luks")];
+        let state = State { status: Status::Failed, steps, ..State::new("b".into(), 3) };
         let expected = "run 3 of this boot: failed
   network   done        2.041 s  there
             WARNING [lun-writable] m; a
@@ -157,8 +153,7 @@ mod tests {
       41.007 s  198.18.0.1:3260: adopted by iscsid (pid 312)
 ";
         assert_eq!(describe_keeper(&journal), expected);
-        let state =
-            State { version: 1, boot_id: "b".into(), run: 1, status: Status::Done, steps: Vec::new() };
+        let state = State { status: Status::Done, ..State::new("b".into(), 1) };
         let all = serde_json::to_value(All { state: &state, layer: None, keeper: Some(&journal) }).unwrap();
         assert_eq!((&all["run"], &all["keeper"]["pid"]), (&1.into(), &211.into()));
     }

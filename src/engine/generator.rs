@@ -1,12 +1,13 @@
-//! Brings the agent into the boot, as a systemd generator (systemd.generator(7)): only on a node whose kernel command
-//! line says where its boot plan is, or describes the boot itself. Any other initramfs with the agent in it boots as if
-//! it were not there.
+//! Brings the agent into the boot, as a systemd generator (systemd.generator(7)): only on a node whose configuration says
+//! where its boot plan is, describes the boot itself, or wants it to hold. Any other initramfs with the agent in it boots as
+//! if it were not there.
 
 use std::path::Path;
 
 use crate::error::{Code, Context, Result};
 use crate::input::cmdline::Cmdline;
-use crate::input::config;
+use crate::input::config::Acts;
+use crate::input::words::ROOT;
 use crate::sys::whole_file;
 
 /// The units as the dracut module installs them, and whose they are: the boot needs the agent to go on to the new root,
@@ -44,21 +45,41 @@ What=overlay
 Type=overlay
 ";
 
-/// Writes what `cmdline` asks for into the generator folders `normal` and `early`.
+/// Where the agent only holds the boot, `root=` stays systemd's: what would change or mount its disk waits for the agent's
+/// unit. Not the waiting for the disk itself, which changes nothing.
+const WAITING: &[&str] = &["sysroot.mount", "systemd-fsck-root.service", "systemd-fsck@.service"];
+const AFTER_AGENT: &str = "\
+# Made by diskless: rd.diskless=trap holds the boot before its first change.
+[Unit]
+After=diskless.service
+";
+
+/// Writes what the agent needs to act as `acts` says into the generator folders `normal` and `early`.
 ///
 /// # Errors
 /// A folder or file cannot be made.
-pub fn generate(cmdline: &Cmdline, normal: &Path, early: &Path) -> Result<()> {
-    if !config::acts(cmdline) {
+pub fn generate(acts: Acts, cmdline: &Cmdline, normal: &Path, early: &Path) -> Result<()> {
+    if acts == Acts::Not {
         return Ok(());
     }
     for (unit, at) in LINKS {
         whole_file::link(unit, &normal.join(at))?;
     }
+    if acts == Acts::Holds {
+        for unit in WAITING {
+            let folder = normal.join(format!("{unit}.d"));
+            let file = folder.join("50-diskless.conf");
+            std::fs::create_dir_all(&folder)
+                .and_then(|()| std::fs::write(&file, AFTER_AGENT))
+                .context(Code::Io, file.display().to_string())?;
+        }
+        return Ok(());
+    }
     for unit in WAITS {
         whole_file::link(NOTHING, &early.join(unit))?;
     }
-    if cmdline.last("root").is_some() {
+    // That of the kernel alone is known to others.
+    if cmdline.of_kernel().last(ROOT).is_some() {
         let unit = early.join("sysroot.mount");
         std::fs::write(&unit, SYSROOT).context(Code::Io, unit.display().to_string())?;
         whole_file::link(NOTHING, &early.join(ROOT_DEVICE))?;
@@ -69,6 +90,7 @@ pub fn generate(cmdline: &Cmdline, normal: &Path, early: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::config::acts;
 
     fn generated(cmdline: &str) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
@@ -76,14 +98,18 @@ mod tests {
         for folder in [&normal, &early] {
             std::fs::create_dir(folder).unwrap();
         }
-        generate(&Cmdline::parse(cmdline), &normal, &early).unwrap();
-        generate(&Cmdline::parse(cmdline), &normal, &early).unwrap();
+        let cmdline = Cmdline::parse(cmdline);
+        for _ in 0..2 {
+            generate(acts(&cmdline), &cmdline, &normal, &early).unwrap();
+        }
         let files = [
             "normal/initrd-root-fs.target.requires/diskless.service",
             "normal/diskless.service.wants/diskless-keeper.service",
             "early/systemd-networkd-wait-online.service",
             "early/sysroot.mount",
             "early/initrd-root-device.target.d/50-root-device.conf",
+            "normal/sysroot.mount.d/50-diskless.conf",
+            "normal/systemd-fsck@.service.d/50-diskless.conf",
         ];
         let there = files.iter().filter(|file| folder.path().join(file).symlink_metadata().is_ok());
         there.map(|file| (*file).to_owned()).collect()
@@ -107,5 +133,9 @@ mod tests {
         assert_eq!(generated("netroot=iscsi rd.iscsi.target.name=iqn.a:b"), [unit, keeper, wait]);
         assert_eq!(generated("netroot=iscsi:10.0.0.1::::iqn.a:b root=/dev/mapper/luks_root1"), root);
         assert_eq!(generated("rd.diskless.plan=/p root=diskless"), root);
+        assert!(generated("rd.diskless=off rd.diskless.plan=/p root=/dev/vda1").is_empty());
+        let waits =
+            ["normal/sysroot.mount.d/50-diskless.conf", "normal/systemd-fsck@.service.d/50-diskless.conf"];
+        assert_eq!(generated("rd.diskless=trap root=/dev/vda1"), [[unit, keeper], waits].concat());
     }
 }

@@ -43,6 +43,11 @@ impl Host {
         }
     }
 
+    /// This machine, with its files below `root`: to look at a root that does not run.
+    pub fn below(root: impl Into<PathBuf>) -> Host {
+        Host { root: root.into(), ..Host::this() }
+    }
+
     /// A machine whose files are below `root`, and where time goes by only in waits.
     #[cfg(test)]
     pub fn fake(root: impl Into<PathBuf>) -> Host {

@@ -3,8 +3,12 @@
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::error::{Code, Context, Error, Result};
+
+/// How often a lock that another has is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Held as long as it lives; the kernel lets go of it when the process ends, however it ends.
 pub struct Lock(#[allow(dead_code, reason = "the open file is the lock")] File);
@@ -41,6 +45,23 @@ pub fn take(file: &Path) -> Result<Lock> {
     Ok(Lock(lock))
 }
 
+/// Takes the lock `file` as [`take`] does, and waits for another that has it for at most `limit`: for locks that are held
+/// for a moment.
+///
+/// # Errors
+/// As [`take`].
+pub fn take_within(file: &Path, limit: Duration) -> Result<Lock> {
+    let deadline = Instant::now() + limit;
+    loop {
+        match take(file) {
+            Err(error) if error.code() == Code::Locked && Instant::now() < deadline => {
+                std::thread::sleep(LOOK_EVERY)
+            }
+            result => return result,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,7 +74,14 @@ mod tests {
         let error = take(&file).map(drop).unwrap_err();
         assert_eq!(error.code(), Code::Locked);
         assert!(error.to_string().ends_with(&format!("pid {}", std::process::id())), "{error}");
+        let limit = Duration::from_millis(50);
+        assert_eq!(take_within(&file, limit).map(drop).unwrap_err().code(), Code::Locked);
+        let waits = std::thread::spawn({
+            let file = file.clone();
+            move || take_within(&file, Duration::from_secs(60)).is_ok()
+        });
         drop(first);
+        assert!(waits.join().unwrap());
         assert!(take(&file).is_ok());
     }
 }

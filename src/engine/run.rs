@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use super::converge::{Converge, Waiting, converge};
 use super::host::Host;
-use super::state::{self, Failure, State, Status, StepState};
-use crate::error::{Error, Result};
+use super::orders::{FIRST, Orders};
+use super::policy::announce;
+use super::skip;
+use super::state::{self, Failure, Held, Next, State, Status, StepState, Why};
+use crate::error::{Code, Error, Result};
 use crate::input::document::Report;
+use crate::input::trap::Trap;
 use crate::report::after_pivot::{self, Destination};
 use crate::report::console::Console;
 use crate::report::event::Event;
@@ -49,9 +53,30 @@ impl<C: Converge> Drive for C {
     }
 }
 
-/// One run of the agent.
+/// How far a run goes.
+#[derive(Debug, Clone)]
+pub enum Rule {
+    /// To the next hold of the command line or of an operator.
+    Holds(Trap),
+    /// Up to and with this step, or to the end, whatever holds.
+    Until(Option<&'static str>),
+}
+
+/// Why a run does not go on.
+#[derive(Debug)]
+pub enum Stop {
+    /// It holds before this step, or at its beginning, [`FIRST`].
+    Held(&'static str, Why),
+    /// It was to go up to here.
+    Reached,
+    /// The step failed. It has been told and is in the journal.
+    Failed(&'static str, Error),
+}
+
+/// One run of the boot.
 pub struct Run<'a> {
     host: &'a Host,
+    rule: Rule,
     state: State,
     file: PathBuf,
     console: Console,
@@ -64,28 +89,59 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// Starts a run. The journal of a former run of this boot is replaced, and counted.
-    pub fn start(host: &'a Host) -> Run<'a> {
-        let file = host.path(state::FILE);
+    /// Starts a run that goes as far as `rule` has it, and is told on `console`. The journal of a former run of this boot is
+    /// replaced, and counted.
+    pub fn start(host: &'a Host, rule: Rule, console: Console) -> Run<'a> {
+        let mut run = Run::of(host, rule, console);
+        if let Some(before) = run.before() {
+            run.state.run = before.run.saturating_add(1);
+            // Beside an agent that waits, a run by hand changes nothing of that.
+            run.state.held = before.waits(host).filter(|held| held.pid != std::process::id()).cloned();
+            run.state.node = before.node;
+        }
+        run.reports = PhoneHome::open(host.path(spool::FILE), &run.state.boot_id, run.state.run);
+        if let Rule::Holds(trap) = &run.rule {
+            run.state.attempt = trap.attempt;
+        }
+        run.tell(&Event::Run);
+        run
+    }
+
+    fn of(host: &'a Host, rule: Rule, console: Console) -> Run<'a> {
         let boot_id = host.boot_id();
-        // A journal that cannot be read is no reason not to boot.
-        let before = State::read(&file).ok().flatten().filter(|state| state.boot_id == boot_id);
-        let run = before.map_or(1, |state| state.run.saturating_add(1));
-        let reports = PhoneHome::open(host.path(spool::FILE), &boot_id, run);
-        let mut run = Run {
+        Run {
             host,
-            state: State { version: 1, boot_id, run, status: Status::Running, steps: Vec::new() },
-            file,
-            console: Console::open(host),
+            rule,
+            reports: PhoneHome::open(host.path(spool::FILE), &boot_id, 1),
+            state: State::new(boot_id, 1),
+            file: host.path(state::FILE),
+            console,
             pace: Pace::default(),
-            reports,
             report_to: None,
             watermarks: Vec::new(),
             started: host.now(),
             own_before: own_work(host),
-        };
-        run.tell(&Event::Run);
+        }
+    }
+
+    /// The journal of the last run of this boot. One that cannot be read is no reason not to boot.
+    fn before(&self) -> Option<State> {
+        State::read(&self.file).ok().flatten().filter(|state| state.boot_id == self.state.boot_id)
+    }
+
+    /// Takes up the last run of this boot again: its journal and its number, and nothing is driven.
+    pub fn go_on(host: &'a Host, console: Console) -> Run<'a> {
+        let mut run = Run::of(host, Rule::Until(None), console);
+        if let Some(before) = run.before() {
+            run.reports = PhoneHome::open(host.path(spool::FILE), &run.state.boot_id, before.run);
+            run.state = State { next: None, ..before };
+        }
         run
+    }
+
+    /// The node has this name.
+    pub fn name(&mut self, name: Option<&str>) {
+        self.state.node = name.map(str::to_owned).or_else(|| self.state.node.take());
     }
 
     /// From here on events are sent as `report` says, those that happened before too; `hostname` is the node's name.
@@ -112,17 +168,53 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Drives `steps` to their end, or to the first failure.
+    /// Drives `steps` to their end, or as far as the run goes; without those that an operator has the boot skip.
     ///
     /// # Errors
-    /// That of the step that failed; it has been told and is in the journal.
-    pub fn steps(&mut self, steps: &[Step<'_>]) -> Result<()> {
+    /// Why it does not go on. A failure has been told and is in the journal.
+    pub fn steps(&mut self, steps: &[Step<'_>]) -> Result<(), Stop> {
+        let skip = Orders::read(self.host).skip;
+        let steps: Vec<_> = steps.iter().filter(|step| !skip::leaves_out(&skip, step.name)).collect();
         let first = self.state.steps.len();
         self.state.steps.extend(steps.iter().map(|step| StepState::pending(step.name)));
         for (at, step) in (first..).zip(steps) {
-            self.step(at, step)?;
+            if let Err(stop) = self.hold(step.name) {
+                self.note(at, |state| state.status = Status::Held);
+                return Err(stop);
+            }
+            self.step(at, step).map_err(|error| Stop::Failed(step.name, error))?;
+            if matches!(self.rule, Rule::Until(Some(until)) if until == step.name) {
+                return Err(Stop::Reached);
+            }
         }
         Ok(())
+    }
+
+    /// Stops before `step`, or at the beginning, [`FIRST`], if somebody asked for that.
+    ///
+    /// # Errors
+    /// [`Stop::Held`]
+    pub fn hold(&self, step: &'static str) -> Result<(), Stop> {
+        let Rule::Holds(trap) = &self.rule else { return Ok(()) };
+        match Orders::read(self.host).holds_before(trap, step) {
+            Some(why) => Err(Stop::Held(step, why)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether an agent stands still meanwhile, and goes on when it is told.
+    pub fn waits(&self) -> bool {
+        self.state.waits(self.host).is_some()
+    }
+
+    /// Whether a step of this name is among those that were driven.
+    pub fn has(&self, name: &str) -> bool {
+        self.state.steps.iter().any(|step| step.name == name)
+    }
+
+    /// The step that the run is to stop behind, if there is one.
+    pub fn until(&self) -> Option<&'static str> {
+        if let Rule::Until(until) = self.rule { until } else { None }
     }
 
     fn step(&mut self, at: usize, step: &Step<'_>) -> Result<()> {
@@ -208,11 +300,45 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The run ends with `error`, of `step`.
+    /// The boot ended with `error`, of `step`.
     pub fn failed(&mut self, step: &str, error: &Error) {
         self.state.status = Status::Failed;
         self.save();
         self.tell(&Event::Failed { step, error });
+    }
+
+    /// It goes on, as somebody said.
+    pub fn released(&mut self, what: &str) {
+        self.tell(&Event::Released(what));
+    }
+
+    /// The boot stands still at `step`, for a person; of a failure, with this code.
+    pub fn stands_still(&mut self, step: &str, why: Why, code: Option<Code>) {
+        if why != Why::Failure {
+            self.state.status = Status::Held;
+        }
+        let since_ms = millis(self.host.now());
+        self.state.held = Some(Held { why, step: step.to_owned(), since_ms, pid: std::process::id() });
+        self.save();
+        let node = self.state.node.clone().unwrap_or_else(|| name_of(self.host));
+        self.tell(&Event::Held { step, what: &standing(&node, step, why, code) });
+    }
+
+    /// The boot failed, and `next` follows in so long.
+    pub fn pauses(&mut self, next: Next, left: Duration) {
+        let what = format!("boot failed, {}", announce(next.does, left, next.number, next.of));
+        self.state.next = Some(next);
+        self.save();
+        // The console has it from the pause itself.
+        self.reports.tell(Record::of(&Event::Pause { what: &what, left }, self.host.now()));
+    }
+
+    /// The run ends without the boot.
+    pub fn close(mut self) {
+        if self.state.status == Status::Running {
+            self.state.status = if self.state.held.is_some() { Status::Held } else { Status::Pending };
+        }
+        self.save();
         // The next run sends what this one could not, even if it is the first to know where to.
         warn(self.reports.finish(LAST_EVENTS_OF_FAILURE));
     }
@@ -227,6 +353,35 @@ impl<'a> Run<'a> {
     fn save(&self) {
         warn(self.state.write(&self.file));
     }
+}
+
+/// The name that the node has by now.
+fn name_of(host: &Host) -> String {
+    let name = std::fs::read_to_string(host.path("/proc/sys/kernel/hostname")).unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "this node".to_owned() } else { name.to_owned() }
+}
+
+/// Why a boot stands still, and what to do, on one line.
+fn standing(node: &str, step: &str, why: Why, code: Option<Code>) -> String {
+    let before = if step == FIRST { "before its first change".to_owned() } else { format!("before {step}") };
+    let at = match why {
+        Why::Failure => {
+            let code = code.map_or_else(String::new, |code| format!(" with {}", code.as_str()));
+            format!("at {step}, which failed{code}")
+        }
+        Why::Mode => format!("{before}: rd.diskless=trap"),
+        Why::Parameter if step == FIRST => format!("{before}: rd.break=diskless"),
+        Why::Parameter => format!("{before}: rd.break=diskless-{step}"),
+        Why::Order => format!("{before}: diskless hold"),
+    };
+    let next = match why {
+        Why::Failure => "`diskless diagnose` says why, `diskless retry` tries again",
+        Why::Mode | Why::Parameter | Why::Order => "`diskless resume` goes on to the next hold",
+    };
+    format!(
+        "TRAP: {node} stands {at}; {next}, `diskless release`, or leaving the shell, goes on with the boot"
+    )
 }
 
 /// The boot matters more than its journal and its reports; without them, the console still tells.
@@ -257,7 +412,6 @@ fn failure(error: &Error) -> Failure {
 mod tests {
     use super::*;
     use crate::engine::converge::Next;
-    use crate::error::Code;
     use crate::report::record::Kind;
     use crate::sys::http::fixture::{Answer, Server, answer};
 
@@ -288,6 +442,14 @@ mod tests {
         Step { name, about: String::new(), limit: Duration::from_secs(5), work: Box::new(Fixed(code)) }
     }
 
+    fn run(host: &Host) -> Run<'_> {
+        Run::start(host, Rule::Holds(Trap::default()), Console::open(host))
+    }
+
+    fn code(stop: Result<(), Stop>) -> Option<Code> {
+        if let Err(Stop::Failed(_, error)) = stop { Some(error.code()) } else { None }
+    }
+
     #[test]
     fn the_report_server_gets_what_the_console_gets_across_runs() {
         let root = tempfile::tempdir().unwrap();
@@ -297,9 +459,11 @@ mod tests {
             std::fs::write(host.path(path), text).unwrap();
         }
         // The first run fails before it knows whom to tell.
-        assert!(Run::start(&host).steps(&[step("network", Some(Code::Network))]).is_err());
+        let mut first = run(&host);
+        assert_eq!(code(first.steps(&[step("network", Some(Code::Network))])), Some(Code::Network));
+        first.close();
         let server = Server::start(vec![answer("200 OK", "")]);
-        let mut run = Run::start(&host);
+        let mut run = run(&host);
         run.steps(&[step("plan", None)]).unwrap();
         run.report_to(&Report { url: server.url.clone(), phone_home: None }, Some("node1"));
         run.watch_for(&[90]);
@@ -324,7 +488,7 @@ mod tests {
         let host = Host::fake(root.path());
         let server = Server::start(vec![Answer::Silence]);
         let started = std::time::Instant::now();
-        let mut run = Run::start(&host);
+        let mut run = run(&host);
         run.report_to(&Report { url: server.url.clone(), phone_home: None }, None);
         let steps: Vec<Step> = ["a", "b", "c"].map(|name| step(name, None)).into();
         run.steps(&steps).unwrap();
@@ -366,7 +530,7 @@ mod tests {
         std::fs::create_dir(root.path().join("dev")).unwrap();
         std::fs::write(root.path().join("dev/kmsg"), "").unwrap();
         let warns = Step { work: Box::new(Warns(false.into())), ..step("iscsi", None) };
-        Run::start(&host).steps(&[warns, step("luks", None)]).unwrap();
+        run(&host).steps(&[warns, step("luks", None)]).unwrap();
         let shown = std::fs::read_to_string(root.path().join("dev/kmsg")).unwrap();
         let warning =
             "WARNING: [lun-writable] disk sda: the target lets nodes write to the image; export the LUN";
@@ -378,12 +542,70 @@ mod tests {
     }
 
     #[test]
+    fn a_hold_stops_before_its_step_and_is_in_the_journal() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::fake(root.path());
+        std::fs::create_dir_all(root.path().join("dev")).unwrap();
+        std::fs::create_dir_all(root.path().join("proc").join(std::process::id().to_string())).unwrap();
+        std::fs::write(root.path().join("dev/kmsg"), "").unwrap();
+        let trap = Trap { holds: vec!["luks"], attempt: Some(2), ..Trap::default() };
+        let steps = || ["iscsi", "luks", "exit"].map(|name| step(name, None));
+        let mut first = Run::start(&host, Rule::Holds(trap.clone()), Console::open(&host));
+        let Err(Stop::Held("luks", Why::Parameter)) = first.steps(&steps()) else { panic!("no hold") };
+        first.name(Some("node1"));
+        first.stands_still("luks", Why::Parameter, None);
+        first.close();
+        let shown = std::fs::read_to_string(root.path().join("dev/kmsg")).unwrap();
+        assert!(
+            shown.contains("TRAP: node1 stands before luks: rd.break=diskless-luks; `diskless resume`"),
+            "{shown}"
+        );
+        let journal = || State::read(&host.path(state::FILE)).unwrap().unwrap();
+        let held = journal().held.unwrap();
+        assert_eq!((held.why, held.step.as_str(), held.pid), (Why::Parameter, "luks", std::process::id()));
+        assert_eq!((journal().status, journal().attempt), (Status::Held, Some(2)));
+        let of_steps: Vec<_> = journal().steps.iter().map(|step| step.status).collect();
+        assert_eq!(of_steps, [Status::Done, Status::Held, Status::Pending]);
+
+        // By hand, up to a step, and with one that is skipped.
+        Orders::change(&host, |orders| orders.skip.push("exit".into())).unwrap();
+        let mut by_hand = Run::start(&host, Rule::Until(Some("luks")), Console::open(&host));
+        assert!(matches!(by_hand.steps(&steps()), Err(Stop::Reached)));
+        by_hand.close();
+        let names: Vec<_> = journal().steps.iter().map(|step| (step.name.clone(), step.status)).collect();
+        assert_eq!(names, [("iscsi".into(), Status::Done), ("luks".into(), Status::Done)]);
+        Orders::change(&host, |orders| orders.resume(Some("luks"))).unwrap();
+        let mut second = Run::start(&host, Rule::Holds(trap), Console::open(&host));
+        second.steps(&steps()).unwrap();
+        second.finish();
+        let state = journal();
+        assert_eq!((state.status, state.held, state.node.as_deref()), (Status::Done, None, Some("node1")));
+    }
+
+    #[test]
+    fn a_run_by_hand_leaves_the_agent_that_waits_in_the_journal() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::fake(root.path());
+        let held = |pid| Some(Held { why: Why::Failure, step: "iscsi".into(), since_ms: 1, pid });
+        for (pid, kept) in [(4_000_000, true), (4_000_001, false)] {
+            std::fs::create_dir_all(root.path().join("proc/4000000")).unwrap();
+            let state = State { held: held(pid), ..State::new(String::new(), 1) };
+            state.write(&host.path(state::FILE)).unwrap();
+            let mut run = Run::start(&host, Rule::Until(None), Console::open(&host));
+            run.steps(&[step("iscsi", None)]).unwrap();
+            run.close();
+            let state = State::read(&host.path(state::FILE)).unwrap().unwrap();
+            assert_eq!(state.held.is_some(), kept, "{pid}");
+        }
+    }
+
+    #[test]
     fn the_journal_tells_what_was_done_what_failed_and_what_is_left() {
         let root = tempfile::tempdir().unwrap();
         let host = Host::fake(root.path());
-        let mut run = Run::start(&host);
+        let mut run = run(&host);
         let steps = [step("a", None), step("b", Some(Code::Network)), step("c", None)];
-        assert_eq!(run.steps(&steps).unwrap_err().code(), Code::Network);
+        assert_eq!(code(run.steps(&steps)), Some(Code::Network));
         let state = State::read(&host.path(state::FILE)).unwrap().unwrap();
         assert_eq!((state.run, state.status), (1, Status::Failed));
         let of_steps: Vec<_> = state.steps.iter().map(|step| (step.name.as_str(), step.status)).collect();
@@ -392,7 +614,7 @@ mod tests {
         assert_eq!((state.steps[1].started_ms, state.steps[1].ended_ms), (Some(0), Some(5000)));
         assert_eq!(state.steps[1].error.as_ref().unwrap().code, "network");
 
-        let mut run = Run::start(&host);
+        let mut run = run(&host);
         run.steps(&[step("a", None)]).unwrap();
         run.finish();
         let state = State::read(&host.path(state::FILE)).unwrap().unwrap();

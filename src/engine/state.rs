@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::host::Host;
 use crate::error::{Code, Context, Result};
 use crate::sys::whole_file;
 
@@ -23,6 +24,8 @@ pub enum Status {
     Done,
     /// Given up.
     Failed,
+    /// The boot stands still before it, until somebody lets it go on.
+    Held,
 }
 
 /// The journal of one boot.
@@ -36,8 +39,77 @@ pub struct State {
     pub run: u32,
     /// Of the boot as a whole.
     pub status: Status,
+    /// The node's name, once it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// How often the node was booted since it was last up, if somebody counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
     /// In the order of the boot.
     pub steps: Vec<StepState>,
+    /// The boot stands still for a person, at a hold or after a failure, and an agent waits to go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
+    /// The boot failed, and this follows by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Next>,
+}
+
+/// Why a boot stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Why {
+    /// `rd.diskless=trap`.
+    Mode,
+    /// `rd.break=diskless-STEP`.
+    Parameter,
+    /// `diskless hold`.
+    Order,
+    /// A step failed; it is in the journal with its error.
+    Failure,
+}
+
+/// A boot that stands still for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Why.
+    pub why: Why,
+    /// The step that it stands before, `first` where it has done nothing yet; or that failed, `input` where it had not come
+    /// to a step.
+    pub step: String,
+    /// Since when, in milliseconds since boot (CLOCK_BOOTTIME).
+    pub since_ms: u64,
+    /// The agent that waits. Once there is no such process, nobody goes on by itself.
+    pub pid: u32,
+}
+
+/// What follows a failure by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Does {
+    /// The boot is tried again.
+    Retry,
+    /// The machine starts anew.
+    Reboot,
+    /// The machine is switched off.
+    PowerOff,
+}
+
+/// What follows a failure by itself, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Next {
+    /// What.
+    pub does: Does,
+    /// When, in milliseconds since boot (CLOCK_BOOTTIME).
+    pub at_ms: u64,
+    /// For the how many-th time, from 1; none: nobody counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u32>,
+    /// Of how many; none: without end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<u32>,
+    /// The agent that waits for it.
+    pub pid: u32,
 }
 
 /// One step.
@@ -104,6 +176,31 @@ impl StepState {
 }
 
 impl State {
+    /// The journal of run number `run` of the boot `boot_id`, at its beginning.
+    pub fn new(boot_id: String, run: u32) -> State {
+        State {
+            version: 1,
+            boot_id,
+            run,
+            status: Status::Running,
+            node: None,
+            attempt: None,
+            steps: Vec::new(),
+            held: None,
+            next: None,
+        }
+    }
+
+    /// Why the boot stands still, if the agent that is to go on with it lives.
+    pub fn waits(&self, host: &Host) -> Option<&Held> {
+        self.held.as_ref().filter(|held| is_alive(host, held.pid))
+    }
+
+    /// What follows a failure by itself, if the agent that is to do it lives.
+    pub fn pauses(&self, host: &Host) -> Option<&Next> {
+        self.next.as_ref().filter(|next| is_alive(host, next.pid))
+    }
+
     /// Writes it to `file`, which always holds either the old journal or the new one, whole.
     ///
     /// # Errors
@@ -129,6 +226,10 @@ impl State {
     }
 }
 
+fn is_alive(host: &Host, pid: u32) -> bool {
+    host.path(format!("/proc/{pid}")).exists()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,12 +242,15 @@ mod tests {
         let mut step = StepState::pending("iscsi");
         step.status = Status::Failed;
         step.error = Some(Failure { code: "timeout".into(), message: "m".into(), advice: "a".into() });
+        let held = Held { why: Why::Failure, step: "iscsi".into(), since_ms: 7, pid: 1 };
+        let next = Next { does: Does::PowerOff, at_ms: 9, number: Some(1), of: None, pid: 1 };
+        let steps = vec![StepState::pending("network"), step];
         let state = State {
-            version: 1,
-            boot_id: "b".into(),
-            run: 2,
             status: Status::Failed,
-            steps: vec![StepState::pending("network"), step],
+            steps,
+            held: Some(held),
+            next: Some(next),
+            ..State::new("b".into(), 2)
         };
         state.write(&file).unwrap();
         assert_eq!(State::read(&file).unwrap(), Some(state));

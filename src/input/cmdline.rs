@@ -9,6 +9,17 @@ struct Word {
     key: String,
     /// What stands behind the first `=`; none without one.
     value: Option<String>,
+    /// The line of the configuration file that it is from; none: the kernel command line has it.
+    line: Option<u32>,
+}
+
+/// Where a word is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The kernel command line.
+    Kernel,
+    /// This line of the configuration file, from 1.
+    Line(u32),
 }
 
 /// A kernel command line.
@@ -48,6 +59,38 @@ impl Cmdline {
     /// All keys, as [`Cmdline::all`] compares them.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.words.iter().map(|word| word.key.as_str())
+    }
+
+    /// Adds what a configuration file says: of each of its settings (key, value, line) the words, unless the command line
+    /// itself has a word of `instead(key)`. One that does goes before all lines of that key.
+    #[must_use]
+    pub fn with_file<'a>(
+        mut self,
+        settings: impl IntoIterator<Item = (&'a str, &'a str, u32)>,
+        instead: fn(&str) -> Vec<&str>,
+    ) -> Cmdline {
+        let own: Vec<String> = self.keys().map(str::to_owned).collect();
+        for (key, value, line) in settings {
+            if !instead(key).into_iter().any(|key| own.contains(&normal(key))) {
+                let value = Some(value.to_owned());
+                self.words.push(Word { key: normal(key), value, line: Some(line) });
+            }
+        }
+        self
+    }
+
+    /// What the kernel command line itself says.
+    #[must_use]
+    pub fn of_kernel(&self) -> Cmdline {
+        Cmdline { words: self.words.iter().filter(|word| word.line.is_none()).cloned().collect() }
+    }
+
+    /// The values of `key` as [`Cmdline::all`] gives them, each with where it is from.
+    pub fn origins<'a>(&'a self, key: &str) -> impl Iterator<Item = (&'a str, Origin)> {
+        let key = normal(key);
+        self.words.iter().filter(move |word| word.key == key).map(|word| {
+            (word.value.as_deref().unwrap_or_default(), word.line.map_or(Origin::Kernel, Origin::Line))
+        })
     }
 }
 
@@ -92,9 +135,9 @@ fn parse_word(word: &str) -> Word {
                 Some(inner) => inner.strip_suffix('"').unwrap_or(inner),
                 None => value,
             };
-            Word { key: normal(key), value: Some(value.to_owned()) }
+            Word { key: normal(key), value: Some(value.to_owned()), line: None }
         }
-        None => Word { key: normal(word), value: None },
+        None => Word { key: normal(word), value: None, line: None },
     }
 }
 
@@ -124,6 +167,21 @@ mod tests {
             assert_eq!(cmdline.all(key).collect::<Vec<_>>(), *values, "{text}");
         }
         assert_eq!(Cmdline::parse("a=1 a=2").last("a"), Some("2"));
+    }
+
+    #[test]
+    fn the_kernels_word_goes_before_all_lines_of_a_file() {
+        let file = [("x.a", "1", 1), ("x.a", "2", 2), ("x-b", "3", 4), ("y", "4", 5)];
+        let merged = Cmdline::parse("z=0 x_b=9").with_file(file, |key| match key {
+            "y" => vec!["y", "z"],
+            "x.a" => vec!["x.a"],
+            _ => vec!["x-b"],
+        });
+        let values = |key: &str| merged.origins(key).collect::<Vec<_>>();
+        assert_eq!(values("x.a"), [("1", Origin::Line(1)), ("2", Origin::Line(2))]);
+        assert_eq!(values("x-b"), [("9", Origin::Kernel)]);
+        assert!(values("y").is_empty());
+        assert_eq!(merged.of_kernel().keys().collect::<Vec<_>>(), ["z", "x_b"]);
     }
 
     proptest::proptest! {

@@ -7,6 +7,7 @@ use super::cmdline::{Cmdline, normal};
 use super::document::is_iscsi_name;
 use super::facts::{is_uuid, mac};
 use super::identity::is_machine_id;
+use super::trap::Mode;
 use super::url::{self, is_url};
 use super::words::{
     AUTHORIZED_KEY, BOOTIF, INITIATOR, MACHINE_ID, MULTIPATH, NETROOT, PARAMETERS, PLAN, REPORT, SHARED, TIMEOUT,
@@ -15,6 +16,9 @@ use crate::error::{Code, Error, Result};
 
 /// More servers than this are a mistake.
 const MOST_URLS: usize = 16;
+
+/// The parameters that say what to boot.
+pub const SOURCES: &[&str] = &[PLAN, NETROOT];
 
 /// Where a boot plan is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,9 +62,25 @@ pub struct Config {
     pub timeout: Duration,
 }
 
-/// Whether the agent is to act on this node at all: when it is told where its boot plan is, or its iSCSI disk.
-pub fn acts(cmdline: &Cmdline) -> bool {
-    cmdline.last(PLAN).is_some() || by_parameters(cmdline)
+/// What the agent does on a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acts {
+    /// Nothing: the initramfs boots as if it were not there.
+    Not,
+    /// It holds the boot for a person, and then goes on with what it is told by then; `root=` is systemd's and dracut's.
+    Holds,
+    /// It brings the root: it is told where its boot plan is, or its iSCSI disk.
+    Boots,
+}
+
+/// What the agent is to do on this node. A mode that is none is for a person to see.
+pub fn acts(cmdline: &Cmdline) -> Acts {
+    match Mode::read(cmdline) {
+        Ok(Mode::Off) => Acts::Not,
+        _ if cmdline.last(PLAN).is_some() || by_parameters(cmdline) => Acts::Boots,
+        Ok(Mode::Auto) => Acts::Not,
+        Ok(Mode::Trap) | Err(_) => Acts::Holds,
+    }
 }
 
 /// Whether the command line names an iSCSI disk, as `netroot=iscsi` or `netroot=iscsi:...`.
@@ -80,14 +100,25 @@ impl Config {
     /// [`Code::NoPlan`]: neither a plan nor an iSCSI disk is named. [`Code::Parameter`]: a value cannot be used, or there
     /// is an unknown parameter `rd.diskless.*`.
     pub fn from_cmdline(cmdline: &Cmdline) -> Result<Config> {
+        Config::with_plan(cmdline, None)
+    }
+
+    /// Reads the parameters; the boot plan is at `plan`, if that is given, and not where they say.
+    ///
+    /// # Errors
+    /// As [`Config::from_cmdline`].
+    pub fn with_plan(cmdline: &Cmdline, plan: Option<Source>) -> Result<Config> {
         for key in cmdline.keys().filter(|key| key.starts_with("rd.diskless")) {
             if !PARAMETERS.iter().any(|parameter| normal(parameter.name) == key) {
                 return Err(Error::new(Code::Parameter, key).because("there is no such parameter"));
             }
         }
         let plans: Vec<&str> = cmdline.all(PLAN).collect();
-        let plan =
-            if plans.is_empty() && by_parameters(cmdline) { Source::Parameters } else { source(&plans)? };
+        let plan = match plan {
+            Some(plan) => plan,
+            None if plans.is_empty() && by_parameters(cmdline) => Source::Parameters,
+            None => source(&plans)?,
+        };
         let report = cmdline.last(REPORT);
         if report.is_some_and(|report| !is_url(report)) {
             return Err(unusable(REPORT, url::EXPECTED));
@@ -242,11 +273,43 @@ mod tests {
 
     #[test]
     fn the_agent_acts_only_when_told() {
-        for text in ["rd.diskless.plan=/p", "netroot=iscsi", "netroot=dhcp netroot=iscsi:a::::iqn.x"] {
-            assert!(acts(&Cmdline::parse(text)), "{text}");
+        let cases: [(Acts, &[&str]); 3] = [
+            (
+                Acts::Boots,
+                &[
+                    "rd.diskless.plan=/p",
+                    "netroot=iscsi",
+                    "netroot=dhcp netroot=iscsi:a::::iqn.x",
+                    "rd.diskless=trap rd.diskless.plan=/p",
+                    "rd.diskless=tarp rd.diskless.plan=/p",
+                ],
+            ),
+            (Acts::Holds, &["rd.diskless=trap root=/dev/vda1", "rd.diskless=tarp", "rd.diskless"]),
+            (
+                Acts::Not,
+                &[
+                    "root=/dev/vda1",
+                    "netroot=nfs:a:/b",
+                    "netroot=iscsiadm",
+                    "rd.iscsi.initiator=iqn.x",
+                    "rd.diskless=auto",
+                    "rd.diskless=off rd.diskless.plan=/p netroot=iscsi",
+                ],
+            ),
+        ];
+        for (expected, texts) in cases {
+            for text in texts {
+                assert_eq!(acts(&Cmdline::parse(text)), expected, "{text}");
+            }
         }
-        for text in ["root=/dev/vda1", "netroot=nfs:a:/b", "netroot=iscsiadm", "rd.iscsi.initiator=iqn.x"] {
-            assert!(!acts(&Cmdline::parse(text)), "{text}");
+    }
+
+    #[test]
+    fn a_plan_that_is_tried_goes_before_all_others() {
+        let tried = Source::File("/run/diskless/plan.json".into());
+        for text in ["quiet", "rd.diskless.plan=http://a/p", "netroot=iscsi:a::::iqn.x"] {
+            let config = Config::with_plan(&Cmdline::parse(text), Some(tried.clone())).unwrap();
+            assert_eq!(config.plan, tried, "{text}");
         }
     }
 

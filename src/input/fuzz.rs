@@ -1,7 +1,8 @@
 //! Fuzz targets of this folder; see [`crate::fuzz`].
 
 use super::cmdline::Cmdline;
-use super::config::{Config, acts};
+use super::conf::Conf;
+use super::config::{Acts, Config, acts};
 use super::document::{Document, Map, is_iscsi_name};
 use super::facts::{Facts, is_uuid, mac, system_serial};
 use super::identity::{Identity, baked_name, is_machine_id};
@@ -13,6 +14,7 @@ use super::portal::Portal;
 use super::settings::{Preset, SETTINGS, Settings};
 use super::size::Size;
 use super::ssh_key;
+use super::trap::{Mode, Trap};
 use super::url::{has_account, is_url};
 use crate::steps::luks::kdf::available_memory;
 use crate::sys::http;
@@ -30,9 +32,10 @@ pub fn cmdline(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let cmdline = Cmdline::parse(&text);
     let config = Config::from_cmdline(&cmdline);
-    if config.is_ok() {
-        assert!(acts(&cmdline));
+    if config.is_ok() && !matches!(Mode::read(&cmdline), Ok(Mode::Off)) {
+        assert_eq!(acts(&cmdline), Acts::Boots);
     }
+    let _ = Trap::read(&cmdline);
     let document = parameters::document(&cmdline);
     let _ = parameters::warning(&cmdline);
     if let (Ok(config), Ok(document)) = (config, document) {
@@ -40,6 +43,16 @@ pub fn cmdline(data: &[u8]) {
         assert!(
             identity.ok().and_then(|identity| identity.machine_id).is_none_or(|id| is_machine_id(&id.id))
         );
+    }
+}
+
+/// A configuration file.
+pub fn conf(data: &[u8]) {
+    let conf = Conf::parse(&String::from_utf8_lossy(data));
+    let merged = conf.behind(Cmdline::parse("rd.diskless.timeout=7"));
+    assert_eq!(merged.last(super::words::TIMEOUT), Some("7"));
+    for parameter in super::words::PARAMETERS {
+        let _ = merged.all(parameter.name).map(|value| super::shown::value(parameter.name, value)).count();
     }
 }
 

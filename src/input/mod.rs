@@ -3,6 +3,7 @@
 pub mod account_settings;
 pub mod authorized_key;
 pub mod cmdline;
+pub mod conf;
 pub mod config;
 pub mod document;
 pub mod facts;
@@ -16,7 +17,9 @@ pub mod parameters;
 pub mod portal;
 pub mod secret;
 pub mod settings;
+pub mod shown;
 pub mod size;
 pub mod ssh_key;
+pub mod trap;
 pub mod url;
 pub mod words;

@@ -44,7 +44,7 @@ impl fmt::Display for Whose {
 
 macro_rules! words {
     ($($constant:ident $name:literal $whose:ident, $default:literal, $doc:literal;)*) => {
-        $(#[doc = $doc] pub(super) const $constant: &str = $name;)*
+        $(#[doc = $doc] pub const $constant: &str = $name;)*
 
         /// All of them.
         pub const PARAMETERS: &[Parameter] = &[
@@ -54,6 +54,17 @@ macro_rules! words {
 }
 
 words! {
+    MODE "rd.diskless" Ours, "auto",
+        "auto: the agent acts where it is told what to boot. trap: it holds before the first change, with a plan or without \
+         one, until somebody lets the boot go on. off: nothing of diskless acts, and the initramfs boots as if it were not \
+         there.";
+    ON_FAILURE "rd.diskless.on_failure" Ours, "trap",
+        "What follows a failure. trap: the boot holds for a person. `retry[:COUNT]`: again, after a pause that doubles from 10 \
+         seconds to 10 minutes. `reboot[:COUNT]`: the machine starts anew, after a pause that doubles from 30 seconds to 15 \
+         minutes. Both go on without end, or that often and then trap. poweroff: off.";
+    ATTEMPT "rd.diskless.attempt" Ours, "none: nobody counts",
+        "How often the node was booted since it was last up, this time included: from 1. disklessd's boot script says it; \
+         `rd.diskless.on_failure=reboot` goes by it.";
     PLAN "rd.diskless.plan" Ours, "none: see `netroot=`",
         "Where the boot plan is: the absolute path of a file in the initramfs, or an http:// or https:// URL. Several \
          URLs, in several parameters or with commas between them, are tried in turn; a comma in a URL is %2C.";
@@ -121,6 +132,13 @@ words! {
     MACHINE_ID "systemd.machine_id" Systemd, "the plan's `machine_id`, else derived from the node's UUID or MAC address",
         "The node's machine-id. systemd goes by it whatever /etc/machine-id says, so it goes before the plan. What is no id \
          (`firmware`) is left to systemd.";
+    BREAK "rd.break" Dracut, "none",
+        "`diskless-STEP`: the boot holds before that step; `diskless`: before the first. May be repeated. Other values are \
+         dracut's own.";
+    SHELL "rd.shell" Dracut, "1",
+        "0, without `rd.break=`: there is no shell and no trap. Where the boot would hold for a person, `rd.emergency=` says what \
+         becomes of the machine.";
+    EMERGENCY "rd.emergency" Dracut, "halt", "With `rd.shell=0`: `reboot`, `poweroff` or `halt`.";
     BOOTIF "BOOTIF" Loader, "none",
         "The MAC address of the interface that the node booted from: on a node without a UUID, the initiator name and \
          the machine-id are derived from it.";
@@ -134,7 +152,8 @@ mod tests {
     fn ours_and_only_ours_are_called_so_and_none_stands_twice() {
         let mut names = std::collections::BTreeSet::new();
         for Parameter { name, whose, .. } in PARAMETERS {
-            assert_eq!(*whose == Whose::Ours, name.starts_with("rd.diskless."), "{name}");
+            let ours = *name == MODE || name.starts_with("rd.diskless.");
+            assert_eq!(*whose == Whose::Ours, ours, "{name}");
             assert!(names.insert(name.replace('-', "_")), "{name}");
         }
     }

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use super::event::Event;
 use crate::engine::host::Host;
@@ -32,6 +33,12 @@ impl Console {
             return Console { screen, kmsg: write(host, "/dev/kmsg"), shown_by_kernel: 0 };
         }
         Console::of_machine(host)
+    }
+
+    /// The caller's, be it a terminal or not: for what somebody has asked for by hand.
+    pub fn of_caller(host: &Host) -> Console {
+        let screen = std::io::stdout().as_fd().try_clone_to_owned().ok().map(File::from);
+        Console { screen, kmsg: write(host, "/dev/kmsg"), shown_by_kernel: 0 }
     }
 
     /// That of the machine, wherever this process was started from: what the kernel shows there stands there once.

@@ -44,6 +44,22 @@ pub enum Event<'a> {
     },
     /// The boot goes on, and somebody must know this.
     Warning(&'a str),
+    /// The boot stands still for a person, before a step or where one failed.
+    Held {
+        /// The step.
+        step: &'a str,
+        /// Why, and what to do.
+        what: &'a str,
+    },
+    /// It goes on: somebody let it.
+    Released(&'a str),
+    /// The boot failed, and something follows by itself.
+    Pause {
+        /// What.
+        what: &'a str,
+        /// In so long.
+        left: Duration,
+    },
     /// All steps are done.
     Ready {
         /// How long all of them took.
@@ -68,6 +84,7 @@ impl fmt::Display for Event<'_> {
                 write!(f, "{step} failed [{}] {error}; {}", error.code().as_str(), error.advice())
             }
             Event::Warning(what) => write!(f, "WARNING: {what}"),
+            Event::Held { what, .. } | Event::Released(what) | Event::Pause { what, .. } => f.write_str(what),
             Event::Ready { took, own } => write!(
                 f,
                 "ready in {:.3} s, of which {:.3} s were its own work; on to the new root",

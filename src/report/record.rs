@@ -30,6 +30,12 @@ pub enum Kind {
     Failed,
     /// The boot goes on, and somebody must know this.
     Warning,
+    /// The boot stands still for a person, before a step or where one failed.
+    Held,
+    /// It goes on: somebody let it.
+    Released,
+    /// The boot failed, and something follows by itself.
+    Pause,
     /// All steps are done; the switch to the new root follows.
     Ready,
     /// The booted system says so itself.
@@ -153,6 +159,15 @@ impl Record {
             Event::Warning(what) => {
                 Record { detail: Some(short(what)), ..Record::new(Kind::Warning, uptime) }
             }
+            Event::Held { step, what } => new(Kind::Held, step, what),
+            Event::Released(what) => {
+                Record { detail: Some(short(what)), ..Record::new(Kind::Released, uptime) }
+            }
+            Event::Pause { what, left } => Record {
+                detail: Some(short(what)),
+                left_ms: Some(millis(*left)),
+                ..Record::new(Kind::Pause, uptime)
+            },
             Event::Ready { took, own } => Record {
                 took_ms: Some(millis(*took)),
                 own_ms: Some(millis(*own)),
@@ -204,6 +219,9 @@ mod tests {
             Event::Done { step: "iscsi", took: second, detail: "/dev/sda" },
             Event::Failed { step: "iscsi", error: &error },
             Event::Warning("w"),
+            Event::Held { step: "luks", what: "w" },
+            Event::Released("w"),
+            Event::Pause { what: "w", left: second },
             Event::Ready { took: second, own: second },
         ];
         let ours: Vec<Record> = events.iter().map(|event| Record::of(event, second)).collect();

@@ -1,10 +1,15 @@
-//! What systemd is about to do, asked at the socket that systemctl uses too: no D-Bus daemon, no program and no file of
-//! the root is needed (D-Bus specification, "Message Protocol"; org.freedesktop.systemd1(5)).
+//! What systemd is about to do, and a word to it, at the socket that systemctl uses too: no D-Bus daemon, no program and
+//! no file of the root is needed (D-Bus specification, "Message Protocol"; org.freedesktop.systemd1(5)).
 
+mod message;
+
+use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+use message::{Bytes, Call};
 
 /// systemd's own socket, for root alone.
 pub const SOCKET: &str = "/run/systemd/private";
@@ -13,16 +18,92 @@ const LONGEST: usize = 4 << 20;
 /// So many messages that are no answer are passed over.
 const MOST_MESSAGES: usize = 1000;
 /// Types of messages.
-const CALL: u8 = 1;
 const ANSWER: u8 = 2;
+const ERROR: u8 = 3;
 /// "I am 0", in hexadecimal digits of its decimal ones, as SASL's mechanism EXTERNAL has it.
 const AUTH: &[u8] = b"\0AUTH EXTERNAL 30\r\n";
+/// The whole of systemd, and its units below it.
+const SYSTEMD: &str = "/org/freedesktop/systemd1";
+const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 
 /// The units of the jobs that systemd has, each with the kind of its job (`start`, `stop`).
 ///
 /// # Errors
-/// systemd does not answer within `limit`, or not like systemd.
+/// systemd does not answer within `limit`, or not like systemd; so everywhere below.
 pub fn jobs(socket: &Path, limit: Duration) -> io::Result<Vec<(String, String)>> {
+    let body = call(socket, limit, &manager("ListJobs", &[]))?;
+    parse_jobs(&body).ok_or_else(nonsense)
+}
+
+/// Queues a job that starts `unit`, and does not wait for it.
+///
+/// # Errors
+/// As [`jobs`], or systemd refuses: there is no such unit, or a job is under way that cannot be replaced.
+pub fn start(socket: &Path, limit: Duration, unit: &str) -> io::Result<()> {
+    call(socket, limit, &manager("StartUnit", &[unit, "replace"])).map(drop)
+}
+
+/// Queues one that starts `unit` and stops what stands in its way, for good: the end of the machine.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_for_good(socket: &Path, limit: Duration, unit: &str) -> io::Result<()> {
+    call(socket, limit, &manager("StartUnit", &[unit, "replace-irreversibly"])).map(drop)
+}
+
+/// Queues one that stops `unit`.
+///
+/// # Errors
+/// As [`start`].
+pub fn stop(socket: &Path, limit: Duration, unit: &str) -> io::Result<()> {
+    call(socket, limit, &manager("StopUnit", &[unit, "replace"])).map(drop)
+}
+
+/// Has systemd run its generators and read all units again.
+///
+/// # Errors
+/// As [`jobs`].
+pub fn reload(socket: &Path, limit: Duration) -> io::Result<()> {
+    call(socket, limit, &manager("Reload", &[])).map(drop)
+}
+
+/// How `unit` is: `active`, `activating`, `deactivating`, `inactive`, `failed`, `reloading`.
+///
+/// # Errors
+/// As [`jobs`].
+pub fn state(socket: &Path, limit: Duration, unit: &str) -> io::Result<String> {
+    let path = path_of(unit);
+    let get = Call {
+        path: &path,
+        interface: "org.freedesktop.DBus.Properties",
+        member: "Get",
+        arguments: &["org.freedesktop.systemd1.Unit", "ActiveState"],
+    };
+    let body = call(socket, limit, &get)?;
+    parse_text(&body).ok_or_else(nonsense)
+}
+
+fn manager<'a>(member: &'a str, arguments: &'a [&'a str]) -> Call<'a> {
+    Call { path: SYSTEMD, interface: MANAGER, member, arguments }
+}
+
+/// Where systemd has an object for `unit`: its name with `_` and the hexadecimal digits for each character that is
+/// neither a letter nor a digit.
+fn path_of(unit: &str) -> String {
+    let mut path = format!("{SYSTEMD}/unit/");
+    for (at, byte) in unit.bytes().enumerate() {
+        if byte.is_ascii_alphabetic() || (byte.is_ascii_digit() && at > 0) {
+            path.push(byte.into());
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(path, "_{byte:02x}");
+        }
+    }
+    path
+}
+
+/// Says who we are, makes the call and gives the body of the answer.
+fn call(socket: &Path, limit: Duration, call: &Call<'_>) -> io::Result<Vec<u8>> {
     let deadline = Instant::now() + limit;
     let mut stream = UnixStream::connect(socket)?;
     stream.set_write_timeout(Some(limit))?;
@@ -40,11 +121,16 @@ pub fn jobs(socket: &Path, limit: Duration) -> io::Result<Vec<(String, String)>>
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     stream.write_all(b"BEGIN\r\n")?;
-    stream.write_all(&list_jobs())?;
+    stream.write_all(&call.bytes())?;
     for _ in 0..MOST_MESSAGES {
-        let (kind, body) = message(&mut stream, deadline)?;
-        if kind == ANSWER {
-            return parse(&body).ok_or_else(nonsense);
+        match message(&mut stream, deadline)? {
+            (ANSWER, body) => return Ok(body),
+            // Its text for people is the first argument.
+            (ERROR, body) => {
+                let said = Bytes::of(&body).text().unwrap_or_default();
+                return Err(io::Error::other(format!("systemd refuses: {said}")));
+            }
+            _ => (),
         }
     }
     Err(nonsense())
@@ -54,35 +140,13 @@ fn nonsense() -> io::Error {
     io::ErrorKind::InvalidData.into()
 }
 
-/// The call of org.freedesktop.systemd1.Manager.ListJobs.
-fn list_jobs() -> Vec<u8> {
-    let mut fields = Vec::new();
-    for (code, kind, value) in [
-        (1, b'o', "/org/freedesktop/systemd1"),
-        (2, b's', "org.freedesktop.systemd1.Manager"),
-        (3, b's', "ListJobs"),
-        (6, b's', "org.freedesktop.systemd1"),
-    ] {
-        fields.resize(fields.len().next_multiple_of(8), 0);
-        fields.extend_from_slice(&[code, 1, kind, 0]);
-        fields.extend_from_slice(&u32::try_from(value.len()).unwrap_or(0).to_le_bytes());
-        fields.extend_from_slice(value.as_bytes());
-        fields.push(0);
-    }
-    // Little-endian, no flags, version 1, an empty body, number 1.
-    let mut call = vec![b'l', CALL, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0];
-    call.extend_from_slice(&u32::try_from(fields.len()).unwrap_or(0).to_le_bytes());
-    call.append(&mut fields);
-    call.resize(call.len().next_multiple_of(8), 0);
-    call
-}
-
 /// The next message: its type and its body.
 fn message(stream: &mut UnixStream, deadline: Instant) -> io::Result<(u8, Vec<u8>)> {
     let mut head = [0; 16];
     read(stream, &mut head, deadline)?;
-    let mut bytes = Bytes { bytes: &head, at: 4 };
-    let (Some(body), Some(_), Some(fields)) = (bytes.u32(), bytes.u32(), bytes.u32()) else {
+    let mut bytes = Bytes::of(&head);
+    let (Some(_), Some(body), Some(_), Some(fields)) = (bytes.u32(), bytes.u32(), bytes.u32(), bytes.u32())
+    else {
         return Err(nonsense());
     };
     let [endian, kind, ..] = head;
@@ -111,14 +175,12 @@ fn read(stream: &mut UnixStream, mut buffer: &mut [u8], deadline: Instant) -> io
     Ok(())
 }
 
-/// The body of the answer: `a(usssoo)`, of each job its number, unit, kind, state, and two paths.
-fn parse(body: &[u8]) -> Option<Vec<(String, String)>> {
-    let mut bytes = Bytes { bytes: body, at: 0 };
-    let length = bytes.u32()? as usize;
-    bytes.align(8);
-    let end = bytes.at.checked_add(length).filter(|end| *end <= body.len())?;
+/// The answer to ListJobs: `a(usssoo)`, of each job its number, unit, kind, state, and two paths.
+fn parse_jobs(body: &[u8]) -> Option<Vec<(String, String)>> {
+    let mut bytes = Bytes::of(body);
+    let end = bytes.array(8)?;
     let mut jobs = Vec::new();
-    while bytes.at < end {
+    while bytes.before(end) {
         bytes.align(8);
         bytes.u32()?;
         let (unit, kind) = (bytes.text()?, bytes.text()?);
@@ -130,31 +192,10 @@ fn parse(body: &[u8]) -> Option<Vec<(String, String)>> {
     Some(jobs)
 }
 
-/// Reads what D-Bus writes.
-struct Bytes<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Bytes<'_> {
-    fn align(&mut self, to: usize) {
-        self.at = self.at.next_multiple_of(to);
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.align(4);
-        let bytes = self.bytes.get(self.at..self.at.checked_add(4)?)?;
-        self.at += 4;
-        Some(u32::from_le_bytes(bytes.try_into().ok()?))
-    }
-
-    fn text(&mut self) -> Option<String> {
-        let length = self.u32()? as usize;
-        let text = self.bytes.get(self.at..self.at.checked_add(length)?)?;
-        // And its NUL.
-        self.at += length + 1;
-        Some(String::from_utf8_lossy(text).into_owned())
-    }
+/// A property that is a text: `v` with an `s` in it.
+fn parse_text(body: &[u8]) -> Option<String> {
+    let mut bytes = Bytes::of(body);
+    (bytes.signature()? == b"s").then(|| bytes.text())?
 }
 
 #[cfg(test)]
@@ -194,8 +235,12 @@ mod tests {
 
     const JOBS: [(&str, &str); 2] = [("poweroff.target", "start"), ("ssh.service", "stop")];
 
-    /// What `jobs` makes of a systemd that says this.
-    fn asked(greeting: &'static [u8], answer: Vec<u8>) -> (io::Result<Vec<(String, String)>>, Vec<u8>) {
+    /// What `ask` makes of a systemd that says this, and what it was asked.
+    fn asked_by<T>(
+        greeting: &'static [u8],
+        answer: Vec<u8>,
+        ask: impl FnOnce(&Path, Duration) -> io::Result<T>,
+    ) -> (io::Result<T>, Vec<u8>) {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("private");
         let listener = UnixListener::bind(&socket).unwrap();
@@ -210,8 +255,36 @@ mod tests {
             let _ = stream.read_to_end(&mut call);
             call
         });
-        let jobs = jobs(&socket, Duration::from_secs(60));
-        (jobs, systemd.join().unwrap())
+        let result = ask(&socket, Duration::from_secs(60));
+        (result, systemd.join().unwrap())
+    }
+
+    fn asked(greeting: &'static [u8], answer: Vec<u8>) -> (io::Result<Vec<(String, String)>>, Vec<u8>) {
+        asked_by(greeting, answer, jobs)
+    }
+
+    #[test]
+    fn a_units_state_and_a_refusal_are_understood() {
+        let mut active = vec![1, b's', 0];
+        text(&mut active, "deactivating");
+        let unit = "dracut-emergency.service";
+        let (got, call) =
+            asked_by(b"OK\r\n", message_of(ANSWER, &active), |socket, limit| state(socket, limit, unit));
+        assert_eq!(got.unwrap(), "deactivating");
+        let field = |call: &[u8], text: &str| call.windows(text.len()).any(|part| part == text.as_bytes());
+        let path = "/org/freedesktop/systemd1/unit/dracut_2demergency_2eservice\0";
+        assert!(field(&call, path) && field(&call, "ActiveState\0") && field(&call, "\x02ss\0"));
+
+        let mut refusal = Vec::new();
+        text(&mut refusal, "Unit a.service not found.");
+        let (got, call) = asked_by(b"OK\r\n", message_of(ERROR, &refusal), |socket, limit| {
+            start(socket, limit, "a.service")
+        });
+        assert_eq!(got.unwrap_err().to_string(), "systemd refuses: Unit a.service not found.");
+        assert!(field(&call, "StartUnit\0") && field(&call, "replace\0"));
+        let (got, _) =
+            asked_by(b"OK\r\n", message_of(ANSWER, &active[..5]), |socket, limit| state(socket, limit, unit));
+        assert_eq!(got.unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]
@@ -255,10 +328,10 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_bytes_are_read(bytes: Vec<u8>, cut in 0usize..200) {
-            let _ = parse(&bytes);
+            let _ = (parse_jobs(&bytes), parse_text(&bytes));
             let mut body = body(&JOBS);
             body.truncate(cut);
-            let _ = parse(&body);
+            let _ = parse_jobs(&body);
         }
     }
 }

@@ -15,6 +15,8 @@ pub mod usage;
 mod utab;
 mod xfs_log;
 
+pub use observe::root_is_there;
+
 use crate::engine::converge::{Converge, Next};
 use crate::engine::host::Host;
 use crate::error::{Error, Result};

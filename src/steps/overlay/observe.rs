@@ -60,11 +60,19 @@ pub fn observe(host: &Host, mounts: &[Mount]) -> Result<Seen> {
         upper: zram::find(host),
         memory: Memory::parse(&meminfo),
         lowers,
-        has_os: ["etc/os-release", "usr/lib/os-release"]
-            .iter()
-            .any(|file| sysroot.join(file).symlink_metadata().is_ok()),
+        has_os: has_os(&sysroot),
         utab: read_utab(&host.path(utab::FILE))?,
     })
+}
+
+fn has_os(sysroot: &Path) -> bool {
+    ["etc/os-release", "usr/lib/os-release"].iter().any(|file| sysroot.join(file).symlink_metadata().is_ok())
+}
+
+/// Whether a root is mounted at /sysroot that systemd would switch to, whoever mounted it.
+pub fn root_is_there(host: &Host) -> bool {
+    let mounts = std::fs::read_to_string(host.path("/proc/self/mountinfo")).unwrap_or_default();
+    mountinfo::parse(&mounts).iter().any(|mount| mount.target == SYSROOT) && has_os(&host.path(SYSROOT))
 }
 
 /// btrfs tells a map by its node, `/dev/dm-3`, whatever it was mounted by: the name is put in its place.
@@ -117,6 +125,22 @@ mod tests {
             name_map(&host, &mut mount);
             assert_eq!(mount.source, named);
         }
+    }
+
+    #[test]
+    fn a_root_is_there_once_it_is_mounted_and_has_a_system() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::fake(root.path());
+        assert!(!root_is_there(&host));
+        std::fs::create_dir_all(root.path().join("sysroot/etc")).unwrap();
+        std::fs::write(root.path().join("sysroot/etc/os-release"), "").unwrap();
+        assert!(!root_is_there(&host));
+        std::fs::create_dir_all(root.path().join("proc/self")).unwrap();
+        let mounts = "36 1 0:31 / /sysroot rw,relatime - overlay overlay rw,lowerdir=/mnt\n";
+        std::fs::write(root.path().join("proc/self/mountinfo"), mounts).unwrap();
+        assert!(root_is_there(&host));
+        std::fs::remove_file(root.path().join("sysroot/etc/os-release")).unwrap();
+        assert!(!root_is_there(&host));
     }
 
     #[test]
