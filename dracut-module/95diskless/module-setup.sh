@@ -35,7 +35,7 @@ diskless_modules="
 diskless_tools_programs="
     iscsiadm iscsid iscsistart multipath multipathd kpartx cryptsetup lvm dmsetup mkfs.xfs partprobe blockdev blkid kexec
     ip ping udevadm modprobe mount umount mkdir cp mv rm ln ls cat echo chmod grep sed cut head tail sleep touch dd sync df
-    lsblk hostname pkill ps dmesg less vi"
+    lsblk hostname pkill ps dmesg"
 
 check() {
     if [[ ! -x $dracutsysrootdir$diskless_bin ]]; then
@@ -189,9 +189,7 @@ diskless_install_tools() {
     mkdir -p "$initdir/etc/iscsi" "$initdir/etc/multipath" "$initdir/etc/lvm" "$initdir/var/lib/iscsi/nodes" \
         "$initdir/overlay"
 
-    # dracut's own module has others.
-    if ! dracut_module_included iscsi; then
-        inst_simple "$moddir/iscsid.service" /etc/systemd/system/iscsid.service
-        inst_simple "$moddir/iscsid.socket" /etc/systemd/system/iscsid.socket
-    fi
+    # In front of the distribution's, which want scripts and targets of a whole system.
+    inst_simple "$moddir/iscsid.service" /etc/systemd/system/iscsid.service
+    inst_simple "$moddir/iscsid.socket" /etc/systemd/system/iscsid.socket
 }

@@ -95,6 +95,9 @@ fn modules(options: Initramfs) -> Vec<String> {
                 let others = BACKENDS.into_iter().map(backend).filter(|other| *other != network);
                 all.extend(["--omit".to_owned(), others.collect::<Vec<_>>().join(" ")]);
             }
+            if options.for_operators() {
+                all.extend(words(&WITHOUT_DAEMONS));
+            }
             all
         }
         Modules::Few => words(&["--modules", &format!("diskless {network} {FEW}")]),
@@ -102,6 +105,10 @@ fn modules(options: Initramfs) -> Vec<String> {
         Modules::Chain => words(CHAIN),
     }
 }
+
+/// dracut takes these where their programs are, and with them daemons that begin by themselves. Operators' programs are
+/// installed for who types.
+const WITHOUT_DAEMONS: [&str; 2] = ["--omit", "iscsi multipath"];
 
 const BACKENDS: [Backend; 3] = [Backend::SystemdNetworkd, Backend::NetworkManager, Backend::NetworkLegacy];
 
