@@ -60,7 +60,7 @@ macro_rules! codes {
 codes! {
     // Of every step
     Timeout "timeout" Fatal, "the wait went on for too long",
-        "see what it waited for; `diskless boot` tries again from there";
+        "see what it waited for; `diskless retry` tries again from there";
     NotConverging "not-converging" Fatal, "the step acts again and again without getting done",
         "this is a defect of diskless: report it with /run/diskless/state.json";
     Kernel "kernel" Fatal, "the kernel refused",

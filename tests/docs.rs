@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use diskless::error::{Class, Code};
 use diskless::input::cmdline::Cmdline;
+use diskless::input::conf::Conf;
 use diskless::input::config::Config;
 use diskless::input::document::Document;
 use diskless::input::parameters;
 use diskless::input::settings::{Lands, SETTINGS};
+use diskless::input::trap::{OnFailure, Trap};
 use diskless::input::words::{PARAMETERS, Parameter};
 use diskless::steps::handover::{OWN, Own, RIVALS, Rival, WRITTEN, Written};
 use serde_json::Value;
@@ -70,6 +72,28 @@ fn every_parameter_is_described() {
             "{} is not in the manual",
             parameter.name
         );
+    }
+}
+
+#[test]
+fn the_example_of_a_configuration_is_one() {
+    let text = std::fs::read_to_string(doc("diskless.conf")).unwrap();
+    assert!(text.len() < 4096, "dpkg would compress it");
+    assert!(Conf::parse(&text).behind(Cmdline::default()) == Cmdline::default(), "a line of it is in force");
+    // What stands right behind its # is a line to be put in force.
+    let lines = text.lines().map(|line| match line.strip_prefix('#') {
+        Some(setting) if setting.starts_with(|c: char| c.is_ascii_lowercase()) => setting,
+        _ => line,
+    });
+    let conf = Conf::parse(&lines.collect::<Vec<_>>().join("\n"));
+    assert!(conf.wrong().is_empty(), "{:?}", conf.wrong());
+    let cmdline = conf.behind(Cmdline::default());
+    let (trap, wrong) = Trap::read(&cmdline);
+    assert!(wrong.is_none() && trap.on_failure == OnFailure::Retry(Some(5)), "{wrong:?}");
+    Config::from_cmdline(&cmdline).unwrap();
+    parameters::document(&cmdline).unwrap();
+    for name in ["rd.diskless", "rd.diskless.plan", "rd.diskless.on_failure", "netroot"] {
+        assert!(cmdline.last(name).is_some(), "{name} is not in the example");
     }
 }
 

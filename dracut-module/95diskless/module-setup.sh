@@ -86,7 +86,7 @@ install() {
     inst_simple "$diskless_bin" /usr/bin/diskless
     inst_simple "$diskless_units/diskless.service" "$systemdsystemunitdir/diskless.service"
     inst_simple "$diskless_units/diskless-keeper.service" "$systemdsystemunitdir/diskless-keeper.service"
-    # The generator adds the unit to the boot of those nodes whose command line asks for it.
+    # The generator adds the unit to the boot of those nodes whose command line, or /etc/diskless.conf, asks for it.
     mkdir -p "$initdir/usr/lib/systemd/system-generators" "$initdir/etc/systemd/system-generators"
     ln -sfn /usr/bin/diskless "$initdir/usr/lib/systemd/system-generators/diskless-generator"
     # What rd.luks.* and root= say is the agent's business then: the boot would wait for disks that others know no way to. So
@@ -96,7 +96,6 @@ install() {
     done
     # Put to use by the command line hook; other back ends than systemd-networkd have a default of their own.
     inst_simple "$moddir/zz-diskless.network" /usr/share/diskless/zz-diskless.network
-    inst_simple "$moddir/acts.sh" /usr/lib/diskless/acts.sh
     inst_hook cmdline 01 "$moddir/cmdline.sh"
     inst_hook emergency 10 "$moddir/emergency.sh"
     inst_hook initqueue/settled 10 "$moddir/initqueue.sh"
@@ -109,6 +108,9 @@ install() {
     for file in "$dracutsysrootdir"/etc/diskless/*; do
         [[ ! -f $file ]] || inst_simple "${file#"$dracutsysrootdir"}"
     done
+    if [[ -f $dracutsysrootdir/etc/diskless.conf ]]; then
+        inst_simple /etc/diskless.conf
+    fi
     if [[ ${diskless_mkfs_xfs-} == yes ]]; then
         inst_multiple mkfs.xfs
     fi

@@ -1,8 +1,7 @@
 #!/bin/sh
 # Sourced after network-legacy has written its udev rules, and before udev starts.
 
-. /usr/lib/diskless/acts.sh
-if diskless_acts; then
+if diskless acts --root; then
     for rules in /etc/udev/rules.d/90-net.rules /etc/udev/rules.d/91-default-net.rules; do
         [ ! -e "$rules" ] || sed -i 's| /sbin/ifup | /usr/lib/diskless/ifup |' "$rules"
     done

@@ -97,11 +97,13 @@ impl<'a> Watch<'a> {
         if line.contains(REPORTED) {
             self.told = Some(at);
         }
-        if let Expect::Up { shown, never, .. } | Expect::Trapped { shown, never } = self.expect {
-            self.shown += usize::from(shown.get(self.shown).is_some_and(|text| line.contains(text)));
-            if let Some(text) = never.iter().find(|text| line.contains(*text)) {
-                return Some(self.fail(&format!("the console showed {text:?}")));
-            }
+        let (shown, never): (&[String], &[String]) = match self.expect {
+            Expect::Up { shown, never, .. } | Expect::Trapped { shown, never } => (shown, never),
+            Expect::Emergency { shown, .. } => (shown, &[]),
+        };
+        self.shown += usize::from(shown.get(self.shown).is_some_and(|text| line.contains(text)));
+        if let Some(text) = never.iter().find(|text| line.contains(*text)) {
+            return Some(self.fail(&format!("the console showed {text:?}")));
         }
         if let Some(said) = agent_line(line) {
             if let Some(code) = failure_code(said) {
@@ -130,8 +132,11 @@ impl<'a> Watch<'a> {
     fn shell(&self) -> Verdict {
         match self.expect {
             Expect::Up { .. } | Expect::Trapped { .. } => self.fail(&format!("emergency shell, {}", self.failures())),
-            Expect::Emergency { error } if self.codes.contains(error) => Verdict::Pass,
-            Expect::Emergency { error } => {
+            Expect::Emergency { error, shown } if self.codes.contains(error) => match shown.get(self.shown) {
+                None => Verdict::Pass,
+                Some(text) => self.fail(&format!("emergency shell, and the console did not show {text:?}")),
+            },
+            Expect::Emergency { error, .. } => {
                 self.fail(&format!("emergency shell, {}, expected [{error}]", self.failures()))
             }
         }
@@ -314,6 +319,17 @@ mod tests {
         assert_eq!(watch.typed(), Some(Verdict::Pass));
         assert!(reason(watch.line("sh42ell", NOW).unwrap()).contains("sh42ell"));
         assert!(reason(watch.ended(true, &Record::default())).contains("trapped"));
+    }
+
+    #[test]
+    fn an_emergency_may_need_words_before_it() {
+        let expect = expect(&format!("{EMERGENCY}\nshown = ['reboot 1 of 2', 'reboot 2 of 2']"));
+        let mut watch = Watch::new(&expect, 3);
+        watch.line(FAILED, NOW);
+        watch.line("diskless: boot failed, rebooting in 30 s: reboot 1 of 2", NOW);
+        assert!(reason(watch.line(ASKS, NOW).unwrap()).contains("reboot 2 of 2"));
+        watch.line("diskless: boot failed, rebooting in 60 s: reboot 2 of 2", NOW);
+        assert_eq!(watch.line(ASKS, NOW), Some(Verdict::Pass));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use lexopt::{Arg, Parser};
 use super::{Failed, configured, print};
 use crate::engine::host::Host;
 use crate::engine::orders::Orders;
+use crate::engine::state::{self, State, Status};
 use crate::error::Error;
 use crate::input::cmdline::Cmdline;
 use crate::input::config::{self, Acts};
@@ -37,9 +38,14 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
         }
     }
     let (cmdline, wrong) = configured(host)?;
+    // A boot that held, and was let go, is systemd's and dracut's.
+    let is_over = || {
+        let state = State::read(&host.path(state::FILE)).unwrap_or_default();
+        state.is_some_and(|state| state.status == Status::Done)
+    };
     match on(host, &cmdline, &wrong) {
         Acts::Boots => Ok(()),
-        Acts::Holds if !root => Ok(()),
+        Acts::Holds if !root && !is_over() => Ok(()),
         Acts::Holds | Acts::Not => Err(Failed::Told),
     }
 }
@@ -116,6 +122,22 @@ mod tests {
             assert_eq!(acts(cmdline, conf, &["--root"], &[]), root, "{cmdline} {conf}");
         }
         assert!(!acts("rd.diskless.plan=/p", "", &[], &["proc/vmcore"]));
+    }
+
+    #[test]
+    fn a_hold_that_is_over_is_nothing_any_more() {
+        for (cmdline, still) in [("rd.diskless=trap", false), ("rd.diskless.plan=/p", true)] {
+            let root = tempfile::tempdir().unwrap();
+            fs::create_dir(root.path().join("proc")).unwrap();
+            fs::write(root.path().join("proc/cmdline"), cmdline).unwrap();
+            let host = Host::fake(root.path());
+            let acts = || main(&mut Parser::from_args([] as [&str; 0]), &host).is_ok();
+            for (status, expected) in [(Status::Held, true), (Status::Done, still)] {
+                let state = State { status, ..State::new(String::new(), 1) };
+                state.write(&host.path(state::FILE)).unwrap();
+                assert_eq!(acts(), expected, "{cmdline}");
+            }
+        }
     }
 
     #[test]

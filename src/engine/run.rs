@@ -321,7 +321,7 @@ impl<'a> Run<'a> {
         self.state.held = Some(Held { why, step: step.to_owned(), since_ms, pid: std::process::id() });
         self.save();
         let node = self.state.node.clone().unwrap_or_else(|| name_of(self.host));
-        self.tell(&Event::Held { step, what: &standing(&node, step, why, code) });
+        self.tell(&Event::Held { step, what: &standing(&node, step, why, code), code });
     }
 
     /// The boot failed, and `next` follows in so long.
@@ -442,7 +442,7 @@ mod tests {
         Step { name, about: String::new(), limit: Duration::from_secs(5), work: Box::new(Fixed(code)) }
     }
 
-    fn run(host: &Host) -> Run<'_> {
+    fn begin(host: &Host) -> Run<'_> {
         Run::start(host, Rule::Holds(Trap::default()), Console::open(host))
     }
 
@@ -459,11 +459,11 @@ mod tests {
             std::fs::write(host.path(path), text).unwrap();
         }
         // The first run fails before it knows whom to tell.
-        let mut first = run(&host);
+        let mut first = begin(&host);
         assert_eq!(code(first.steps(&[step("network", Some(Code::Network))])), Some(Code::Network));
         first.close();
         let server = Server::start(vec![answer("200 OK", "")]);
-        let mut run = run(&host);
+        let mut run = begin(&host);
         run.steps(&[step("plan", None)]).unwrap();
         run.report_to(&Report { url: server.url.clone(), phone_home: None }, Some("node1"));
         run.watch_for(&[90]);
@@ -488,7 +488,7 @@ mod tests {
         let host = Host::fake(root.path());
         let server = Server::start(vec![Answer::Silence]);
         let started = std::time::Instant::now();
-        let mut run = run(&host);
+        let mut run = begin(&host);
         run.report_to(&Report { url: server.url.clone(), phone_home: None }, None);
         let steps: Vec<Step> = ["a", "b", "c"].map(|name| step(name, None)).into();
         run.steps(&steps).unwrap();
@@ -530,7 +530,7 @@ mod tests {
         std::fs::create_dir(root.path().join("dev")).unwrap();
         std::fs::write(root.path().join("dev/kmsg"), "").unwrap();
         let warns = Step { work: Box::new(Warns(false.into())), ..step("iscsi", None) };
-        run(&host).steps(&[warns, step("luks", None)]).unwrap();
+        begin(&host).steps(&[warns, step("luks", None)]).unwrap();
         let shown = std::fs::read_to_string(root.path().join("dev/kmsg")).unwrap();
         let warning =
             "WARNING: [lun-writable] disk sda: the target lets nodes write to the image; export the LUN";
@@ -603,7 +603,7 @@ mod tests {
     fn the_journal_tells_what_was_done_what_failed_and_what_is_left() {
         let root = tempfile::tempdir().unwrap();
         let host = Host::fake(root.path());
-        let mut run = run(&host);
+        let mut run = begin(&host);
         let steps = [step("a", None), step("b", Some(Code::Network)), step("c", None)];
         assert_eq!(code(run.steps(&steps)), Some(Code::Network));
         let state = State::read(&host.path(state::FILE)).unwrap().unwrap();
@@ -614,7 +614,7 @@ mod tests {
         assert_eq!((state.steps[1].started_ms, state.steps[1].ended_ms), (Some(0), Some(5000)));
         assert_eq!(state.steps[1].error.as_ref().unwrap().code, "network");
 
-        let mut run = run(&host);
+        let mut run = begin(&host);
         run.steps(&[step("a", None)]).unwrap();
         run.finish();
         let state = State::read(&host.path(state::FILE)).unwrap().unwrap();

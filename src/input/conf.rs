@@ -203,7 +203,8 @@ mod tests {
             // What is quoted comes back whole.
             if !value.contains('\'') {
                 let conf = Conf::parse(&format!("plan='{value}'"));
-                proptest::prop_assert_eq!(conf.behind(Cmdline::default()).last(PLAN), Some(value.as_str()));
+                let merged = conf.behind(Cmdline::default());
+                proptest::prop_assert_eq!(merged.last(PLAN), Some(value.as_str()));
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 /// Something that happened in a boot.
 #[derive(Debug)]
@@ -50,6 +50,8 @@ pub enum Event<'a> {
         step: &'a str,
         /// Why, and what to do.
         what: &'a str,
+        /// Of the failure, if that is why.
+        code: Option<Code>,
     },
     /// It goes on: somebody let it.
     Released(&'a str),
@@ -98,7 +100,6 @@ impl fmt::Display for Event<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Code;
 
     #[test]
     fn one_line_each() {

@@ -159,7 +159,9 @@ impl Record {
             Event::Warning(what) => {
                 Record { detail: Some(short(what)), ..Record::new(Kind::Warning, uptime) }
             }
-            Event::Held { step, what } => new(Kind::Held, step, what),
+            Event::Held { step, what, code } => {
+                Record { code: code.map(|code| code.as_str().to_owned()), ..new(Kind::Held, step, what) }
+            }
             Event::Released(what) => {
                 Record { detail: Some(short(what)), ..Record::new(Kind::Released, uptime) }
             }
@@ -219,7 +221,7 @@ mod tests {
             Event::Done { step: "iscsi", took: second, detail: "/dev/sda" },
             Event::Failed { step: "iscsi", error: &error },
             Event::Warning("w"),
-            Event::Held { step: "luks", what: "w" },
+            Event::Held { step: "luks", what: "w", code: Some(Code::IscsiAuth) },
             Event::Released("w"),
             Event::Pause { what: "w", left: second },
             Event::Ready { took: second, own: second },

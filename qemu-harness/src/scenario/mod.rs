@@ -248,6 +248,9 @@ pub enum Expect {
     Emergency {
         /// A stable error code of the agent.
         error: String,
+        /// What the console must have shown by then, one after the other.
+        #[serde(default)]
+        shown: Vec<String>,
     },
 }
 

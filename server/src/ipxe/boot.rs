@@ -15,18 +15,23 @@ const RESCUE: &str = "rd.systemd.unit=rescue.target rd.systemd.wants=network-onl
 /// What a rescue must not have on its command line: with it the agent, or dracut, would act.
 const ACTING: &[&str] = &["rd.diskless.plan", "rd.diskless.report", "netroot", "root"];
 
-/// The script that makes `node` do `action`.
+/// The script that makes `node` do `action`, in its boot number `attempt` since it was last up.
 ///
 /// # Errors
 /// Why there is none, for the node's console.
-pub(super) fn script(site: &Site, node: &Node, action: Action) -> Result<String, String> {
+pub(super) fn script(
+    site: &Site,
+    node: &Node,
+    action: Action,
+    attempt: Option<u32>,
+) -> Result<String, String> {
     let mut script = Script::new(&site.file.server.url, &node.name);
     if action == Action::Local {
         local(&mut script, node);
     } else {
         let name = node.image.as_deref().ok_or("the site has no image for it")?;
         let image = site.file.images.get(name).ok_or_else(|| format!("there is no image {name}"))?;
-        from_image(&mut script, site, node, (name, image), action)?;
+        from_image(&mut script, site, node, (name, image), (action, attempt))?;
     }
     Ok(script.ask_again())
 }
@@ -47,7 +52,7 @@ fn from_image(
     site: &Site,
     node: &Node,
     (name, image): (&str, &Image),
-    action: Action,
+    (action, attempt): (Action, Option<u32>),
 ) -> Result<(), String> {
     let server = site.file.server.url.trim_end_matches('/');
     if !url::is_url(server) {
@@ -56,7 +61,7 @@ fn from_image(
     let kernel = file(server, &image.kernel).map_err(|why| format!("the kernel of image {name} {why}"))?;
     let initramfs =
         file(server, &image.initramfs).map_err(|why| format!("the initramfs of image {name} {why}"))?;
-    let command_line = command_line(server, node, action)?;
+    let command_line = command_line(server, node, action, attempt)?;
 
     let what = match action {
         Action::Trap => ", up to the trap",
@@ -103,15 +108,24 @@ fn file(server: &str, file: &str) -> Result<String, &'static str> {
     Ok(file.to_owned())
 }
 
-fn command_line(server: &str, node: &Node, action: Action) -> Result<String, String> {
+fn command_line(
+    server: &str,
+    node: &Node,
+    action: Action,
+    attempt: Option<u32>,
+) -> Result<String, String> {
     let name = percent(&node.name);
     let (plan, report) = (format!("{server}/plan/{name}"), format!("{server}/report/{name}"));
     // A comma stands between two URLs there.
-    let own = format!(
+    let mut own = format!(
         "rd.diskless.plan={} rd.diskless.report={}",
         plan.replace(',', "%2C"),
         report.replace(',', "%2C")
     );
+    // For rd.diskless.on_failure=reboot:COUNT.
+    if let Some(attempt) = attempt {
+        own.push_str(&format!(" rd.diskless.attempt={attempt}"));
+    }
     let ours = match action {
         Action::Rescue => "",
         Action::Trap | Action::Boot | Action::Local => own.as_str(),

@@ -59,6 +59,17 @@ pub struct Answer {
 /// What `who` gets. `wanted` is what an operator wants of the node, as the store has it; without that it is the site's
 /// word. Where the store has something that this server does not know, [`refuse`] is the answer.
 pub fn answer(site: &Site, asked: &Asked, who: &Who, wanted: Option<Action>) -> Answer {
+    answer_to(site, asked, who, wanted, None)
+}
+
+/// What `who` gets for its boot number `attempt` since it was last up, if that is known: the node has no memory of it.
+pub fn answer_to(
+    site: &Site,
+    asked: &Asked,
+    who: &Who,
+    wanted: Option<Action>,
+    attempt: Option<u32>,
+) -> Answer {
     match who {
         Who::Nobody => ask(site),
         Who::Unknown => unknown(site, asked),
@@ -67,7 +78,7 @@ pub fn answer(site: &Site, asked: &Asked, who: &Who, wanted: Option<Action>) -> 
             None => unknown(site, asked),
             Some(node) => {
                 let action = wanted.unwrap_or(node.action);
-                match boot::script(site, node, action) {
+                match boot::script(site, node, action, attempt) {
                     Err(reason) => refuse(site, asked, &format!("{name}: {reason}")),
                     Ok(script) => {
                         let given = match action {

@@ -261,3 +261,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_boot_is_told_which_attempt_it_is_and_a_rescue_is_not() {
+    let site = site();
+    let word = |action, attempt| {
+        let who = Who::Node("ocean7".to_owned());
+        let script = answer_to(&site, &by_name("ocean7"), &who, Some(action), attempt).script;
+        assert_eq!(lint(&script), [""; 0]);
+        let words: Vec<&str> = script.split_whitespace().filter(|word| word.contains("attempt")).collect();
+        words.join(" ")
+    };
+    assert_eq!(word(Action::Boot, Some(3)), "rd.diskless.attempt=3");
+    assert_eq!(word(Action::Trap, Some(1)), "rd.diskless.attempt=1");
+    for (action, attempt) in [(Action::Boot, None), (Action::Rescue, Some(3)), (Action::Local, Some(3))] {
+        assert_eq!(word(action, attempt), "", "{action:?}");
+    }
+}

@@ -21,6 +21,7 @@ use super::{App, form, line, not_found, who};
 use crate::error::{Error, Result};
 use crate::ipxe::{self, Asked, Who};
 use crate::site::{Site, plan};
+use crate::state;
 use crate::store::{Call, Change, Wish};
 use crate::time::Time;
 
@@ -70,15 +71,17 @@ async fn boot(app: &App, Peer(peer): Peer, method: &Method, asked: &Asked) -> Re
     let who = ipxe::who(&site, asked);
     let node = if let Who::Node(name) = &who { Some(name.as_str()) } else { None };
     let answer = match node {
-        Some(name) => match wanted(app, name).await {
+        Some(name) => match tokio::join!(wanted(app, name), attempt(app, name)) {
             // A later server knew it: to guess could be to boot what was not to be booted.
-            Some(Wish::Unknown(word)) => {
+            (Some(Wish::Unknown(word)), _) => {
                 let reason =
                     format!("{name}: this server does not know the action {word:?} that it was set to");
                 ipxe::refuse(&site, asked, &reason)
             }
-            Some(Wish::Known(action)) => ipxe::answer(&site, asked, &who, Some(action)),
-            None => ipxe::answer(&site, asked, &who, None),
+            (Some(Wish::Known(action)), attempt) => {
+                ipxe::answer_to(&site, asked, &who, Some(action), attempt)
+            }
+            (None, attempt) => ipxe::answer_to(&site, asked, &who, None, attempt),
         },
         None => ipxe::answer(&site, asked, &who, None),
     };
@@ -117,6 +120,12 @@ async fn wanted(app: &App, node: &str) -> Option<Wish> {
     };
     log::error!(event = "unread", node = node; "it gets what the site's file says: {why}");
     None
+}
+
+/// Which boot of `node` since it was last up the next one is; nothing, if the database does not say.
+async fn attempt(app: &App, node: &str) -> Option<u32> {
+    let boots = timeout(BOOKKEEPING, app.store.boots(node, state::MOST_ATTEMPTS)).await;
+    boots.ok()?.ok().map(|boots| state::attempt(&boots))
 }
 
 fn unwritten(node: &str, why: &str) {

@@ -69,6 +69,8 @@ pub struct Boot {
     pub waiting: Option<String>,
     /// What failed, if nothing came after it.
     pub failure: Option<Failure>,
+    /// It holds for a person, as somebody asked for.
+    pub holds: bool,
     /// What iPXE was given, if it asked.
     pub given: Option<String>,
     /// What cloud-init, or `diskless-report.service`, said of the booted system.
@@ -124,12 +126,61 @@ pub fn state(node: &Node, now: Time, silent_after: Duration) -> State {
     if now.since(boot.heard) > silent_after && !rests(boot) { State::Silent } else { stage }
 }
 
+/// No more boots are counted.
+pub const MOST_ATTEMPTS: usize = 20;
+
+/// Which boot since the node was last up the next one is, from 1, by those that are known, newest first. One that only
+/// asked for its script never began.
+pub fn attempt(boots: &[Boot]) -> u32 {
+    let failed = boots.iter().take_while(|boot| boot.stage < Stage::Up);
+    let began = failed.filter(|boot| boot.stage >= Stage::Kernel).count();
+    u32::try_from(began).unwrap_or(u32::MAX).saturating_add(1)
+}
+
 /// Whether the boot is where its script was to bring it: nothing more needs to be heard of it.
 fn rests(boot: &Boot) -> bool {
+    if boot.holds {
+        return true;
+    }
     match boot.given.as_deref() {
         Some("local") => true,
         Some("rescue") => boot.stage >= Stage::Kernel,
         Some("trap") => boot.stage >= Stage::Agent,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boots_are_counted_back_to_the_last_that_came_up() {
+        let boots = |stages: &[Stage]| -> Vec<Boot> {
+            let boot = |stage: &Stage| Boot {
+                number: 1,
+                boot_id: None,
+                began: Time(0),
+                heard: Time(0),
+                stage: *stage,
+                reached: BTreeMap::new(),
+                step: None,
+                waiting: None,
+                failure: None,
+                holds: false,
+                given: None,
+                form: None,
+            };
+            stages.iter().map(boot).collect()
+        };
+        for (stages, expected) in [
+            (&[][..], 1),
+            (&[Stage::Up, Stage::Agent], 1),
+            (&[Stage::Agent], 2),
+            (&[Stage::Agent, Stage::Kernel, Stage::Cloudinit, Stage::Agent], 3),
+            (&[Stage::Ipxe, Stage::Agent, Stage::Ipxe], 2),
+        ] {
+            assert_eq!(attempt(&boots(stages)), expected, "{stages:?}");
+        }
     }
 }

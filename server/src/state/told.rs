@@ -34,6 +34,8 @@ struct Furthest {
     step: Option<String>,
     waiting: Option<String>,
     failure: Option<Failure>,
+    #[serde(default)]
+    holds: bool,
 }
 
 /// What iPXE was given; the latest is the greatest.
@@ -77,7 +79,7 @@ impl Told {
             Call::Ipxe { given: Some(what) } => {
                 self.given = self.given.take().max(Some(Given { at, what: what.clone() }));
             }
-            Call::Event(record) if moves(record.event) => {
+            Call::Event(record) if moves(record) => {
                 if self.furthest.as_ref().is_none_or(|furthest| furthest.seq < record.seq) {
                     self.furthest = Some(Furthest::of(at, record));
                 }
@@ -115,6 +117,7 @@ impl Told {
     /// As others see it.
     pub fn boot(self, number: u64, boot_id: Option<String>) -> Boot {
         let stage = self.stage();
+        let holds = self.furthest.as_ref().is_some_and(|last| last.holds);
         let (step, waiting, failure) = match self.furthest {
             // The agent's failures are all before the pivot: a system that sends a form afterwards has come past them.
             Some(last) => (
@@ -136,6 +139,7 @@ impl Told {
             step,
             waiting,
             failure: failure.or_else(|| refused.then(no_script)),
+            holds,
             given,
             form: self.form.map(|sent| sent.form),
         }
@@ -149,7 +153,8 @@ impl Furthest {
             seq: record.seq,
             at,
             step: record.step.clone(),
-            waiting: (record.event == Kind::Waiting).then(|| text(&record.detail)),
+            waiting: matches!(record.event, Kind::Waiting | Kind::Held).then(|| text(&record.detail)),
+            holds: record.event == Kind::Held,
             failure: (record.event == Kind::Failed).then(|| Failure {
                 step: record.step.clone(),
                 code: text(&record.code),
@@ -160,10 +165,12 @@ impl Furthest {
     }
 }
 
-/// Whether an event says how far the node is: others come whenever they happen.
-fn moves(event: Kind) -> bool {
-    match event {
-        Kind::Warning | Kind::Watermark | Kind::Down | Kind::Other => false,
+/// Whether an event says how far the node is: others come whenever they happen. A node that holds for a failure is still
+/// where it failed.
+fn moves(record: &Record) -> bool {
+    match record.event {
+        Kind::Held => record.code.is_none(),
+        Kind::Released | Kind::Pause | Kind::Warning | Kind::Watermark | Kind::Down | Kind::Other => false,
         Kind::Run | Kind::Start | Kind::Waiting | Kind::Done | Kind::Failed | Kind::Ready | Kind::Up => true,
     }
 }
@@ -215,6 +222,8 @@ mod tests {
             Kind::Warning,
             Kind::Up,
             Kind::Watermark,
+            Kind::Held,
+            Kind::Pause,
             Kind::Other,
         ];
         let form = |form: u8| Form { hostname: Some(form.to_string()), ..Form::default() };
@@ -272,7 +281,14 @@ mod tests {
     fn the_furthest_event_counts() {
         let some = |text: &str| Some(text.to_owned());
         let failed = || (1, record(3, Kind::Failed));
-        let cases: [Case; 11] = [
+        let held = |seq| {
+            let Call::Event(record) = record(seq, Kind::Held) else { panic!("an event") };
+            Call::Event(Box::new(Record { code: None, ..*record }))
+        };
+        let cases: [Case; 14] = [
+            ("a hold", vec![(1, record(2, Kind::Done)), (2, held(3))], [some("s3"), some("d3"), None]),
+            ("a hold for a failure", vec![failed(), (2, record(4, Kind::Held))], [some("s3"), None, some("c3")]),
+            ("a pause", vec![failed(), (2, record(4, Kind::Pause))], [some("s3"), None, some("c3")]),
             ("a wait", vec![(1, record(3, Kind::Waiting))], [some("s3"), some("d3"), None]),
             (
                 "its end",

@@ -57,6 +57,9 @@ pub fn messages(heard: &Heard) -> Vec<Message> {
                 Kind::Waiting
                 | Kind::Done
                 | Kind::Warning
+                | Kind::Held
+                | Kind::Released
+                | Kind::Pause
                 | Kind::Ready
                 | Kind::Watermark
                 | Kind::Down

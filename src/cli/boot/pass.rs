@@ -18,6 +18,7 @@ use crate::input::identity::{self, Identity};
 use crate::input::parameters;
 use crate::input::trap::Trap;
 use crate::input::words::ROOT;
+use crate::keeper::{self, Request};
 use crate::plan;
 use crate::steps::overlay::root_is_there;
 use crate::sys::module;
@@ -128,14 +129,17 @@ fn without_plan(run: &mut Run<'_>, host: &Host, cmdline: &Cmdline) -> Result<(),
     if root_is_there(host) {
         run.warn("there is no boot plan: the boot goes on from what is mounted at /sysroot");
         acts::took_root(host, cmdline);
-        return Ok(());
-    }
-    if cmdline.of_kernel().last(ROOT).is_some() {
+    } else if cmdline.of_kernel().last(ROOT).is_some() {
         run.warn("there is no boot plan, and nothing is mounted at /sysroot: root= is left to systemd");
-        return Ok(());
+    } else {
+        let error = Error::new(Code::NoPlan, "kernel command line");
+        return Err(refused(run, error.because("and no root is mounted at /sysroot")));
     }
-    let error = Error::new(Code::NoPlan, "kernel command line").because("and no root is mounted at /sysroot");
-    Err(refused(run, error))
+    // A keeper that was given nothing has nothing to do in a system that boots as if we were not there. It may be gone already.
+    if keeper::ask(host, &Request::Status).is_ok_and(|journal| journal.portals.is_empty()) {
+        let _ = keeper::ask(host, &Request::End);
+    }
+    Ok(())
 }
 
 /// What the node was told cannot be used: the run tells so, and ends.
