@@ -235,7 +235,8 @@ fn sshd_comes_with_its_user_and_its_units_and_beside_the_agent_alone() {
 
 #[test]
 fn host_keys_in_an_image_that_everybody_can_read_are_warned_of() {
-    let with = |mode: &str| install(&["sshd"], &format!("diskless_sshd=yes; touch $1/image; chmod {mode} $1/image"));
+    let with =
+        |mode: &str| install(&["sshd"], &format!("diskless_sshd=yes; touch $1/image; chmod {mode} $1/image"));
     assert!(with("644").contains("warning diskless: everybody can read"));
     assert!(!with("600").contains("warning"));
 }

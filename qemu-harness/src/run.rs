@@ -12,7 +12,9 @@ use serde_json::Value;
 use crate::cache::Cache;
 use crate::chroot::Root;
 use crate::error::{At, Result};
-use crate::lab::{self, AUTHORIZED, Boot, Consoles, Lab, Machine, OPERATOR, Operator, Seen, Shown, node_folder};
+use crate::lab::{
+    self, AUTHORIZED, Boot, Consoles, Lab, Machine, OPERATOR, Operator, Seen, Shown, node_folder,
+};
 use crate::recipe::Ready;
 use crate::scenario::{Action, Expect, Fault, Faults, Scenario, Typed, Typing, command_line, fingerprint};
 use crate::verdict::{REPORTED, Record, Verdict, Watch, alike};
@@ -242,7 +244,8 @@ fn boot(
                 break match late {
                     Some((number, (node, record))) => match node.watch.late(document.timeout, record) {
                         Verdict::Fail(why) => {
-                            let why = typing.missed().map_or(why.clone(), |missed| format!("{missed}\n  {why}"));
+                            let why =
+                                typing.missed().map_or(why.clone(), |missed| format!("{missed}\n  {why}"));
                             Verdict::Fail(of_node(number, &nodes, &why))
                         }
                         Verdict::Pass => Verdict::Pass,

@@ -131,7 +131,9 @@ impl<'a> Watch<'a> {
 
     fn shell(&self) -> Verdict {
         match self.expect {
-            Expect::Up { .. } | Expect::Trapped { .. } => self.fail(&format!("emergency shell, {}", self.failures())),
+            Expect::Up { .. } | Expect::Trapped { .. } => {
+                self.fail(&format!("emergency shell, {}", self.failures()))
+            }
             Expect::Emergency { error, shown } if self.codes.contains(error) => match shown.get(self.shown) {
                 None => Verdict::Pass,
                 Some(text) => self.fail(&format!("emergency shell, and the console did not show {text:?}")),
@@ -145,7 +147,7 @@ impl<'a> Watch<'a> {
     /// QEMU has ended by itself, `clean` or not.
     pub fn ended(&self, clean: bool, record: &Record) -> Verdict {
         let Expect::Up { facts: checks, posts, shown, down_within, .. } = self.expect else {
-            return self.fail("the machine ended, and was to be trapped");
+            return self.fail("the machine ended before it was trapped, or in an emergency shell");
         };
         if record.facts.is_empty() {
             return self.fail("the machine ended and no root reported");

@@ -21,7 +21,9 @@ pub fn own(host: &Host, cmdline: &Cmdline, warnings: &mut Vec<Error>) -> Vec<Str
     let file = host.path(KEYS);
     match std::fs::metadata(&file).map(|found| found.len()) {
         Err(_) => (),
-        Ok(LONGEST_FILE..) => warnings.push(Error::new(Code::Access, KEYS).because("it is longer than 1 MiB")),
+        Ok(LONGEST_FILE..) => {
+            warnings.push(Error::new(Code::Access, KEYS).because("it is longer than 1 MiB"))
+        }
         Ok(_) => match std::fs::read_to_string(&file) {
             Ok(text) => of_file(&text, &mut keys, warnings),
             Err(error) => warnings.push(Error::new(Code::Access, KEYS).because(error)),

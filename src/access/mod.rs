@@ -98,7 +98,9 @@ pub fn admit(host: &Host, access: &Access) -> Result<()> {
     }
     if access.authorized_keys.is_empty() {
         return match std::fs::remove_file(&file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context(Code::Io, PLAN_KEYS),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).context(Code::Io, PLAN_KEYS)
+            }
             _ => Ok(()),
         };
     }
@@ -109,9 +111,9 @@ pub fn admit(host: &Host, access: &Access) -> Result<()> {
 /// How to log in, for who stands in front of the console: `ssh root@198.18.0.101, host key SHA256:...`; none where nobody
 /// can, or the node has no address yet.
 pub fn invitation(host: &Host) -> Option<String> {
-    let may_enter = [OWN_KEYS, PLAN_KEYS].iter().any(|keys| {
-        std::fs::metadata(host.path(keys)).is_ok_and(|file| file.len() > 0)
-    });
+    let may_enter = [OWN_KEYS, PLAN_KEYS]
+        .iter()
+        .any(|keys| std::fs::metadata(host.path(keys)).is_ok_and(|file| file.len() > 0));
     if !may_enter || !host.path(UNIT).exists() {
         return None;
     }

@@ -2,7 +2,8 @@ use super::*;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea operator@site";
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea operator@site";
 
 /// An initramfs with sshd and these files.
 fn initramfs(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -36,7 +37,10 @@ fn a_host_key_is_made_once_in_a_boot_and_sshd_is_told_of_it() {
     let prepared = prepare(&host, &Cmdline::parse("")).unwrap();
     assert!(prepared.has_keys && prepared.warnings.is_empty() && prepared.sshd.ends_with("usr/sbin/sshd"));
     let config = read(&root, CONFIG);
-    assert!(config.starts_with("HostKey /run/diskless/ssh/ssh_host_ed25519_key\nAuthorizedKeysFile"), "{config}");
+    assert!(
+        config.starts_with("HostKey /run/diskless/ssh/ssh_host_ed25519_key\nAuthorizedKeysFile"),
+        "{config}"
+    );
     assert_eq!(read(&root, OWN_KEYS), format!("{KEY}\n"));
     assert_eq!(read(&root, "etc/shadow"), "root:*:1::::::\n");
     let key = root.path().join("run/diskless/ssh/ssh_host_ed25519_key");
@@ -78,10 +82,7 @@ fn keys_come_from_the_initramfs_the_command_line_and_the_plan() {
     let cmdline = format!("rd.diskless.authorized_key=\"{other}\" rd.diskless.authorized_key=hunter2");
     let prepared = prepare(&host, &Cmdline::parse(&cmdline)).unwrap();
     assert_eq!(read(&root, OWN_KEYS), format!("no-pty {KEY}\n{other}\n"));
-    assert_eq!(
-        codes(&prepared.warnings),
-        ["/etc/diskless/authorized_keys:3", "rd.diskless.authorized_key="]
-    );
+    assert_eq!(codes(&prepared.warnings), ["/etc/diskless/authorized_keys:3", "rd.diskless.authorized_key="]);
     let admit = |keys: &[&str]| {
         super::admit(&host, &Access { authorized_keys: keys.iter().map(|key| (*key).to_owned()).collect() })
     };
@@ -151,7 +152,9 @@ fn sshd_understands_its_configuration() {
     let output = std::process::Command::new(sshd).arg("-T").arg("-f").arg(&config).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    for line in ["authenticationmethods publickey", "passwordauthentication no", "permitrootlogin without-password"] {
+    for line in
+        ["authenticationmethods publickey", "passwordauthentication no", "permitrootlogin without-password"]
+    {
         assert!(text.lines().any(|found| found == line), "{line}: {text}");
     }
 }

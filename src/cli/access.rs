@@ -7,7 +7,8 @@ use lexopt::{Arg, Parser};
 use super::{Failed, configured, print};
 use crate::access::{self, CONFIG, KEYS};
 use crate::engine::host::Host;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Result};
+use crate::input::cmdline::Cmdline;
 use crate::report::console::Console;
 use crate::sys::program;
 
@@ -41,8 +42,17 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
     if initiator {
         return Ok(access::name_initiator(host, &cmdline)?);
     }
-    let prepared = access::prepare(host, &cmdline)?;
     let mut console = Console::of_machine(host);
+    serve(host, &cmdline, &mut console).map_err(|error| {
+        // The person in front sees no journal.
+        console.warn(&format!("no ssh: [{}] {error}; {}", error.code().as_str(), error.advice()));
+        Failed::Told
+    })
+}
+
+/// Goes on as sshd, if anybody could log in.
+fn serve(host: &Host, cmdline: &Cmdline, console: &mut Console) -> Result<()> {
+    let prepared = access::prepare(host, cmdline)?;
     for warning in &prepared.warnings {
         console.warn(&format!("WARNING: [{}] {warning}; {}", warning.code().as_str(), warning.advice()));
     }
@@ -55,6 +65,5 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
     }
     let words = ["-D", "-e", "-f", CONFIG].map(OsStr::new);
     Err(Error::new(Code::Access, prepared.sshd.display().to_string())
-        .because(program::replace(&prepared.sshd, &words))
-        .into())
+        .because(program::replace(&prepared.sshd, &words)))
 }

@@ -94,9 +94,9 @@ fn after_options(line: &str) -> &str {
 /// Whether `key` is base64 of a key of the type `kind`: its first part is that name (RFC 4253, section 6.6).
 fn check(kind: &str, key: &str) -> Result<(), &'static str> {
     let blob = Base64::decode_vec(key).map_err(|_| "the key is cut short or damaged")?;
-    let name = blob.split_first_chunk::<4>().and_then(|(length, rest)| {
-        rest.get(..usize::try_from(u32::from_be_bytes(*length)).ok()?)
-    });
+    let name = blob
+        .split_first_chunk::<4>()
+        .and_then(|(length, rest)| rest.get(..usize::try_from(u32::from_be_bytes(*length)).ok()?));
     if name != Some(kind.as_bytes()) {
         return Err("the key is not of the type that stands before it");
     }
@@ -154,7 +154,10 @@ mod tests {
         let long = format!("{KEY}{}", "x".repeat(LONGEST));
         let cases = [
             ("hunter2", "it does not begin with the type of a key, as ssh-ed25519"),
-            ("-----BEGIN OPENSSH PRIVATE KEY-----", "it does not begin with the type of a key, as ssh-ed25519"),
+            (
+                "-----BEGIN OPENSSH PRIVATE KEY-----",
+                "it does not begin with the type of a key, as ssh-ed25519",
+            ),
             ("", "it does not begin with the type of a key, as ssh-ed25519"),
             (kind, "the key is not of the type that stands before it"),
             (&cut, "the key is cut short or damaged"),

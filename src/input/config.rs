@@ -10,7 +10,8 @@ use super::identity::is_machine_id;
 use super::trap::Mode;
 use super::url::{self, is_url};
 use super::words::{
-    AUTHORIZED_KEY, BOOTIF, INITIATOR, MACHINE_ID, MULTIPATH, NETROOT, PARAMETERS, PLAN, REPORT, SHARED, TIMEOUT,
+    AUTHORIZED_KEY, BOOTIF, INITIATOR, MACHINE_ID, MULTIPATH, NETROOT, PARAMETERS, PLAN, REPORT, SHARED,
+    TIMEOUT,
 };
 use crate::error::{Code, Error, Result};
 

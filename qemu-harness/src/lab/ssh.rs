@@ -61,7 +61,9 @@ impl Operator {
         let typed = loop {
             let typed = match address(&self.folder.join("leases")) {
                 Some(address) => self.once(&address, ssh, deadline)?,
-                None => Typed { exit: Some(255), errors: "the node has no address".into(), ..Typed::default() },
+                None => {
+                    Typed { exit: Some(255), errors: "the node has no address".into(), ..Typed::default() }
+                }
             };
             let answered = typed.host_key.is_some() || typed.exit != Some(255);
             if answered || Instant::now() + AGAIN >= deadline {
@@ -173,7 +175,8 @@ mod tests {
     fn the_client_s_log_tells_the_key_and_what_people_read() {
         let log = "OpenSSH_9.2p1 Debian-2\r\ndebug1: Connecting to 198.18.0.101 [198.18.0.101] port 22.\r\n\
                    debug1: Server host key: ssh-ed25519 SHA256:abc\r\nroot@198.18.0.101: Permission denied (publickey).\r\n";
-        let expected = ("root@198.18.0.101: Permission denied (publickey).\n".to_owned(), Some("SHA256:abc".to_owned()));
+        let expected =
+            ("root@198.18.0.101: Permission denied (publickey).\n".to_owned(), Some("SHA256:abc".to_owned()));
         assert_eq!(of_log(log), expected);
         assert_eq!(of_log(""), (String::new(), None));
     }

@@ -90,7 +90,7 @@ fn modules(options: Initramfs) -> Vec<String> {
     match options.modules {
         Modules::All => {
             let mut all = words(&["--add", &format!("diskless {network}")]);
-            if options.network != Backend::default() {
+            if options.network != Backend::default() || options.for_operators() {
                 // dracut would take the first that it finds.
                 let others = BACKENDS.into_iter().map(backend).filter(|other| *other != network);
                 all.extend(["--omit".to_owned(), others.collect::<Vec<_>>().join(" ")]);

@@ -92,6 +92,11 @@ const OPERATOR_PACKAGES: &[&str] = &[
     "hostname",
 ];
 
+/// Any network back end can be beside them.
+fn operator_packages() -> Vec<&'static str> {
+    [NETWORK_PACKAGES, OPERATOR_PACKAGES].concat()
+}
+
 /// What disklessd is compared with, and what makes the load.
 const PEER_PACKAGES: &[&str] = &["iproute2", "nginx-light", "python3-flask", "wrk"];
 
@@ -184,7 +189,7 @@ pub fn network_recipe() -> String {
 
 /// All that decides what `operator` is, given `builder`.
 pub fn operator_recipe() -> String {
-    format!("{INSTALL} {}", OPERATOR_PACKAGES.join(" "))
+    format!("{INSTALL} {}", operator_packages().join(" "))
 }
 
 /// All that decides what `peers` is, given `base`.
@@ -233,7 +238,7 @@ pub fn make_network(cache: &Cache, builder: &Path, at: &Path) -> Result<()> {
 
 /// The root with the tools, and with operators' programs.
 pub fn make_operator(cache: &Cache, builder: &Path, at: &Path) -> Result<()> {
-    derive(cache, builder, at, "operator", OPERATOR_PACKAGES, "true")
+    derive(cache, builder, at, "operator", &operator_packages(), "true")
 }
 
 /// The root with the servers that disklessd is compared with.

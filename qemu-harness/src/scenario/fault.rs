@@ -182,6 +182,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_typed_and_served_is_said_and_nothing_else_has_it() {
+        let check = |text: &str| toml::from_str::<Fault>(text).unwrap().check();
+        for good in [
+            "action = 'type'\ntext = ''",
+            "action = 'serve'\npath = '/a'",
+            "action = 'serve'\npath = '/a'\nfile = 'a'",
+            "action = 'link-up'\nlink = 1",
+        ] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "action = 'type'",
+            "action = 'link-up'\ntext = 'a'",
+            "action = 'serve'",
+            "action = 'serve'\npath = 'a'",
+            "action = 'link-up'\npath = '/a'",
+            "action = 'link-up'\nfile = 'a'",
+        ] {
+            assert!(check(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn what_can_happen_is_described() {
         #[derive(Debug, Deserialize)]
         struct One {

@@ -19,8 +19,8 @@ pub use check::{Check, has};
 pub use disklessd::Disklessd;
 pub use fault::{Action, Fault, Faults};
 pub use lio::Lio;
-pub use ssh::{Key, Ssh, Typed, Typing, fingerprint};
 pub use network::{Behaviour, Link, Network, Place, Tls, Trap};
+pub use ssh::{Key, Ssh, Typed, Typing, fingerprint};
 pub use target::{Chap, Encryption, Image, Layout, Release, Software, Target};
 pub use words::{command_line, substitute};
 
@@ -270,7 +270,8 @@ pub struct Scenario {
 impl Document {
     /// The images that targets show.
     pub fn images(&self) -> impl Iterator<Item = Image> {
-        let shown = self.targets.iter().map(|target| target.image).chain(self.lio.iter().map(|lio| lio.image));
+        let shown =
+            self.targets.iter().map(|target| target.image).chain(self.lio.iter().map(|lio| lio.image));
         shown.chain(self.machine.disk)
     }
 
@@ -353,15 +354,19 @@ pub fn parse(text: &str) -> std::result::Result<Document, String> {
     if document.initramfs.package && document.initramfs != alone {
         return Err("[initramfs]: `package` goes with nothing else".to_owned());
     }
-    let Initramfs { network, modules, no_key, sshd, .. } = document.initramfs;
-    if document.initramfs.for_operators() && (network != Backend::default() || modules.of_stock()) {
-        return Err("[initramfs]: `sshd` and `tools` go with systemd-networkd, and with diskless".to_owned());
+    let Initramfs { modules, no_key, sshd, .. } = document.initramfs;
+    if document.initramfs.for_operators() && modules.of_stock() {
+        return Err("[initramfs]: `sshd` and `tools` go with diskless".to_owned());
     }
     if no_key && !sshd {
         return Err("[initramfs]: `no_key` needs `sshd`".to_owned());
     }
     nodes(&document)?;
-    document.faults.iter().chain(document.ssh.iter().flat_map(|ssh| &ssh.first)).try_for_each(Fault::check)?;
+    document
+        .faults
+        .iter()
+        .chain(document.ssh.iter().flat_map(|ssh| &ssh.first))
+        .try_for_each(Fault::check)?;
     ssh::check(&document)?;
     Ok(document)
 }

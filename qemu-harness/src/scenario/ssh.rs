@@ -106,7 +106,9 @@ impl Ssh {
             Some(_) => (),
         }
         let has = |text: &String| typed.output.contains(text) || typed.errors.contains(text);
-        faults.extend(self.contains.iter().filter(|text| !has(text)).map(|text| format!("{text:?} is not said")));
+        faults.extend(
+            self.contains.iter().filter(|text| !has(text)).map(|text| format!("{text:?} is not said")),
+        );
         faults.extend(self.lacks.iter().filter(|text| has(text)).map(|text| format!("{text:?} is said")));
         if !self.json.is_empty() {
             match serde_json::from_str::<Value>(&typed.output) {
@@ -256,8 +258,7 @@ mod tests {
 
     #[test]
     fn one_after_the_other_and_a_line_that_came_meanwhile_counts() {
-        let all =
-            [ssh("run = 'a'\nafter = 'one'"), ssh("run = 'b'\nafter = 'two'"), ssh("run = 'c'")];
+        let all = [ssh("run = 'a'\nafter = 'one'"), ssh("run = 'b'\nafter = 'two'"), ssh("run = 'c'")];
         let mut typing = Typing::new(&all);
         let start = |typing: &mut Typing| typing.start().map(|(number, ssh)| (number, ssh.run.clone()));
         typing.line("two");
