@@ -92,6 +92,8 @@ codes! {
         "give the kernel rd.diskless.plan=URL, rd.diskless.plan=/path/in/the/initramfs or netroot=iscsi:...";
     Parameter "parameter" Config, "a kernel parameter has a value that cannot be used",
         "correct the kernel command line";
+    Access "access" Config, "operators cannot be let in by it",
+        "correct it; docs/access.md says what sshd of the initramfs takes";
     Configuration "configuration" Config, "the configuration file cannot be used",
         "correct that line of /etc/diskless.conf in the initramfs; `diskless config` shows what holds";
     NotSkipped "not-skipped" Config, "the boot cannot do without it",
@@ -141,6 +143,8 @@ codes! {
     PlanHostKeys "plan-host-keys" Config, "the boot plan has an SSH host key that cannot be used",
         "correct handover.ssh_host_keys in the plan; `ssh-keygen -p -N '' -f FILE` takes the passphrase off a key, and brings it \
          into OpenSSH's own format";
+    PlanAccess "plan-access" Config, "the boot plan has an operator's key that cannot be used",
+        "correct access.authorized_keys in the plan: each is the line of a file .pub of ssh-keygen";
     PlanCloudInit "plan-cloud-init" Config, "the boot plan has data for cloud-init that cannot be written",
         "correct cloud_init in the plan";
     PlanMultipath "plan-multipath" Config, "the boot plan has multipath settings that cannot be written",

@@ -21,6 +21,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("facts", input::fuzz::facts),
     ("multipath-conf", input::fuzz::multipath_conf),
     ("ssh-key", input::fuzz::ssh_key),
+    ("authorized-key", input::fuzz::authorized_key),
     ("dns", sys::resolve::fuzz::answer),
     ("resolv-conf", sys::resolve::fuzz::files),
     ("http", sys::http::fuzz::answer),

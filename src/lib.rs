@@ -11,12 +11,13 @@
 //! ```
 //!
 //! [`keeper`] is the other process: it outlives the initramfs, and drives two of the steps again whenever a connection is
-//! lost. [`exit`] is the last one: it takes the node apart when it goes down.
+//! lost. [`exit`] is the last one: it takes the node apart when it goes down. [`access`] lets operators in meanwhile.
 //!
 //! Six folders, six verbs: [`input`] reads, [`plan`] decides, [`engine`] drives, [`steps`] do, [`report`] tells, [`sys`]
 //! touches. To learn it, read [`plan`], then [`engine::converge`], then the smallest step, [`steps::zram`]; the other
 //! steps have the same files.
 
+pub mod access;
 pub mod cli;
 pub mod engine;
 pub mod error;

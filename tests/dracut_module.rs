@@ -23,7 +23,7 @@ fn the_page_lists_the_network_drivers() {
 
 #[test]
 fn the_page_names_what_can_be_set() {
-    for name in ["DISKLESS_BIN", "DISKLESS_UNITS", "diskless_mkfs_xfs"] {
+    for name in ["DISKLESS_BIN", "DISKLESS_UNITS", "diskless_mkfs_xfs", "diskless_sshd", "diskless_tools"] {
         assert!(SETUP.contains(&format!("{{{name}")), "{name} in the module");
         assert!(PAGE.contains(name), "{name} on the page");
     }
@@ -37,11 +37,12 @@ const FOR_SETUP: &str = "dracut_module_included dracut_need_initqueue ddebug der
 /// And for hooks in the initramfs (dracut-lib.sh).
 const FOR_HOOKS: &str = "die getarg getargbool getargs info source_hook strstr vinfo vwarn wait_for_dev warn";
 /// Programs and the shell's own words that the scripts use. What is not here is a function of dracut's, or a slip.
-const OTHERS: &str = ". [ [[ : case do done echo elif else esac eval exec exit export false fi for grep if in ip ln local mkdir \
+const OTHERS: &str = ". [ [[ : break case chmod continue do done echo elif else esac eval exec exit export false fi find for \
+    grep if in ip ln local mkdir \
     printf read return rm rmdir sed set sleep then true unset until while diskless function";
 /// The variables of dracut's that both versions have.
 const VARIABLES: &str = "add_dracutmodules dracutmodules force_add_dracutmodules hookdir hostonly initdir moddir \
-    srcmods systemdsystemunitdir NEWROOT";
+    outfile srcmods systemdsystemunitdir NEWROOT";
 /// One that 049 does not have: there it is empty, as on a machine that builds for itself.
 const SYSROOT: &str = "dracutsysrootdir";
 
@@ -142,7 +143,8 @@ fn the_setup_uses_no_variable_that_one_of_the_versions_lacks() {
             })
         });
         let of_caller = name.is_empty()
-            || matches!(name, "DISKLESS_BIN" | "DISKLESS_UNITS" | "IN_KDUMP" | "diskless_mkfs_xfs");
+            || matches!(name, "DISKLESS_BIN" | "DISKLESS_UNITS" | "IN_KDUMP" | "diskless_mkfs_xfs")
+            || matches!(name, "diskless_sshd" | "diskless_tools");
         assert!(
             own || local || of_caller || known.contains(name) || name == SYSROOT || part.starts_with('('),
             "${name}: do dracut 049 and 107 both have it?"
@@ -193,5 +195,62 @@ fn it_stays_out_of_an_initramfs_for_kdump_and_does_not_stop_it() {
             text.starts_with("255\nsystemd-initrd ") && text.contains("modules\ninstalled\n"),
             "{other}: {text}"
         );
+    }
+}
+
+/// A root with these programs, as far as the setup is concerned: what dracut's functions are asked for is printed.
+fn install(has: &[&str], variables: &str) -> String {
+    let found = has.iter().map(|name| format!("{name}) return 0 ;; ")).collect::<String>();
+    let functions = format!(
+        "find_binary() {{ case $1 in {found}*) return 1 ;; esac; }}; inst_multiple() {{ echo programs \"$@\"; }}
+         inst_simple() {{ echo \"file ${{2-$1}}\"; }}; inst_libdir_file() {{ echo \"library $*\"; }}
+         dwarn() {{ echo \"warning $*\"; }}; derror() {{ echo \"error $*\"; }}; dracutsysrootdir=$1/root
+         systemdsystemunitdir=/usr/lib/systemd/system; outfile=$1/image"
+    );
+    setup(
+        &format!("{functions}; {variables}"),
+        "mkdir -p $1/etc $1/root/etc/diskless; touch $1/root/etc/diskless/ssh_host_rsa_key; install; cat $1/etc/passwd 2>&1;
+         readlink $1/usr/lib/systemd/system/diskless.service.wants/*",
+    )
+}
+
+#[test]
+fn sshd_comes_with_its_user_and_its_units_and_beside_the_agent_alone() {
+    let text = install(&["sshd"], "diskless_sshd=yes");
+    for line in [
+        "programs sshd",
+        "file /usr/lib/systemd/system/diskless-sshd.service",
+        "file /usr/lib/systemd/system/diskless-sshd.path",
+        "sshd:x:74:74::/var/empty/sshd:/sbin/nologin",
+        "../diskless-sshd.path",
+        "../diskless-sshd.service",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+    assert!(!text.contains("warning"), "{text}");
+    assert!(install(&[], "diskless_sshd=yes").contains("error diskless: diskless_sshd=yes"));
+    for no in ["", "diskless_sshd=no"] {
+        assert!(!install(&["sshd"], no).contains("diskless-sshd"));
+    }
+}
+
+#[test]
+fn host_keys_in_an_image_that_everybody_can_read_are_warned_of() {
+    let with =
+        |mode: &str| install(&["sshd"], &format!("diskless_sshd=yes; touch $1/image; chmod {mode} $1/image"));
+    assert!(with("644").contains("warning diskless: everybody can read"));
+    assert!(!with("600").contains("warning"));
+}
+
+#[test]
+fn tools_that_are_not_there_are_named_and_not_missed() {
+    let text = install(&["iscsiadm", "lvm"], "diskless_tools=yes");
+    assert!(text.contains("programs iscsiadm\n") && text.contains("programs lvm\n"), "{text}");
+    let warning = text.lines().find(|line| line.starts_with("warning")).unwrap();
+    assert!(warning.contains(" multipathd ") && warning.contains(" kexec ") && !warning.contains(" lvm "));
+    // Their units and rules would lay hands on the agent's disks.
+    assert!(text.contains("file /etc/systemd/system/iscsid.socket"));
+    for theirs in ["rules", "multipathd.service", "multipath.conf", "iscsid.conf", "lvm.conf"] {
+        assert!(!text.contains(theirs), "{theirs}: {text}");
     }
 }

@@ -12,7 +12,7 @@ const OLDEST: u16 = 239;
 const ANCIENT: &str = "CapabilityBoundingSet ConditionKernelCommandLine ConditionPathExists \
     ConditionPathIsMountPoint DefaultDependencies ExecReload ExecStart ExecStartPre ExecStop ExecStopPost \
     Group LimitNOFILE Name Nice OOMScoreAdjust OnActiveSec OnUnitInactiveSec OriginalName PrivateTmp \
-    RemainAfterExit Restart RestartSec StandardError StandardInput StandardOutput Type UMask User What \
+    ListenStream PathExists RemainAfterExit Restart RestartSec StandardError StandardInput StandardOutput Type UMask User What \
     Where";
 
 /// The others, and with which version they came, by the manual pages of systemd 257.
@@ -61,6 +61,7 @@ const SINCE: &[(&str, u16)] = &[
     ("RestrictNamespaces", 233),
     ("RestrictRealtime", 231),
     ("RestrictSUIDSGID", 242),
+    ("RuntimeDirectory", 211),
     ("RuntimeMaxSec", 229),
     ("SendSIGHUP", 207),
     ("SendSIGKILL", 187),
@@ -127,7 +128,10 @@ fn all() -> Vec<(String, String)> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut all = Vec::new();
     let units = repository.join("systemd-units");
-    for file in files(&units, ".service").into_iter().chain(files(&units, ".timer")) {
+    let module = repository.join("dracut-module");
+    let kinds = [".service", ".timer", ".path", ".socket"];
+    let of_folders = [&units, &module].into_iter().flat_map(|folder| kinds.map(|kind| files(folder, kind)));
+    for file in of_folders.flatten() {
         let text = std::fs::read_to_string(&file).unwrap();
         let name = file.file_name().unwrap().to_str().unwrap();
         all.extend(settings(&text).into_iter().map(|setting| (name.to_owned(), setting.to_owned())));

@@ -7,6 +7,8 @@
 #   DISKLESS_UNITS  the folder of its systemd units (default: /usr/lib/systemd/system)
 # From dracut.conf(5):
 #   diskless_mkfs_xfs=yes   mkfs.xfs as well, for plans with a writable layer of xfs
+#   diskless_sshd=yes       OpenSSH's sshd, by which operators log in with their keys
+#   diskless_tools=yes      what puts a root together by hand: open-iscsi, multipath-tools, cryptsetup, lvm and others
 
 diskless_bin=${DISKLESS_BIN:-/usr/bin/diskless}
 diskless_units=${DISKLESS_UNITS:-/usr/lib/systemd/system}
@@ -27,6 +29,13 @@ diskless_modules="
     dm_mod dm_crypt xts cbc ecb essiv authenc aes_generic aesni_intel cryptd sha256_generic sha512_generic
     zram lzo lzo-rle lz4 lz4hc zstd 842 deflate
     overlay ext4 xfs squashfs erofs btrfs"
+
+# Programs for who boots a node by hand. Not in it are udev's rules and units for them: they would lay hands on the agent's
+# disks by themselves.
+diskless_tools_programs="
+    iscsiadm iscsid iscsistart multipath multipathd kpartx cryptsetup lvm dmsetup mkfs.xfs partprobe blockdev blkid kexec
+    ip ping udevadm modprobe mount umount mkdir cp mv rm ln ls cat echo chmod grep sed cut head tail sleep touch dd sync df
+    lsblk hostname pkill ps dmesg"
 
 check() {
     if [[ ! -x $dracutsysrootdir$diskless_bin ]]; then
@@ -108,4 +117,84 @@ install() {
     if [[ ${diskless_mkfs_xfs-} == yes ]]; then
         inst_multiple mkfs.xfs
     fi
+    if [[ ${diskless_sshd-} == yes ]]; then diskless_install_sshd; fi
+    if [[ ${diskless_tools-} == yes ]]; then diskless_install_tools; fi
+}
+
+# sshd with what it cannot do without: its helpers, its user, its empty folders. Configuration and keys are the agent's.
+diskless_install_sshd() {
+    local file wants
+    if ! find_binary sshd > /dev/null; then
+        derror "diskless: diskless_sshd=yes, and there is no sshd; install OpenSSH's server"
+        return 1
+    fi
+    # Since OpenSSH 9.8 and 10.0 these do what sshd did.
+    inst_multiple sshd
+    for file in sshd-session sshd-auth; do
+        inst_multiple -o "/usr/lib/openssh/$file" "/usr/libexec/openssh/$file" "/usr/lib/ssh/$file"
+    done
+    # Before glibc 2.34 it is by this that names of users are found.
+    inst_libdir_file "libnss_files.so*"
+    inst_multiple cat ls
+
+    mkdir -p "$initdir/root" "$initdir/var/empty/sshd" "$initdir/usr/share/empty.sshd"
+    chmod 0700 "$initdir/root"
+    chmod 0711 "$initdir/var/empty/sshd" "$initdir/usr/share/empty.sshd"
+    diskless_add_account passwd 'sshd:x:74:74::/var/empty/sshd:/sbin/nologin'
+    diskless_add_account group 'sshd:x:74:'
+    # dracut's base, whose turn is later, adds root where nobody has.
+
+    inst_simple "$diskless_units/diskless-sshd.service" "$systemdsystemunitdir/diskless-sshd.service"
+    inst_simple "$diskless_units/diskless-sshd.path" "$systemdsystemunitdir/diskless-sshd.path"
+    # Beside the agent, and only where it acts.
+    wants=$initdir$systemdsystemunitdir/diskless.service.wants
+    mkdir -p "$wants"
+    for file in diskless-sshd.service diskless-sshd.path; do
+        ln -sfn "../$file" "$wants/$file"
+    done
+
+    # Files of /etc/diskless are in it already. dracut leaves a file that it replaces its permissions.
+    for file in "$dracutsysrootdir"/etc/diskless/ssh_host_*_key; do
+        [[ -f $file ]] || continue
+        if [[ $(find "$outfile" -maxdepth 0 -perm /004 2> /dev/null) ]]; then
+            dwarn "diskless: everybody can read $outfile, and with it the host keys that it gets: chmod 0600 $outfile"
+        fi
+        break
+    done
+    [[ -f $dracutsysrootdir/etc/diskless/authorized_keys ]] \
+        || dinfo "diskless: no /etc/diskless/authorized_keys: only rd.diskless.authorized_key= and plans let somebody in"
+}
+
+# The line of sshd's in the database $1 of users or groups, or $2.
+diskless_add_account() {
+    grep -qs '^sshd:' "$initdir/etc/$1" || grep -s '^sshd:' "$dracutsysrootdir/etc/$1" >> "$initdir/etc/$1" \
+        || echo "$2" >> "$initdir/etc/$1"
+}
+
+# The field's own tools, for who types.
+diskless_install_tools() {
+    local tool missing=
+    for tool in $diskless_tools_programs; do
+        if find_binary "$tool" > /dev/null; then
+            inst_multiple "$tool"
+        else
+            missing+=" $tool"
+        fi
+    done
+    if [[ $missing ]]; then
+        dwarn "diskless: diskless_tools=yes, and these are not installed:$missing"
+    fi
+
+    # multipath loads its parts by name, and both daemons what threads need at their end.
+    inst_libdir_file "multipath/*" "libgcc_s.so*"
+    for tool in "$dracutsysrootdir"/lib/multipath/*.so; do
+        [[ ! -f $tool ]] || inst_simple "${tool#"$dracutsysrootdir"}"
+    done
+    # Where they keep what they know. No configuration of theirs: it would be that of the machine that builds.
+    mkdir -p "$initdir/etc/iscsi" "$initdir/etc/multipath" "$initdir/etc/lvm" "$initdir/var/lib/iscsi/nodes" \
+        "$initdir/overlay"
+
+    # In front of the distribution's, which want scripts and targets of a whole system.
+    inst_simple "$moddir/iscsid.service" /etc/systemd/system/iscsid.service
+    inst_simple "$moddir/iscsid.socket" /etc/systemd/system/iscsid.socket
 }

@@ -12,9 +12,11 @@ use serde_json::Value;
 use crate::cache::Cache;
 use crate::chroot::Root;
 use crate::error::{At, Result};
-use crate::lab::{self, Boot, Consoles, Lab, Machine, Seen, Shown, node_folder};
+use crate::lab::{
+    self, AUTHORIZED, Boot, Consoles, Lab, Machine, OPERATOR, Operator, Seen, Shown, node_folder,
+};
 use crate::recipe::Ready;
-use crate::scenario::{Action, Expect, Faults, Scenario, command_line};
+use crate::scenario::{Action, Expect, Fault, Faults, Scenario, Typed, Typing, command_line, fingerprint};
 use crate::verdict::{REPORTED, Record, Verdict, Watch, alike};
 use crate::{cpio, namespace, tree};
 
@@ -134,7 +136,11 @@ fn boot(
     let network_log = folder.join("network.log");
     let mut lab = Lab::start(&tools, folder, &network_log, ready, scenario)?;
     let initramfs = Lab::initramfs(folder, scenario)?;
-    let more: Vec<_> = lab.trusted.as_deref().map(|pem| ("etc/diskless/ca.pem", pem)).into_iter().collect();
+    let mut more: Vec<_> =
+        lab.trusted.as_deref().map(|pem| ("etc/diskless/ca.pem", pem)).into_iter().collect();
+    if document.initramfs.sshd && !document.initramfs.no_key {
+        more.push((AUTHORIZED, OPERATOR));
+    }
     pack(scenario, ready, &more, &initramfs)?;
     lab.serve()?;
     let command_line = command_line(&document.kernel, one, scenario.plan.is_some());
@@ -149,7 +155,10 @@ fn boot(
     for number in 0..document.machine.nodes {
         nodes.push(Node {
             machine: Machine::start(&tools, folder, ready, document, &boot, number, &consoles)?,
-            watch: Watch::new(&document.expect, reboots + 1),
+            watch: match document.ssh.is_empty() {
+                true => Watch::new(&document.expect, reboots + 1),
+                false => Watch::new(&document.expect, reboots + 1).operated(),
+            },
             folder: node_folder(folder, number),
             reported: 0,
             in_shell: false,
@@ -160,6 +169,13 @@ fn boot(
     let start = Instant::now();
     let deadline = start + Duration::from_secs(document.timeout);
     let mut faults = Faults::new(&document.faults, start);
+    let mut typing = Typing::new(&document.ssh);
+    let operator = match document.ssh.is_empty() {
+        true => None,
+        false => Some(Operator::new(Root::enter(ready.operator()?, cache.folder())?, folder)?),
+    };
+    // The fingerprint that the console showed.
+    let mut host_key: Option<String> = None;
     let mut records = Vec::new();
     // What tgtadm showed when the booted roots had reported, and before they were told to go down.
     let (mut shown, mut leaving): (Vec<Shown>, Vec<Shown>) = Default::default();
@@ -195,6 +211,17 @@ fn boot(
                     }
                 }
                 faults.line(&line, Instant::now());
+                typing.line(&line);
+                host_key = fingerprint(&line).map(str::to_owned).or(host_key);
+            }
+            Seen::Typed(typed) => {
+                if let Some(why) = wrong(&mut typing, typed, host_key.as_deref()) {
+                    break Verdict::Fail(why);
+                }
+                let verdict = nodes.first().and_then(|node| node.watch.typed());
+                if let Some(verdict) = verdict.filter(|_| typing.is_over()) {
+                    break verdict;
+                }
             }
             Seen::End(number) => {
                 nodes.get_mut(number).map_or(Ok(()), Node::ended)?;
@@ -202,9 +229,10 @@ fn boot(
                     continue;
                 }
                 records = read_records(&lab, &nodes, &shown, &leaving)?;
-                break match faults.missed() {
-                    Some(why) => Verdict::Fail(format!("{why}: a fault was left out")),
-                    None => ended(&document.expect, &nodes, &records),
+                break match (faults.missed(), typing.missed()) {
+                    (Some(why), _) => Verdict::Fail(format!("{why}: a fault was left out")),
+                    (None, Some(why)) => Verdict::Fail(why),
+                    (None, None) => ended(&document.expect, &nodes, &records),
                 };
             }
             Seen::Late if Instant::now() >= deadline => {
@@ -215,7 +243,11 @@ fn boot(
                 let late = nodes.iter().zip(&records).enumerate().find(|(_, (node, _))| node.ended.is_none());
                 break match late {
                     Some((number, (node, record))) => match node.watch.late(document.timeout, record) {
-                        Verdict::Fail(why) => Verdict::Fail(of_node(number, &nodes, &why)),
+                        Verdict::Fail(why) => {
+                            let why =
+                                typing.missed().map_or(why.clone(), |missed| format!("{missed}\n  {why}"));
+                            Verdict::Fail(of_node(number, &nodes, &why))
+                        }
                         Verdict::Pass => Verdict::Pass,
                     },
                     None => ended(&document.expect, &nodes, &records),
@@ -224,15 +256,12 @@ fn boot(
             Seen::Late => {}
         }
         while let Some(fault) = faults.take(Instant::now()) {
-            let up = match fault.action {
-                Action::CarrierDown => false,
-                Action::CarrierUp => true,
-                _ => {
-                    lab.act(&fault)?;
-                    continue;
-                }
-            };
-            nodes.iter().try_for_each(|node| node.machine.carrier(fault.link, up))?;
+            act(&fault, &mut lab, &mut nodes)?;
+        }
+        if let (Some(operator), Some((number, ssh))) = (&operator, typing.start()) {
+            ssh.first.iter().try_for_each(|fault| act(fault, &mut lab, &mut nodes))?;
+            let (operator, ssh) = (operator.clone(), ssh.clone());
+            consoles.typing(move || operator.type_in(number, &ssh));
         }
         if leave.take_if(|leave| *leave <= Instant::now()).is_some() {
             leaving.push(lab.targets()?);
@@ -247,6 +276,43 @@ fn boot(
         lab.check()?;
     }
     Ok((verdict, records))
+}
+
+/// Breaks something, or mends it: of the machines, or of the lab.
+fn act(fault: &Fault, lab: &mut Lab<'_>, nodes: &mut [Node<'_>]) -> Result<()> {
+    match fault.action {
+        Action::CarrierDown => nodes.iter().try_for_each(|node| node.machine.carrier(fault.link, false)),
+        Action::CarrierUp => nodes.iter().try_for_each(|node| node.machine.carrier(fault.link, true)),
+        Action::Type => {
+            let text = fault.text.as_deref().unwrap_or_default();
+            nodes.iter_mut().try_for_each(|node| node.machine.type_line(text))
+        }
+        _ => lab.act(fault),
+    }
+}
+
+/// What is wrong with what came of the command that is over, if anything is.
+fn wrong(
+    typing: &mut Typing,
+    typed: std::result::Result<Typed, String>,
+    host_key: Option<&str>,
+) -> Option<String> {
+    let number = typing.over() + 1;
+    let ssh = typing.end()?;
+    let fail = |why: &str, said: &str| {
+        let said = said.lines().map(|line| format!("\n  | {line}")).collect::<String>();
+        Some(format!("ssh {number} `{}`: {why}{said}", ssh.run))
+    };
+    match typed {
+        Err(error) => fail(&error, ""),
+        Ok(typed) => {
+            let faults = ssh.faults(&typed, host_key);
+            match faults.is_empty() {
+                true => None,
+                false => fail(&faults.join("\n  "), &(typed.output + &typed.errors)),
+            }
+        }
+    }
 }
 
 /// A fault of node `number`; where there is one node it needs no name.

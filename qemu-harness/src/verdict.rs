@@ -52,6 +52,8 @@ pub struct Watch<'a> {
     told: Option<Duration>,
     codes: Vec<String>,
     agent: VecDeque<String>,
+    /// Somebody is to type into it: that it waits for this is no failure.
+    operated: bool,
     /// How many of the texts that the console must show it has shown.
     shown: usize,
     /// When the image was last told to go down, and when the machine was off.
@@ -65,6 +67,7 @@ impl<'a> Watch<'a> {
         Watch {
             expect,
             boots,
+            operated: false,
             told: None,
             codes: Vec::new(),
             agent: VecDeque::new(),
@@ -72,6 +75,20 @@ impl<'a> Watch<'a> {
             left: None,
             powered_down: None,
         }
+    }
+
+    /// The same where an operator types into the node.
+    pub fn operated(self) -> Watch<'a> {
+        Watch { operated: true, ..self }
+    }
+
+    /// All that was to be typed is over: a verdict when the node is to be trapped then.
+    pub fn typed(&self) -> Option<Verdict> {
+        let Expect::Trapped { shown, .. } = self.expect else { return None };
+        Some(match shown.get(self.shown) {
+            Some(text) => self.fail(&format!("the console did not show {text:?}")),
+            None => Verdict::Pass,
+        })
     }
 
     /// Takes a console line, that came so long after the start; a verdict when it decides.
@@ -85,8 +102,14 @@ impl<'a> Watch<'a> {
         if line.contains(REPORTED) {
             self.told = Some(at);
         }
-        let (Expect::Up { shown, .. } | Expect::Emergency { shown, .. }) = self.expect;
+        let (shown, never): (&[String], &[String]) = match self.expect {
+            Expect::Up { shown, never, .. } | Expect::Trapped { shown, never } => (shown, never),
+            Expect::Emergency { shown, .. } => (shown, &[]),
+        };
         self.shown += usize::from(shown.get(self.shown).is_some_and(|text| line.contains(text)));
+        if let Some(text) = never.iter().find(|text| line.contains(*text)) {
+            return Some(self.fail(&format!("the console showed {text:?}")));
+        }
         if let Some(said) = agent_line(line) {
             if let Some(code) = failure_code(said) {
                 self.codes.push(code.to_owned());
@@ -102,7 +125,8 @@ impl<'a> Watch<'a> {
         if line.contains("reboot: Power down") {
             self.powered_down = Some(at);
         }
-        SHELL.iter().any(|text| line.contains(text)).then(|| self.shell())
+        let in_shell = !self.operated && SHELL.iter().any(|text| line.contains(text));
+        in_shell.then(|| self.shell())
     }
 
     /// The image was told to go down, so long after the start.
@@ -112,7 +136,9 @@ impl<'a> Watch<'a> {
 
     fn shell(&self) -> Verdict {
         match self.expect {
-            Expect::Up { .. } => self.fail(&format!("emergency shell, {}", self.failures())),
+            Expect::Up { .. } | Expect::Trapped { .. } => {
+                self.fail(&format!("emergency shell, {}", self.failures()))
+            }
             Expect::Emergency { error, shown } if self.codes.contains(error) => match shown.get(self.shown) {
                 None => Verdict::Pass,
                 Some(text) => self.fail(&format!("emergency shell, and the console did not show {text:?}")),
@@ -126,7 +152,7 @@ impl<'a> Watch<'a> {
     /// QEMU has ended by itself, `clean` or not.
     pub fn ended(&self, clean: bool, record: &Record) -> Verdict {
         let Expect::Up { facts: checks, posts, shown, down_within, .. } = self.expect else {
-            return self.fail("the machine ended before an emergency shell");
+            return self.fail("the machine ended before it was trapped, or in an emergency shell");
         };
         if record.facts.is_empty() {
             return self.fail("the machine ended and no root reported");
@@ -286,6 +312,21 @@ mod tests {
         assert_eq!(watch.line("diskless console: node1, 198.18.0.2 (eth0)", NOW), Some(Verdict::Pass));
         assert!(reason(watch.ended(true, &Record::default())).contains("before"));
         assert!(reason(watch.late(9, &Record::default())).contains("9 s"));
+    }
+
+    #[test]
+    fn a_trapped_node_is_one_in_which_all_was_typed() {
+        let expect = expect(
+            "summary = 's'\n[initramfs]\nsshd = true\n[[ssh]]\nrun = 'true'\n[expect]\nend = 'trapped'\n\
+             shown = ['held']\nnever = ['sh42ell']",
+        );
+        let mut watch = Watch::new(&expect, 1).operated();
+        assert_eq!(watch.line(ASKS, NOW), None);
+        assert!(reason(watch.typed().unwrap()).contains("\"held\""));
+        assert_eq!(watch.line("diskless: held before iscsi", NOW), None);
+        assert_eq!(watch.typed(), Some(Verdict::Pass));
+        assert!(reason(watch.line("sh42ell", NOW).unwrap()).contains("sh42ell"));
+        assert!(reason(watch.ended(true, &Record::default())).contains("trapped"));
     }
 
     #[test]

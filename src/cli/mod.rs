@@ -1,5 +1,6 @@
 //! The verbs of the command line: one file each, which reads the arguments of its verb itself.
 
+mod access;
 mod acts;
 mod boot;
 mod completion;
@@ -60,6 +61,7 @@ usage: diskless boot             fetch the boot plan and put the new root togeth
                                  look at a LUKS header, try a key; see diskless luks --help
        diskless keeper           systemd's own: keep the root's sessions alive, from the initramfs on
        diskless console          systemd's own: keys on the consoles of a node whose boot stands still
+       diskless access           systemd's own: let operators in by ssh, in the initramfs
        diskless acts             systemd's and dracut's own: whether the agent acts on this node
        diskless generator NORMAL EARLY LATE
                                  systemd's own: add the agent to the boot when the kernel command line asks for it
@@ -94,6 +96,7 @@ const VERBS: &[Verb] = &[
     ("report", report::main),
     ("exit", exit::main),
     ("keeper", keeper::main),
+    ("access", access::main),
     ("generator", generate),
 ];
 
@@ -290,6 +293,7 @@ mod tests {
             "diskless exit --dry-run",
             "diskless exit --help",
             "diskless luks --help",
+            "diskless access --help",
             "diskless luks test --help",
             "diskless luks dump /nonexistent --header /none --json",
             "diskless luks test --key-file=/none --key-size 32 --key-offset 1 --keyslot 0 /nonexistent",
@@ -325,6 +329,7 @@ mod tests {
             "diskless console now",
             "diskless report",
             "diskless keeper now",
+            "diskless access now",
             "diskless report down",
             "diskless report usage now",
             "diskless exit",

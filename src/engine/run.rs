@@ -282,6 +282,11 @@ impl<'a> Run<'a> {
         self.tell(&Event::Warning(what));
     }
 
+    /// Says what is no news for the report server.
+    pub fn say(&mut self, line: &str) {
+        self.console.say(line);
+    }
+
     /// All steps are done. The booted system gets what it needs to go on with the reports.
     pub fn finish(&mut self) {
         self.state.status = Status::Done;

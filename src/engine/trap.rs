@@ -9,6 +9,7 @@ use super::host::Host;
 use super::orders::{NEXT, Orders};
 use super::policy::announce;
 use super::state::Next;
+use crate::access;
 use crate::input::trap::Emergency;
 use crate::report::console::Console;
 use crate::sys::shutdown::{self, End};
@@ -85,7 +86,14 @@ pub fn wait(host: &Host, console: &mut Console, told: u32) -> Ended {
             None
         }
     };
+    let mut invited = None;
     let ended = loop {
+        // An address may be yet to come, or become another one.
+        let how = access::invitation(host);
+        if let Some(how) = how.filter(|how| invited.as_ref() != Some(how)) {
+            console.say(&how);
+            invited = Some(how);
+        }
         let left = opened.as_mut().is_some_and(|shell| {
             let state = bus::state(&socket, ANSWER, SHELL).ok();
             shell.left(state.as_deref(), host.now())

@@ -11,7 +11,8 @@ use super::identity::is_machine_id;
 use super::trap::Mode;
 use super::url::{self, is_url};
 use super::words::{
-    BOOTIF, INITIATOR, MACHINE_ID, MULTIPATH, NETROOT, PARAMETERS, PLAN, REPORT, SHARED, TIMEOUT,
+    AUTHORIZED_KEY, BOOTIF, INITIATOR, MACHINE_ID, MULTIPATH, NETROOT, PARAMETERS, PLAN, REPORT, SHARED,
+    TIMEOUT,
 };
 use crate::error::{Code, Error, Result};
 
@@ -89,6 +90,11 @@ fn by_parameters(cmdline: &Cmdline) -> bool {
     cmdline.all(NETROOT).any(|netroot| netroot == "iscsi" || netroot.starts_with("iscsi:"))
 }
 
+/// The keys of operators on the command line, as they stand there.
+pub fn authorized_keys(cmdline: &Cmdline) -> impl Iterator<Item = &str> {
+    cmdline.all(AUTHORIZED_KEY)
+}
+
 impl Config {
     /// Reads the parameters.
     ///
@@ -128,7 +134,7 @@ impl Config {
             plan,
             initiator: initiator.map(str::to_owned),
             shared_initiator: flag(SHARED, cmdline.last(SHARED))?,
-            boot_mac: cmdline.last(BOOTIF).and_then(boot_mac),
+            boot_mac: boot_mac(cmdline),
             // What is none, and the word `firmware`, are systemd's own affair.
             machine_id: cmdline.last(MACHINE_ID).map(machine_id).filter(|id| is_machine_id(id)),
             multipath: multipath(cmdline)?,
@@ -175,8 +181,13 @@ pub(super) fn multipath(cmdline: &Cmdline) -> Result<bool> {
     }
 }
 
+/// The hardware address of the interface that the node booted from, as the boot loader tells it.
+pub(super) fn boot_mac(cmdline: &Cmdline) -> Option<String> {
+    cmdline.last(BOOTIF).and_then(mac_of_loader)
+}
+
 /// The address in `BOOTIF=`, which boot loaders write as `01-52-54-00-12-34-56` (01: Ethernet) or as it is.
-fn boot_mac(text: &str) -> Option<String> {
+fn mac_of_loader(text: &str) -> Option<String> {
     let text = text.replace('-', ":");
     mac(text.strip_prefix("01:").filter(|rest| rest.len() == 17).unwrap_or(&text))
 }
@@ -235,9 +246,9 @@ mod tests {
         assert_eq!(config.report.as_deref(), Some("https://r/x"));
         assert!(config.shared_initiator && config.multipath);
         assert!(!read("rd.diskless.plan=/p rd.multipath=0").unwrap().multipath);
-        assert_eq!(boot_mac("52:54:00:ab:cd:01").as_deref(), Some("52:54:00:ab:cd:01"));
-        assert_eq!(boot_mac("01:54:00:ab:cd:01").as_deref(), Some("01:54:00:ab:cd:01"));
-        assert_eq!(boot_mac("eth0"), None);
+        assert_eq!(mac_of_loader("52:54:00:ab:cd:01").as_deref(), Some("52:54:00:ab:cd:01"));
+        assert_eq!(mac_of_loader("01:54:00:ab:cd:01").as_deref(), Some("01:54:00:ab:cd:01"));
+        assert_eq!(mac_of_loader("eth0"), None);
     }
 
     #[test]

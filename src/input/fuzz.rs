@@ -1,5 +1,6 @@
 //! Fuzz targets of this folder; see [`crate::fuzz`].
 
+use super::authorized_key::AuthorizedKey;
 use super::cmdline::Cmdline;
 use super::conf::Conf;
 use super::config::{Acts, Config, acts};
@@ -53,6 +54,14 @@ pub fn conf(data: &[u8]) {
     assert_eq!(merged.last(super::words::TIMEOUT), Some("7"));
     for parameter in super::words::PARAMETERS {
         let _ = merged.all(parameter.name).map(|value| super::shown::value(parameter.name, value)).count();
+    }
+}
+
+/// A line of an operator's key. sshd takes the whole line: what is taken must be one.
+pub fn authorized_key(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    for key in [AuthorizedKey::alone(&text).ok(), AuthorizedKey::of_file(&text).ok().flatten()] {
+        assert!(key.is_none_or(|key| key.to_string().lines().count() == 1));
     }
 }
 

@@ -7,7 +7,8 @@ pub use derived::{MachineId, is_machine_id};
 use std::fmt;
 use std::path::Path;
 
-use super::config::Config;
+use super::cmdline::Cmdline;
+use super::config::{self, Config};
 use super::document::{Document, is_iscsi_name};
 use super::facts::Facts;
 use super::words::INITIATOR;
@@ -140,7 +141,9 @@ pub fn initiator(
     if let Some(name) = &config.initiator {
         return Ok(Initiator { name: name.clone(), origin: Origin::Parameter(INITIATOR) });
     }
-    match baked {
+    let derived = derived_name(config.boot_mac.as_deref(), facts);
+    // What `diskless access --initiator` wrote is the node's own, and open-iscsi's name for it is no other one.
+    match baked.filter(|name| derived.as_ref().is_none_or(|derived| derived.name != **name)) {
         Some(_) if !config.shared_initiator => {
             return Err(Error::new(Code::InitiatorShared, BAKED));
         }
@@ -150,19 +153,35 @@ pub fn initiator(
         Some(name) => return Ok(Initiator { name: name.to_owned(), origin: Origin::Initramfs }),
         None => (),
     }
-    match own(config, facts) {
-        Some((id, origin)) => {
-            Ok(Initiator { name: format!("{DERIVED}:{}", id.to_ascii_lowercase().replace(':', "-")), origin })
-        }
-        None => Err(Error::new(Code::Initiator, "iscsi.initiator")
-            .because("the node has neither a system UUID nor a network interface to derive one from")),
+    derived.ok_or_else(no_name)
+}
+
+fn no_name() -> Error {
+    Error::new(Code::Initiator, "iscsi.initiator")
+        .because("the node has neither a system UUID nor a network interface to derive one from")
+}
+
+/// The name that the node has without a plan and without one in the initramfs: the command line's, else a derived one.
+/// Whatever else is on the command line may be wrong.
+///
+/// # Errors
+/// [`Code::Initiator`]: there is nothing that one can be derived from.
+pub fn name_without_plan(cmdline: &Cmdline, facts: &Facts) -> Result<Initiator> {
+    match cmdline.last(INITIATOR).filter(|name| is_iscsi_name(name)) {
+        Some(name) => Ok(Initiator { name: name.to_owned(), origin: Origin::Parameter(INITIATOR) }),
+        None => derived_name(config::boot_mac(cmdline).as_deref(), facts).ok_or_else(no_name),
     }
+}
+
+fn derived_name(boot_mac: Option<&str>, facts: &Facts) -> Option<Initiator> {
+    let (id, origin) = own(boot_mac, facts)?;
+    Some(Initiator { name: format!("{DERIVED}:{}", id.to_ascii_lowercase().replace(':', "-")), origin })
 }
 
 /// What is the node's alone, as text: its system UUID, else the address of the interface it booted from, else that of its
 /// first interface by name. None: it has neither.
-fn own<'a>(config: &'a Config, facts: &'a Facts) -> Option<(&'a str, Origin)> {
-    match (&facts.uuid, &config.boot_mac, facts.interfaces.first()) {
+fn own<'a>(boot_mac: Option<&'a str>, facts: &'a Facts) -> Option<(&'a str, Origin)> {
+    match (&facts.uuid, boot_mac, facts.interfaces.first()) {
         (Some(uuid), ..) => Some((uuid, Origin::Uuid)),
         (None, Some(mac), _) => Some((mac, Origin::BootInterface)),
         (None, None, Some(interface)) => Some((&interface.mac, Origin::Interface(interface.name.clone()))),

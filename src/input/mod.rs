@@ -1,6 +1,7 @@
 //! READ: kernel command line, boot plan, facts of the node, secrets. Text in, types out; nothing here acts.
 
 pub mod account_settings;
+pub mod authorized_key;
 pub mod cmdline;
 pub mod conf;
 pub mod config;

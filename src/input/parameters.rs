@@ -57,6 +57,7 @@ pub fn document(cmdline: &Cmdline) -> Result<Document> {
         overlay: overlay(cmdline)?,
         cloud_init: None,
         handover: Default::default(),
+        access: Default::default(),
         report: cmdline.last(REPORT).map(|url| Report { url: url.to_owned(), phone_home: None }),
     };
     check::check(&document)

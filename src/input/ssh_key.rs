@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use base64ct::{Base64, Encoding};
+use base64ct::{Base64, Base64Unpadded, Encoding};
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 /// No key is longer, as text: one of RSA with 16384 bits has 13 KB.
@@ -55,6 +56,11 @@ impl Public {
     /// The line of a file `.pub`.
     pub fn line(&self, comment: &str) -> String {
         format!("{} {} {comment}\n", self.name, Base64::encode_string(&self.blob))
+    }
+
+    /// What ssh and ssh-keygen show of it: `SHA256:` and 43 characters of base64.
+    pub fn fingerprint(&self) -> String {
+        format!("SHA256:{}", Base64Unpadded::encode_string(&Sha256::digest(&self.blob)))
     }
 }
 
@@ -206,6 +212,8 @@ mod tests {
             assert_eq!(public.kind, kind);
             let line = std::fs::read_to_string(folder.path().join("key.pub")).unwrap();
             assert_eq!(public.line("a comment"), line);
+            let shown = keygen(folder.path(), &["-l", "-f", "key.pub"]);
+            assert_eq!(shown.split(' ').nth(1), Some(public.fingerprint().as_str()));
             // As it comes out of a file whose last newline is gone, and with Windows's lines.
             let bare = String::from_utf8(text).unwrap();
             assert!(super::public(bare.trim_end().as_bytes()).is_ok());

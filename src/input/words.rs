@@ -87,6 +87,9 @@ words! {
         "Without a plan: so many paths to the disk must be there before the boot goes on, from 1 to the number of portals.";
     GRACE "rd.diskless.grace" Ours, "10",
         "Without a plan: seconds that the other paths are waited for once those are there.";
+    AUTHORIZED_KEY "rd.diskless.authorized_key" Ours, "none",
+        "The public key of an operator, who may log in by ssh while the node is in its initramfs: a line as in a file `.pub`, \
+         in double quotes. May be repeated. It needs an initramfs with `diskless_sshd=yes`.";
     NETROOT "netroot" Dracut, "none: without it and `rd.diskless.plan=` the agent does nothing, and the initramfs boots \
          as if it were not there",
         "Boots from kernel parameters alone: \

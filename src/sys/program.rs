@@ -1,7 +1,10 @@
 //! The few programs that the agent runs, each with a deadline.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io::{ErrorKind, Read};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -70,6 +73,11 @@ pub fn run(program: &str, args: &[&str], limit: Duration) -> Result<(), Failure>
         Ok(None) => Err(Failure::Late(limit)),
         Err(error) => Err(Failure::Start(error)),
     }
+}
+
+/// Goes on as `program` with `args`, in this very process; it only comes back with the reason why not.
+pub fn replace(program: &Path, args: &[&OsStr]) -> std::io::Error {
+    Command::new(program).args(args).exec()
 }
 
 /// Waits for `child`, and kills it at the deadline: then there is no status.

@@ -8,14 +8,17 @@ use std::thread;
 use std::time::Instant;
 
 use crate::error::{At, Result};
+use crate::scenario::Typed;
 
-/// What a console showed; nodes have numbers from 0.
+/// What a console showed, or what came of a command; nodes have numbers from 0.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Seen {
     /// A line of a node's, without its end and without control sequences.
     Line(usize, String),
     /// A node's machine is gone.
     End(usize),
+    /// A command that was typed over ssh is over, or the reason why it could not be typed.
+    Typed(std::result::Result<Typed, String>),
     /// Nothing until the deadline.
     Late,
 }
@@ -43,6 +46,14 @@ impl Consoles {
             let _ = sender.send(Seen::End(number));
         });
         Ok(())
+    }
+
+    /// Does `work` in a thread of its own; its end comes among the lines.
+    pub fn typing(&self, work: impl FnOnce() -> Result<Typed> + Send + 'static) {
+        let sender = self.sender.clone();
+        thread::spawn(move || {
+            let _ = sender.send(Seen::Typed(work().map_err(|error| error.to_string())));
+        });
     }
 
     /// What comes next, waited for until `deadline`.

@@ -1,5 +1,6 @@
 //! Serves a scenario's plan and files to the node, over HTTP and HTTPS, and keeps what the node posts.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -35,6 +36,8 @@ pub struct HttpServer {
 struct Content {
     plan: Option<String>,
     files: PathBuf,
+    /// What has another content than there, or none.
+    replaced: Mutex<BTreeMap<String, Option<Vec<u8>>>>,
     log: File,
     /// One line a request.
     requests: Mutex<Vec<String>>,
@@ -55,6 +58,7 @@ impl HttpServer {
         let content = Arc::new(Content {
             plan: scenario.plan.clone(),
             files: scenario.folder.join("http"),
+            replaced: Mutex::default(),
             log: command::open_log(log)?,
             requests: Mutex::default(),
             posts: Mutex::default(),
@@ -75,6 +79,12 @@ impl HttpServer {
     /// What was posted so far.
     pub fn posts(&self) -> Vec<Value> {
         self.content.posts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on there is `content` at `path`, or nothing.
+    pub fn replace(&self, path: &str, content: Option<Vec<u8>>) {
+        let mut replaced = self.content.replaced.lock().unwrap_or_else(PoisonError::into_inner);
+        replaced.insert(path.to_owned(), content);
     }
 
     fn listen(&mut self, url: &str, tls: Option<Arc<ServerConfig>>) -> Result<()> {
@@ -198,7 +208,11 @@ fn read(stream: &mut impl BufRead) -> io::Result<Request> {
 
 /// The body for a path, never from outside of the folder.
 fn find(content: &Content, url: &str) -> Option<Vec<u8>> {
-    let path = Path::new(url.split('?').next()?).strip_prefix("/").ok()?;
+    let url = url.split('?').next()?;
+    if let Some(content) = content.replaced.lock().unwrap_or_else(PoisonError::into_inner).get(url) {
+        return content.clone();
+    }
+    let path = Path::new(url).strip_prefix("/").ok()?;
     if path == Path::new("plan.json")
         && let Some(plan) = &content.plan
     {
@@ -219,7 +233,14 @@ mod tests {
         fs::write(files.join("image.key"), "key").unwrap();
         fs::write(folder.join("outside"), "no").unwrap();
         let log = command::open_log(&folder.join("log")).unwrap();
-        Content { plan: Some("{}".into()), files, log, requests: Mutex::default(), posts: Mutex::default() }
+        Content {
+            plan: Some("{}".into()),
+            files,
+            replaced: Mutex::default(),
+            log,
+            requests: Mutex::default(),
+            posts: Mutex::default(),
+        }
     }
 
     /// The answer to `request`.
@@ -252,6 +273,13 @@ mod tests {
         assert_eq!(find(&content, "/../outside"), None);
         assert_eq!(find(&content, "/absent"), None);
         assert_eq!(find(&content, "/"), None);
+        let replace = |path: &str, content_of: Option<&[u8]>| {
+            content.replaced.lock().unwrap().insert(path.to_owned(), content_of.map(<[u8]>::to_vec));
+        };
+        replace("/plan.json", Some(b"other"));
+        replace("/image.key", None);
+        assert_eq!(find(&content, "/plan.json?node=1").unwrap(), b"other");
+        assert_eq!(find(&content, "/image.key"), None);
     }
 
     #[test]

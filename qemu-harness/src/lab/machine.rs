@@ -23,7 +23,7 @@ fn system(node: usize) -> String {
 }
 
 /// The address of card `number` of a node; 01 in the place of the node is a target machine's.
-fn mac(node: usize, number: usize) -> String {
+pub(super) fn mac(node: usize, number: usize) -> String {
     let node = if node == 0 { 0 } else { node + 1 };
     format!("52:54:00:00:{node:02x}:{:02x}", number + 1)
 }
@@ -114,6 +114,10 @@ impl Machine {
                 let variables = tools.inside(&variables)?;
                 qemu.arg("-drive").arg(flash(&format!("file={}", variables.display())));
             }
+        }
+        if let Some(disk) = hardware.disk {
+            let image = tools.inside(ready.image(disk)?)?;
+            qemu.arg("-drive").arg(format!("if=virtio,format=raw,snapshot=on,file={}", image.display()));
         }
         qemu.args(["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"]);
         let facts = tools.inside(&folder.join("reports"))?;

@@ -12,6 +12,7 @@ mod network;
 mod qmp;
 mod service;
 mod setup;
+mod ssh;
 mod target;
 mod tls;
 mod trap;
@@ -21,6 +22,7 @@ pub use lio::address as lio_address;
 pub use machine::{Boot, Machine, node_folder};
 pub use service::Service;
 pub use setup::{Lab, Shown};
+pub use ssh::{AUTHORIZED, OPERATOR, Operator};
 
 /// The address that everything but the node has.
 pub const SERVER: &str = "198.18.0.1";

@@ -13,6 +13,7 @@ use super::lio;
 use super::machine::node_folder;
 use super::network::Cables;
 use super::qmp;
+use super::ssh::Operator;
 use super::target::{self, Portals, sessions};
 use super::tls::Authority;
 use super::trap::Trap;
@@ -59,6 +60,7 @@ impl<'a> Lab<'a> {
     pub fn tidy(folder: &Path, scenario: &Scenario) -> Result<()> {
         tree::remove(&Lab::initramfs(folder, scenario)?)?;
         lio::Machine::tidy(folder)?;
+        Operator::tidy(folder);
         Cable::tidy(folder, scenario.document.network.links.len());
         target::tidy(folder, &scenario.document);
         for node in 0..scenario.document.machine.nodes {
@@ -163,8 +165,19 @@ impl<'a> Lab<'a> {
             }
             Action::DisklessdStart => disklessd.map_or(Ok(()), Disklessd::start),
             Action::DisklessdReload => disklessd.map_or(Ok(()), |disklessd| disklessd.reload()),
-            Action::CarrierDown | Action::CarrierUp => Ok(()),
+            Action::Serve => self.replace(fault),
+            Action::CarrierDown | Action::CarrierUp | Action::Type => Ok(()),
         }
+    }
+
+    /// The HTTP server has another file, or none.
+    fn replace(&self, fault: &Fault) -> Result<()> {
+        let content = match &fault.file {
+            Some(file) => Some(self.scenario.completed(file)?.into_bytes()),
+            None => None,
+        };
+        self.http.replace(fault.path.as_deref().unwrap_or_default(), content);
+        Ok(())
     }
 
     /// What tgtadm shows of each portal; none where it does not run.

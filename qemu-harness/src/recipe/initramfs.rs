@@ -67,8 +67,18 @@ const HOSTONLY: [&str; 1] = ["--hostonly"];
 const PACKAGED: [&str; 5] = ["--force", "--add", "diskless", "--no-compress", "--kver"];
 /// Looks whether all is in it that should be; where there is no machine to boot it, nothing else does.
 const LOOK: &str = include_str!("../../../packages/initramfs");
-/// What a site writes to have mkfs.xfs in it.
-const CONFIGURATION: (&str, &str) = ("etc/dracut.conf.d/diskless.conf", "diskless_mkfs_xfs=yes\n");
+/// Where a site writes what it wants in it.
+const CONFIGURATION: &str = "etc/dracut.conf.d/diskless.conf";
+
+/// What it writes there.
+fn configuration(options: Initramfs) -> String {
+    let lines = [
+        (options.mkfs_xfs, "diskless_mkfs_xfs=yes\n"),
+        (options.sshd, "diskless_sshd=yes\n"),
+        (options.tools, "diskless_tools=yes\n"),
+    ];
+    lines.iter().filter(|(wanted, _)| *wanted).map(|(_, line)| *line).collect()
+}
 
 fn hostonly(options: Initramfs) -> &'static [&'static str] {
     if options.hostonly { &HOSTONLY } else { &ANY }
@@ -80,10 +90,13 @@ fn modules(options: Initramfs) -> Vec<String> {
     match options.modules {
         Modules::All => {
             let mut all = words(&["--add", &format!("diskless {network}")]);
-            if options.network != Backend::default() {
+            if options.network != Backend::default() || options.for_operators() {
                 // dracut would take the first that it finds.
                 let others = BACKENDS.into_iter().map(backend).filter(|other| *other != network);
                 all.extend(["--omit".to_owned(), others.collect::<Vec<_>>().join(" ")]);
+            }
+            if options.for_operators() {
+                all.extend(words(&WITHOUT_DAEMONS));
             }
             all
         }
@@ -92,6 +105,10 @@ fn modules(options: Initramfs) -> Vec<String> {
         Modules::Chain => words(CHAIN),
     }
 }
+
+/// dracut takes these where their programs are, and with them daemons that begin by themselves. Operators' programs are
+/// installed for who types.
+const WITHOUT_DAEMONS: [&str; 2] = ["--omit", "iscsi multipath"];
 
 const BACKENDS: [Backend; 3] = [Backend::SystemdNetworkd, Backend::NetworkManager, Backend::NetworkLegacy];
 
@@ -109,7 +126,7 @@ pub fn recipe(options: Initramfs) -> String {
     if options.package {
         return format!("{} {LOOK}", PACKAGED.join(" "));
     }
-    let configuration = if options.mkfs_xfs { CONFIGURATION.1 } else { "" };
+    let configuration = configuration(options);
     let words = [hostonly(options).join(" "), modules(options).join(" "), DRACUT.join(" ")].join(" ");
     let script = if options.modules == Modules::Chain { format!("{CHAIN_FILES:?}") } else { String::new() };
     format!("{words} {configuration}{script}")
@@ -138,9 +155,9 @@ pub fn make(
         let agent = path.join(AGENT);
         fs::copy(&sources.agent, &agent).at("write", &agent)?;
         fs::set_permissions(&agent, Permissions::from_mode(0o755)).at("set the mode of", &agent)?;
-        if options.mkfs_xfs {
-            let (name, text) = CONFIGURATION;
-            fs::write(path.join(name), text).at("write", name)?;
+        let configuration = configuration(options);
+        if !configuration.is_empty() {
+            fs::write(path.join(CONFIGURATION), configuration).at("write", CONFIGURATION)?;
         }
         if options.modules == Modules::Chain {
             add_chain(&path)?;

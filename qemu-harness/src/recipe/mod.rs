@@ -52,6 +52,8 @@ pub struct Supplies {
     stock: Option<Item>,
     /// The builders with dracut's other network back ends; only for an initramfs with one of these.
     networks: BTreeMap<Release, Item>,
+    /// The builders with operators' programs; only where there are some in an initramfs.
+    operators: BTreeMap<Release, Item>,
     /// Servers to compare with; only for the benchmarks.
     peers: Option<Item>,
     disks: BTreeMap<(Layout, Software), Item>,
@@ -81,6 +83,7 @@ pub struct Sources {
 pub struct Ready {
     /// The root folder with all tools.
     pub builder: PathBuf,
+    operator: Option<PathBuf>,
     peers: Option<PathBuf>,
     kernels: BTreeMap<Release, PathBuf>,
     initramfs: BTreeMap<(Release, Initramfs), PathBuf>,
@@ -93,6 +96,11 @@ impl Ready {
     /// The root folder with the servers to compare with.
     pub fn peers(&self) -> Result<&Path> {
         made(self.peers.as_ref(), "root of peers")
+    }
+
+    /// The root folder with operators' programs.
+    pub fn operator(&self) -> Result<&Path> {
+        made(self.operator.as_ref(), "root of operators' programs")
     }
 
     /// The kernel image of a release that a scenario asked for.
@@ -173,6 +181,8 @@ fn initramfs_name(release: Release, options: Initramfs) -> String {
         (true, "initramfs"),
         (options.hostonly, "hostonly"),
         (options.mkfs_xfs, "xfs"),
+        (options.sshd, "sshd"),
+        (options.tools, "tools"),
         (options.package, "package"),
         (options.modules == Modules::Few, "few"),
         (options.modules == Modules::Stock, "stock"),
@@ -260,6 +270,7 @@ impl Supplies {
             .text(&lio::recipe())
             .finish();
         let (mut initramfs, mut networks) = (BTreeMap::new(), BTreeMap::new());
+        let mut operators = BTreeMap::new();
         for document in scenarios.iter().map(|scenario| &scenario.document) {
             let (release, options) = (document.release(), document.initramfs);
             if options.modules.of_stock() && release != Release::default() {
@@ -268,6 +279,16 @@ impl Supplies {
             let builder = key_of(builders.get(&release))?;
             let made_in = if options.modules.of_stock() {
                 &stock
+            } else if options.for_operators() {
+                for release in [release, Release::default()] {
+                    let builder = key_of(builders.get(&release))?;
+                    let key =
+                        Ingredients::of("operator").key(builder).text(&roots::operator_recipe()).finish();
+                    let name = format!("operator{}", release_name(release));
+                    let what = "the builder, with operators' programs";
+                    operators.entry(release).or_insert_with(|| item(&name, what, key, 30, 15, 1050));
+                }
+                key_of(operators.get(&release))?
             } else if options.network == Backend::default() {
                 builder
             } else {
@@ -294,6 +315,7 @@ impl Supplies {
                 item("stock", "the builder, with what dracut's own modules need", stock, 30, 5, 1000)
             }),
             networks,
+            operators,
             peers: None,
             disks,
             encrypted,
@@ -330,6 +352,7 @@ impl Supplies {
             .chain(self.roots.values())
             .chain(&self.stock)
             .chain(self.networks.values())
+            .chain(self.operators.values())
             .chain(&self.peers);
         roots.chain(images).chain(self.initramfs.values()).chain(&self.lio)
     }
@@ -413,10 +436,16 @@ impl Supplies {
             let builder = made(builders.get(&release), "builder")?;
             networks.insert(release, make(cache, item, |at| roots::make_network(cache, builder, at))?);
         }
+        let mut operators = BTreeMap::new();
+        for (&release, item) in &self.operators {
+            let builder = made(builders.get(&release), "builder")?;
+            operators.insert(release, make(cache, item, |at| roots::make_operator(cache, builder, at))?);
+        }
         let mut initramfs = BTreeMap::new();
         for (&(release, options), item) in &self.initramfs {
             let root = match (options.modules, options.network) {
                 (Modules::Stock | Modules::Chain, _) => &stock,
+                _ if options.for_operators() => made(operators.get(&release), "root of operators' programs")?,
                 (_, Backend::SystemdNetworkd) => made(builders.get(&release), "builder")?,
                 _ => made(networks.get(&release), "root of network back ends")?,
             };
@@ -433,7 +462,8 @@ impl Supplies {
         };
         let builder = builder.to_path_buf();
         let disklessd = self.sources.disklessd.clone();
-        Ok(Ready { builder, peers, kernels, initramfs, lio, images, disklessd })
+        let operator = operators.remove(&Release::default());
+        Ok(Ready { builder, operator, peers, kernels, initramfs, lio, images, disklessd })
     }
 }
 
@@ -496,8 +526,19 @@ mod tests {
                         (Backend::NetworkManager, false),
                         (Backend::NetworkLegacy, false),
                     ] {
-                        let options = Initramfs { hostonly, mkfs_xfs, package, modules, network };
-                        names.push(initramfs_name(release, options));
+                        for (sshd, tools) in [(false, false), (true, false), (false, true), (true, true)] {
+                            let options = Initramfs {
+                                hostonly,
+                                mkfs_xfs,
+                                sshd,
+                                tools,
+                                no_key: false,
+                                package,
+                                modules,
+                                network,
+                            };
+                            names.push(initramfs_name(release, options));
+                        }
                     }
                 }
             }

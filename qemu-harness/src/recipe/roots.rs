@@ -80,6 +80,23 @@ const STOCK_PACKAGES: &[&str] = &["isc-dhcp-client", "iputils-arping", "open-isc
 /// What dracut's other network back ends want.
 const NETWORK_PACKAGES: &[&str] = &["isc-dhcp-client", "iputils-arping", "network-manager"];
 
+/// Operators' programs: what gets into an initramfs for them, and the other end.
+const OPERATOR_PACKAGES: &[&str] = &[
+    "openssh-server",
+    "openssh-client",
+    "open-iscsi",
+    "multipath-tools",
+    "parted",
+    "kexec-tools",
+    "iputils-ping",
+    "hostname",
+];
+
+/// Any network back end can be beside them.
+fn operator_packages() -> Vec<&'static str> {
+    [NETWORK_PACKAGES, OPERATOR_PACKAGES].concat()
+}
+
 /// What disklessd is compared with, and what makes the load.
 const PEER_PACKAGES: &[&str] = &["iproute2", "nginx-light", "python3-flask", "wrk"];
 
@@ -170,6 +187,11 @@ pub fn network_recipe() -> String {
     format!("{INSTALL} {}", NETWORK_PACKAGES.join(" "))
 }
 
+/// All that decides what `operator` is, given `builder`.
+pub fn operator_recipe() -> String {
+    format!("{INSTALL} {}", operator_packages().join(" "))
+}
+
 /// All that decides what `peers` is, given `base`.
 pub fn peers_recipe() -> String {
     format!("{INSTALL} {}", PEER_PACKAGES.join(" "))
@@ -212,6 +234,11 @@ pub fn make_stock(cache: &Cache, builder: &Path, at: &Path) -> Result<()> {
 /// The root with the tools, and with dracut's other network back ends.
 pub fn make_network(cache: &Cache, builder: &Path, at: &Path) -> Result<()> {
     derive(cache, builder, at, "network", NETWORK_PACKAGES, "true")
+}
+
+/// The root with the tools, and with operators' programs.
+pub fn make_operator(cache: &Cache, builder: &Path, at: &Path) -> Result<()> {
+    derive(cache, builder, at, "operator", &operator_packages(), "true")
 }
 
 /// The root with the servers that disklessd is compared with.

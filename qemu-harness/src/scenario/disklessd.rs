@@ -29,7 +29,10 @@ pub(super) fn check(document: &Document, folder: &Path) -> Result<()> {
     let fault = |message: &str| {
         Err(Error::Scenario { path: folder.join("scenario.toml"), message: message.to_owned() })
     };
-    let does = |wanted: &[Action]| document.faults.iter().any(|fault| wanted.contains(&fault.action));
+    let first = document.ssh.iter().flat_map(|ssh| &ssh.first);
+    let does = |wanted: &[Action]| {
+        document.faults.iter().chain(first.clone()).any(|fault| wanted.contains(&fault.action))
+    };
     let Some(disklessd) = &document.disklessd else {
         let idle = !does(&[Action::DisklessdKill, Action::DisklessdStart, Action::DisklessdReload]);
         return if idle { Ok(()) } else { fault("a fault of disklessd, and no [disklessd]") };

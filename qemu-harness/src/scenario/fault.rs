@@ -20,6 +20,28 @@ pub struct Fault {
     pub portal: Option<usize>,
     /// To this cable of the node; none: to all.
     pub link: Option<usize>,
+    /// What is typed, with an enter behind it.
+    pub text: Option<String>,
+    /// What the HTTP server has as this,
+    pub path: Option<String>,
+    /// is this file of the scenario from now on, completed as a plan is; none: nothing.
+    pub file: Option<String>,
+}
+
+impl Fault {
+    /// What cannot be.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let wants = |action| self.action == action;
+        if wants(Action::Type) != self.text.is_some() {
+            return Err("`type` has a `text`, and nothing else has one".to_owned());
+        }
+        if wants(Action::Serve) != self.path.as_ref().is_some_and(|path| path.starts_with('/'))
+            || self.file.is_some() && self.path.is_none()
+        {
+            return Err("`serve` has a `path` that begins with /, and nothing else has one".to_owned());
+        }
+        Ok(())
+    }
 }
 
 /// What can break.
@@ -50,6 +72,10 @@ pub enum Action {
     DisklessdKill,
     /// It is started, or started anew.
     DisklessdStart,
+    /// A line is typed at the serial console.
+    Type,
+    /// The HTTP server has another file, or none.
+    Serve,
     /// `site/reloaded.toml` takes the place of its file, and it is told so.
     DisklessdReload,
 }
@@ -112,7 +138,16 @@ mod tests {
     use super::*;
 
     fn fault(after: Option<&str>, seconds: u64, action: Action) -> Fault {
-        Fault { after: after.map(str::to_owned), seconds, action, portal: None, link: None }
+        Fault {
+            after: after.map(str::to_owned),
+            seconds,
+            action,
+            portal: None,
+            link: None,
+            text: None,
+            path: None,
+            file: None,
+        }
     }
 
     #[test]
@@ -144,6 +179,29 @@ mod tests {
         assert_eq!(faults.take(at(4)).map(|fault| fault.action), Some(Action::TargetKill));
         assert_eq!(faults.due(), Some(at(24)));
         assert!(faults.missed().is_some());
+    }
+
+    #[test]
+    fn what_is_typed_and_served_is_said_and_nothing_else_has_it() {
+        let check = |text: &str| toml::from_str::<Fault>(text).unwrap().check();
+        for good in [
+            "action = 'type'\ntext = ''",
+            "action = 'serve'\npath = '/a'",
+            "action = 'serve'\npath = '/a'\nfile = 'a'",
+            "action = 'link-up'\nlink = 1",
+        ] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "action = 'type'",
+            "action = 'link-up'\ntext = 'a'",
+            "action = 'serve'",
+            "action = 'serve'\npath = 'a'",
+            "action = 'link-up'\npath = '/a'",
+            "action = 'link-up'\nfile = 'a'",
+        ] {
+            assert!(check(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod disklessd;
 mod fault;
 mod lio;
 mod network;
+mod ssh;
 mod target;
 mod words;
 
@@ -19,6 +20,7 @@ pub use disklessd::Disklessd;
 pub use fault::{Action, Fault, Faults};
 pub use lio::Lio;
 pub use network::{Behaviour, Link, Network, Place, Tls, Trap};
+pub use ssh::{Key, Ssh, Typed, Typing, fingerprint};
 pub use target::{Chap, Encryption, Image, Layout, Release, Software, Target};
 pub use words::{command_line, substitute};
 
@@ -57,6 +59,9 @@ pub struct Document {
     /// What breaks, and when.
     #[serde(default)]
     pub faults: Vec<Fault>,
+    /// What an operator types into it.
+    #[serde(default)]
+    pub ssh: Vec<Ssh>,
     /// How it must end.
     pub expect: Expect,
     /// The least release of the node; with [`Scenario::on`].
@@ -91,6 +96,8 @@ pub struct Machine {
     pub linger: u64,
     /// How many machines of this kind boot at the same time, from one initramfs and one image.
     pub nodes: usize,
+    /// An image on a disk of its own, /dev/vda; what is written to it is forgotten. None: there is no disk.
+    pub disk: Option<Image>,
 }
 
 impl Default for Machine {
@@ -104,6 +111,7 @@ impl Default for Machine {
             reboots: 0,
             linger: 0,
             nodes: 1,
+            disk: None,
         }
     }
 }
@@ -129,6 +137,12 @@ pub struct Initramfs {
     pub hostonly: bool,
     /// With mkfs.xfs in it.
     pub mkfs_xfs: bool,
+    /// With sshd in it.
+    pub sshd: bool,
+    /// With the tools in it by which a root is put together by hand.
+    pub tools: bool,
+    /// Without the key of the harness's operator in it: a plan or a parameter has it, or nobody.
+    pub no_key: bool,
     /// Made where the package is installed, by dracut with no more words than a site gives it.
     pub package: bool,
     /// What is in it beside.
@@ -163,6 +177,13 @@ pub enum Modules {
     Stock,
     /// As `Few`, with the field's own tools for the same, and a script that calls them; for the benchmarks.
     Chain,
+}
+
+impl Initramfs {
+    /// Whether it is made where operators' programs are.
+    pub fn for_operators(self) -> bool {
+        self.sshd || self.tools
+    }
 }
 
 impl Modules {
@@ -205,11 +226,23 @@ pub enum Expect {
         /// What the console must have shown, one after the other.
         #[serde(default)]
         shown: Vec<String>,
+        /// What it must never show.
+        #[serde(default)]
+        never: Vec<String>,
         /// Places in the facts that must be there at each node, and be another thing at each.
         #[serde(default)]
         differ: Vec<String>,
         /// In so many seconds, from when it is told so, the machine must be off.
         down_within: Option<u64>,
+    },
+    /// All that is typed by ssh is over, and the node is in its initramfs still.
+    Trapped {
+        /// What the console must have shown, one after the other.
+        #[serde(default)]
+        shown: Vec<String>,
+        /// What it must never show.
+        #[serde(default)]
+        never: Vec<String>,
     },
     /// The agent fails with this code and the emergency shell is reached.
     Emergency {
@@ -237,7 +270,9 @@ pub struct Scenario {
 impl Document {
     /// The images that targets show.
     pub fn images(&self) -> impl Iterator<Item = Image> {
-        self.targets.iter().map(|target| target.image).chain(self.lio.iter().map(|lio| lio.image))
+        let shown =
+            self.targets.iter().map(|target| target.image).chain(self.lio.iter().map(|lio| lio.image));
+        shown.chain(self.machine.disk)
     }
 
     /// The release whose kernel and dracut the node is to have: that of the images.
@@ -260,7 +295,21 @@ impl Scenario {
             true => Some(read_plan(&path)?),
             false => None,
         };
-        Ok(Scenario { name, folder, document, plan })
+        let scenario = Scenario { name, folder, document, plan };
+        let all = scenario.document.faults.iter();
+        for fault in all.chain(scenario.document.ssh.iter().flat_map(|ssh| &ssh.first)) {
+            if let Some(file) = &fault.file {
+                scenario.completed(file)?;
+            }
+        }
+        Ok(scenario)
+    }
+
+    /// The text of a file of the scenario's folder, completed.
+    pub fn completed(&self, file: &str) -> Result<String> {
+        let path = self.folder.join(file);
+        let text = fs::read_to_string(&path).at("read", &path)?;
+        substitute(&text).map_err(|message| Error::Scenario { path, message })
     }
 
     /// The same with images, kernel and initramfs of another release.
@@ -270,7 +319,8 @@ impl Scenario {
         }
         let document = &mut self.document;
         let targets = document.targets.iter_mut().map(|target| &mut target.image);
-        for image in targets.chain(document.lio.iter_mut().map(|lio| &mut lio.image)) {
+        let lio = document.lio.iter_mut().map(|lio| &mut lio.image);
+        for image in targets.chain(lio).chain(document.machine.disk.as_mut()) {
             let Some(software) = image.software.on(release) else {
                 let message = format!("no such image of {}", release.codename());
                 return Err(Error::Scenario { path: self.folder, message });
@@ -304,7 +354,20 @@ pub fn parse(text: &str) -> std::result::Result<Document, String> {
     if document.initramfs.package && document.initramfs != alone {
         return Err("[initramfs]: `package` goes with nothing else".to_owned());
     }
+    let Initramfs { modules, no_key, sshd, .. } = document.initramfs;
+    if document.initramfs.for_operators() && modules.of_stock() {
+        return Err("[initramfs]: `sshd` and `tools` go with diskless".to_owned());
+    }
+    if no_key && !sshd {
+        return Err("[initramfs]: `no_key` needs `sshd`".to_owned());
+    }
     nodes(&document)?;
+    document
+        .faults
+        .iter()
+        .chain(document.ssh.iter().flat_map(|ssh| &ssh.first))
+        .try_for_each(Fault::check)?;
+    ssh::check(&document)?;
     Ok(document)
 }
 

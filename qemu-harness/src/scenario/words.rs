@@ -1,6 +1,6 @@
 //! Texts of a scenario that the harness completes: `${…}` and the kernel's command line.
 
-use crate::lab::{DISKLESSD, HTTP, HTTPS, PORT, PORTAL, SERVER, lio_address, server, server6};
+use crate::lab::{DISKLESSD, HTTP, HTTPS, OPERATOR, PORT, PORTAL, SERVER, lio_address, server, server6};
 use crate::recipe::{KEY_ARGON2ID, KEY_PBKDF2, LUKS_UUID};
 use crate::scenario::Kernel;
 
@@ -10,7 +10,7 @@ const MACHINE: &str = "console=ttyS0 panic=-1 mitigations=off transparent_hugepa
 /// And one that boots without a server that knows better.
 const NETWORK: &str = "ip=dhcp rd.neednet=1";
 
-/// Replaces `${server}`, `${portal}` and `${portal.N}`, `${portal6.N}`, `${lio.N}` (in subnet N), `${http}`, `${https}`, `${disklessd}`, `${machine}`, `${image.uuid}`,
+/// Replaces `${server}`, `${portal}` and `${portal.N}`, `${portal6.N}`, `${lio.N}` (in subnet N), `${http}`, `${https}`, `${disklessd}`, `${machine}`, `${ssh.key}`, `${image.uuid}`,
 /// `${key.argon2id}` and `${key.pbkdf2}`.
 pub fn substitute(text: &str) -> Result<String, String> {
     let mut out = String::new();
@@ -44,6 +44,7 @@ fn value(name: &str) -> Option<String> {
         "https" => HTTPS,
         "disklessd" => DISKLESSD,
         "machine" => MACHINE,
+        "ssh.key" => OPERATOR.trim_ascii_end(),
         "image.uuid" => LUKS_UUID,
         "key.argon2id" => KEY_ARGON2ID,
         "key.pbkdf2" => KEY_PBKDF2,

@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::rc::Rc;
 
+use crate::access;
 use crate::cli::acts;
 use crate::engine::host::Host;
 use crate::engine::orders::{FIRST, Orders};
@@ -52,6 +53,7 @@ pub fn pass(run: &mut Run<'_>, host: &Host, configured: Result<(Cmdline, Vec<Err
         run.warn(warning);
     }
     let document = document(run, &cmdline, &config)?;
+    let_in(run, host, &document);
     let skip = Orders::read(host).skip;
     if !skip.is_empty() {
         run.warn(&format!("skipped, as ordered: {}", skip.join(", ")));
@@ -72,6 +74,16 @@ pub fn pass(run: &mut Run<'_>, host: &Host, configured: Result<(Cmdline, Vec<Err
     run.steps(&steps)?;
     acts::took_root(host, &cmdline);
     Ok(())
+}
+
+/// The operators that the plan names can log in from here on; says how to.
+fn let_in(run: &mut Run<'_>, host: &Host, document: &Document) {
+    if let Err(error) = access::admit(host, &document.access) {
+        run.warn(&format!("[{}] {error}; {}", error.code().as_str(), error.advice()));
+    }
+    if let Some(how) = access::invitation(host) {
+        run.say(&how);
+    }
 }
 
 /// The boot plan, from wherever it is.

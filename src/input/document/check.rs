@@ -1,5 +1,6 @@
 //! What the types alone cannot say. Each rule has its own code.
 
+mod access;
 mod layer;
 mod lowers;
 mod paths;
@@ -40,6 +41,7 @@ pub fn check(document: &Document) -> Result<()> {
     luks(&document.luks)?;
     overlay(&document.overlay)?;
     handover(&document.handover)?;
+    access::access(&document.access)?;
     document.cloud_init.as_ref().map_or(Ok(()), cloud_init)?;
     document.multipath.as_ref().map_or(Ok(()), multipath)?;
     paths::map(document)?;

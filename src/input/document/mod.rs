@@ -1,5 +1,6 @@
 //! The boot plan document: what a node is to boot. JSON, described for its writers in `docs/plan.md`.
 
+mod access;
 pub(super) mod check;
 mod cloud_init;
 mod handover;
@@ -9,6 +10,7 @@ mod luks;
 mod multipath;
 mod overlay;
 
+pub use access::{Access, MOST_KEYS};
 pub use check::{is_hostname, is_iscsi_name};
 pub use cloud_init::CloudInit;
 pub use handover::{File, Handover, HostKey, HostKeys, Mode};
@@ -52,6 +54,9 @@ pub struct Document {
     pub handover: Handover,
     /// What cloud-init of the image is told; none: it goes by what the image has.
     pub cloud_init: Option<CloudInit>,
+    /// Who may log in while the node is in its initramfs.
+    #[serde(default)]
+    pub access: Access,
     /// Where events are posted to as they happen.
     pub report: Option<Report>,
 }

@@ -35,7 +35,7 @@ impl MachineId {
                 return Some(MachineId { id: id.clone(), origin });
             }
         }
-        let (own, origin) = own(config, facts)?;
+        let (own, origin) = own(config.boot_mac.as_deref(), facts)?;
         Some(MachineId { id: hex(&derived(own, MACHINE_ID)), origin })
     }
 }
@@ -46,7 +46,7 @@ pub fn nvme_host(config: &Config, facts: &Facts) -> Option<String> {
     if let Some(uuid) = &facts.uuid {
         return Some(uuid.clone());
     }
-    let (own, _) = own(config, facts)?;
+    let (own, _) = own(config.boot_mac.as_deref(), facts)?;
     let hex = hex(&derived(own, NVME_HOST));
     let mut uuid = String::new();
     for (at, digit) in hex.chars().enumerate() {

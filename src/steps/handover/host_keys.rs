@@ -27,7 +27,7 @@ pub const PREFIX: &str = "/etc/ssh/ssh_host_";
 /// The public half of the key that was made in this boot: by it a later run knows that key from one of the image's.
 const MADE_NOW: &str = "/run/diskless/ssh_host_ed25519_key.pub";
 /// Where sshd is, on distributions with /usr/sbin and without.
-const SSHD: [&str; 2] = ["/usr/sbin/sshd", "/usr/bin/sshd"];
+pub const SSHD: [&str; 2] = ["/usr/sbin/sshd", "/usr/bin/sshd"];
 /// A key that is to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Make {
@@ -136,18 +136,26 @@ fn file(host: &Host, path: &str) -> Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-/// Makes the key, its public half last.
+/// A new key of Ed25519, its file's text and what is public of it; it is to be at `path`, which errors name.
 ///
 /// # Errors
-/// [`Code::NoRandom`]: the kernel has no random numbers yet; [`Code::Handover`]: a file cannot be written.
-pub fn make(host: &Host, root: &Root, Make { comment }: &Make) -> Result<()> {
-    let seed = Zeroizing::new(random::bytes::<32>().context(Code::NoRandom, MADE)?);
-    let check = random::bytes::<4>().context(Code::NoRandom, MADE)?;
-    let unusable = |cause: &'static str| Error::new(Code::Handover, MADE).because(cause);
+/// [`Code::NoRandom`]: the kernel has no random numbers yet; [`Code::HostKey`]: it is no key after all.
+pub fn generate(path: &str, comment: &str) -> Result<(Zeroizing<Vec<u8>>, Public)> {
+    let seed = Zeroizing::new(random::bytes::<32>().context(Code::NoRandom, path)?);
+    let check = random::bytes::<4>().context(Code::NoRandom, path)?;
+    let unusable = |cause: &'static str| Error::new(Code::HostKey, path).because(cause);
     let pair = Ed25519KeyPair::from_seed_unchecked(&*seed).map_err(|_| unusable("the seed is no seed"))?;
     let half =
         pair.public_key().as_ref().try_into().map_err(|_| unusable("its public half has another length"))?;
-    let (private, public) = ssh_key::ed25519(&seed, half, check, comment);
+    Ok(ssh_key::ed25519(&seed, half, check, comment))
+}
+
+/// Makes the key, its public half last.
+///
+/// # Errors
+/// Those of [`generate`]; [`Code::Handover`]: a file cannot be written.
+pub fn make(host: &Host, root: &Root, Make { comment }: &Make) -> Result<()> {
+    let (private, public) = generate(MADE, comment)?;
     let (path, line) = (format!("{MADE}.pub"), public.line(comment));
     root.write(MADE, &private, 0o600).map_err(failed(MADE))?;
     root.write(&path, line.as_bytes(), 0o644).map_err(failed(&path))?;

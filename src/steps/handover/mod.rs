@@ -6,7 +6,7 @@ mod apply;
 mod files;
 #[cfg(fuzzing)]
 pub mod fuzz;
-mod host_keys;
+pub mod host_keys;
 mod image;
 mod install;
 mod kept;
