@@ -16,6 +16,7 @@ use crate::input::facts::Facts;
 use crate::input::identity::{self, Identity};
 use crate::input::parameters;
 use crate::plan;
+use crate::steps::fetch;
 use crate::sys::module;
 
 /// Where the lock of a run is.
@@ -33,10 +34,12 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
     let mut run = Run::start(host);
     let told = |_| Failed::Told;
     let cmdline = cmdline(host).map_err(|error| refused(&mut run, &error))?;
-    let config = Config::from_cmdline(&cmdline).map_err(|error| refused(&mut run, &error))?;
+    let config =
+        Config::with_plan(&cmdline, fetch::tried(host)).map_err(|error| refused(&mut run, &error))?;
     module::load_ahead(host, plan::MODULES);
     let slot = Rc::new(OnceCell::new());
     if config.plan == Source::Parameters {
+        fetch::may_be_parameters(host, config.signing).map_err(|error| refused(&mut run, &error))?;
         // It was empty.
         let _ = slot.set(parameters::document(&cmdline).map_err(|error| refused(&mut run, &error))?);
     }

@@ -23,7 +23,12 @@ fn fetched(urls: &[&str]) -> (Result<String>, u64) {
 
 fn fetch(host: &Host, urls: &[&str]) -> Result<String> {
     let urls = urls.iter().map(|url| (*url).to_owned()).collect();
-    converge(&Step::new(Source::Urls(urls), true, Slot::default()), host, LIMIT, &mut |_| ())
+    converge(
+        &Step::new(Source::Urls(urls), true, Signing::default(), Slot::default()),
+        host,
+        LIMIT,
+        &mut |_| (),
+    )
 }
 
 fn code(got: (Result<String>, u64)) -> (Code, String, u64) {
