@@ -19,6 +19,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("words", input::fuzz::words),
     ("facts", input::fuzz::facts),
     ("multipath-conf", input::fuzz::multipath_conf),
+    ("signature", input::fuzz::signature),
     ("ssh-key", input::fuzz::ssh_key),
     ("dns", sys::resolve::fuzz::answer),
     ("resolv-conf", sys::resolve::fuzz::files),

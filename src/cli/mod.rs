@@ -25,6 +25,8 @@ diskless - boots a diskless node from its initramfs
 
 usage: diskless boot             fetch the boot plan and put the new root together; again: go on
        diskless status [--json]  what the last run did, and what it waits for
+       diskless plan show|explain|check|diff|--try|keygen|sign|verify ...
+                                 boot plans: what is in force, whether one may be used; see diskless plan --help
        diskless plan --cmdline TEXT|@FILE [--plan FILE] [--facts FILE] [--json]
                                  what a boot would do, on any machine; nothing is touched
        diskless report up        tell the report server that the node is up, and what the boot left unsent
@@ -196,6 +198,13 @@ mod tests {
             "diskless report usage",
             "diskless-generator /n /e /l",
             "diskless --help",
+            "diskless plan --help",
+            "diskless plan show --json",
+            "diskless plan check /nonexistent --json",
+            "diskless plan verify --keys /none --now 2026-01-31T23:59:59Z --least-serial 7 /nonexistent",
+            "diskless plan sign --key /none /nonexistent",
+            "diskless plan --try /nonexistent",
+            "diskless plan --try=none",
             "diskless exit --dry-run",
             "diskless exit --help",
             "diskless luks --help",
@@ -212,6 +221,15 @@ mod tests {
             "diskless boot now",
             "diskless plan",
             "diskless plan --plan /p",
+            "diskless plan check",
+            "diskless plan check /a /b",
+            "diskless plan show /a",
+            "diskless plan dance",
+            "diskless plan sign /p",
+            "diskless plan verify --now yesterday /p",
+            "diskless plan verify --least-serial x /p",
+            "diskless plan --try",
+            "diskless plan --try /a /b",
             "diskless plan --cmdline",
             "diskless plan --cmdline x y",
             "diskless generator /n",

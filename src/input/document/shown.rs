@@ -260,7 +260,8 @@ mod tests {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let source = std::fs::read_to_string(&path).unwrap_or_default();
-            let members = source.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(": "));
+            let members =
+                source.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(": "));
             let secret = members.filter(|(_, kind)| kind.contains("Secret") && !kind.contains("->"));
             names.extend(secret.map(|(name, _)| name.to_owned()));
             if source.lines().any(|line| line.trim_end().ends_with("Secret),")) {
