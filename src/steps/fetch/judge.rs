@@ -15,7 +15,7 @@ use crate::input::time::Clock;
 /// How long a node's interfaces may take to appear.
 const INTERFACES: Duration = Duration::from_secs(10);
 /// A plan and its signature are two files: somebody may be replacing them, and has replaced one.
-const REPLACING: Duration = Duration::from_secs(3);
+const REPLACING: Duration = Duration::from_secs(2);
 
 /// A plan that may be used.
 pub struct Judged {
