@@ -153,6 +153,27 @@ codes! {
         "correct that URL in the plan";
     PlanVersion "plan-version" Config, "the boot plan has a version that this agent does not know",
         "serve a plan of version 1, or put a newer diskless into the initramfs";
+    PlanValidity "plan-validity" Config, "the boot plan has a validity that no node can meet",
+        "correct validity in the plan";
+    PlanSignatureMissing "plan-signature-missing" Config, "the boot plan is not signed",
+        "sign it: `diskless plan sign --key FILE PLAN`, and put the .minisig beside the plan; this initramfs takes signed plans \
+         alone";
+    PlanSignatureWrong "plan-signature-wrong" Config, "the boot plan is not what was signed",
+        "sign it anew; if nobody changed it, find out who did";
+    PlanSignatureKey "plan-signature-key" Config, "the boot plan's signature is by no key that this initramfs trusts",
+        "sign it with a trusted key, or put the public key into the initramfs: /etc/diskless/trusted.d/NAME.pub";
+    PlanOutdated "plan-outdated" Config, "the boot plan is outdated",
+        "issue a new one; or, if the time shown is wrong, set the node's clock";
+    PlanNotYet "plan-not-yet" Config, "the boot plan is not valid yet",
+        "set the node's clock (the firmware shows it), or correct validity.not_before in the plan";
+    PlanOtherNode "plan-other-node" Config, "the boot plan is for another node",
+        "serve this node its own plan, or correct validity.node in it: `diskless inspect` shows the node's UUID and addresses";
+    PlanSerial "plan-serial" Config, "the boot plan's serial number is not one that is accepted",
+        "issue the plan with a higher validity.serial; rd.diskless.least_serial= says what is accepted";
+    ClockWrong "clock-wrong" Warning, "the node's clock is wrong: it stands before the initramfs was made",
+        "set the clock (the firmware shows it); an empty battery on the board is the usual cause";
+    SigningKey "signing-key" Config, "the key cannot sign or verify plans",
+        "see the cause; `diskless plan keygen NAME` makes a pair";
     PlanFetch "plan-fetch" Retry, "the boot plan could not be fetched",
         "look at the server and at the network on the way to it";
     PlanRefused "plan-refused" Config, "the server has no boot plan for this node",

@@ -20,6 +20,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("words", input::fuzz::words),
     ("facts", input::fuzz::facts),
     ("multipath-conf", input::fuzz::multipath_conf),
+    ("signature", input::fuzz::signature),
     ("ssh-key", input::fuzz::ssh_key),
     ("authorized-key", input::fuzz::authorized_key),
     ("dns", sys::resolve::fuzz::answer),

@@ -68,7 +68,7 @@ pub fn until_document(config: &Config, slot: &fetch::Slot) -> Vec<Step<'static>>
         name: "plan",
         about: format!("read the boot plan from {}", fetch::shown(&config.plan)),
         limit: config.timeout,
-        work: Box::new(fetch::Step::new(config.plan.clone(), config.multipath, slot.clone())),
+        work: Box::new(fetch::Step::new(config.plan.clone(), config.multipath, config.signing, slot.clone())),
     });
     steps
 }

@@ -108,7 +108,8 @@ install() {
         inst_multiple grep ip mkdir rmdir sed sleep
     fi
     # The authority of HTTPS servers, keys, plans: with their modes. dracut makes the archive readable by root alone.
-    for file in "$dracutsysrootdir"/etc/diskless/*; do
+    # And the keys that plans are to be signed with.
+    for file in "$dracutsysrootdir"/etc/diskless/* "$dracutsysrootdir"/etc/diskless/trusted.d/*.pub; do
         [[ ! -f $file ]] || inst_simple "${file#"$dracutsysrootdir"}"
     done
     if [[ -f $dracutsysrootdir/etc/diskless.conf ]]; then

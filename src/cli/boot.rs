@@ -217,7 +217,7 @@ fn warn(result: Result<Orders>) {
 
 #[cfg(test)]
 mod tests {
-    use super::pass::TRIED;
+    use crate::steps::fetch::TRIED;
     use super::*;
     use crate::engine::state::{self, State};
     use std::fs;

@@ -49,6 +49,8 @@ usage: diskless boot             fetch the boot plan and put the new root togeth
        diskless skip WHAT        have the boot do without something
        diskless config [--show-origin] [--json] [--root DIR]
                                  what kernel parameters and /etc/diskless.conf say together
+       diskless plan show|explain|check|diff|--try|keygen|sign|verify ...
+                                 boot plans: what is in force, whether one may be used; see diskless plan --help
        diskless plan --cmdline TEXT|@FILE [--plan FILE] [--facts FILE] [--json]
                                  what a boot would do, on any machine; nothing is touched
        diskless report up        tell the report server that the node is up, and what the boot left unsent
@@ -290,6 +292,13 @@ mod tests {
             "diskless retry --help",
             "diskless acts --root",
             "diskless config --show-origin --json",
+            "diskless plan --help",
+            "diskless plan show --json",
+            "diskless plan check /nonexistent --json",
+            "diskless plan verify --keys /none --now 2026-01-31T23:59:59Z --least-serial 7 /nonexistent",
+            "diskless plan sign --key /none /nonexistent",
+            "diskless plan --try /nonexistent",
+            "diskless plan --try=none",
             "diskless exit --dry-run",
             "diskless exit --help",
             "diskless luks --help",
@@ -316,6 +325,15 @@ mod tests {
             "diskless config timeout",
             "diskless plan",
             "diskless plan --plan /p",
+            "diskless plan check",
+            "diskless plan check /a /b",
+            "diskless plan show /a",
+            "diskless plan dance",
+            "diskless plan sign /p",
+            "diskless plan verify --now yesterday /p",
+            "diskless plan verify --least-serial x /p",
+            "diskless plan --try",
+            "diskless plan --try /a /b",
             "diskless plan --cmdline",
             "diskless plan --cmdline x y",
             "diskless generator /n",

@@ -74,6 +74,12 @@ words! {
     TIMEOUT "rd.diskless.timeout" Ours, "180",
         "How many seconds a step waits for what is outside of the node (network, server, target) before it fails, 1 to \
          86400.";
+    REQUIRE_SIGNATURE "rd.diskless.require_signature" Ours, "1 where the initramfs has a key in /etc/diskless/trusted.d, \
+         else 0",
+        "1: only plans are taken that a trusted key has signed, and that say which node they are for and have a serial; not \
+         a boot from kernel parameters. 0: no signature is looked at.";
+    LEAST_SERIAL "rd.diskless.least_serial" Ours, "0: any, or none",
+        "Plans whose `validity.serial` is lower are refused, and those that have none.";
     REPORT "rd.diskless.report" Ours, "none",
         "The http:// or https:// URL that events are posted to, unless the plan names one.";
     SHARED "rd.diskless.shared_initiator" Ours, "0",

@@ -49,7 +49,7 @@ impl File {
     pub fn below(mut self, folder: &Path) -> File {
         let server = &mut self.server;
         let mut paths = vec![&mut server.database];
-        paths.extend(server.files.iter_mut().chain(&mut server.token_file));
+        paths.extend(server.files.iter_mut().chain(&mut server.token_file).chain(&mut server.sign_key));
         let webhooks = self.webhooks.iter_mut();
         paths.extend(webhooks.flat_map(|webhook| webhook.token_file.iter_mut().chain(&mut webhook.ca_file)));
         paths.extend(self.images.values_mut().filter_map(|image| image.disk.as_mut()));
@@ -90,6 +90,10 @@ pub struct Server {
     pub silent_after: String,
     /// Networks whose addresses may have boot plans, `10.1.0.0/16`; none: the site's own. An empty list lets everybody.
     pub plans_from: Option<Vec<String>>,
+    /// The secret key that boot plans are signed with; none: they are not.
+    pub sign_key: Option<PathBuf>,
+    /// For how long a signed plan is valid: `24h`, `7d`.
+    pub sign_for: String,
     /// Where nodes phone home.
     pub paths: Paths,
 }
@@ -105,6 +109,8 @@ impl Default for Server {
             metrics_open: false,
             silent_after: "3m".to_owned(),
             plans_from: None,
+            sign_key: None,
+            sign_for: "24h".to_owned(),
             paths: Paths::default(),
         }
     }
