@@ -1,6 +1,7 @@
 //! The verbs of the command line: one file each, which reads the arguments of its verb itself.
 
 mod boot;
+mod diagnose;
 mod exit;
 mod keeper;
 mod luks;
@@ -25,6 +26,8 @@ diskless - boots a diskless node from its initramfs
 
 usage: diskless boot             fetch the boot plan and put the new root together; again: go on
        diskless status [--json]  what the last run did, and what it waits for
+       diskless diagnose [--json] [--all]
+                                 what is wrong: one cause, one hint, the evidence; see diskless diagnose --help
        diskless plan --cmdline TEXT|@FILE [--plan FILE] [--facts FILE] [--json]
                                  what a boot would do, on any machine; nothing is touched
        diskless report up        tell the report server that the node is up, and what the boot left unsent
@@ -49,6 +52,7 @@ const VERBS: &[Verb] = &[
     ("plan", plan::main),
     ("luks", luks::main),
     ("status", status::main),
+    ("diagnose", diagnose::main),
     ("report", report::main),
     ("exit", exit::main),
     ("keeper", keeper::main),
@@ -192,6 +196,7 @@ mod tests {
         let good = [
             "diskless status",
             "diskless status --json",
+            "diskless diagnose --help",
             "diskless report up",
             "diskless report usage",
             "diskless-generator /n /e /l",
@@ -210,6 +215,9 @@ mod tests {
             "diskless",
             "diskless boot --json",
             "diskless boot now",
+            "diskless diagnose now",
+            "diskless diagnose --evidence --json",
+            "diskless diagnose --from",
             "diskless plan",
             "diskless plan --plan /p",
             "diskless plan --cmdline",
