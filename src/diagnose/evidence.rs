@@ -14,12 +14,12 @@ pub enum Stage {
     Carrier,
     /// It has an address.
     Address,
-    /// The server's name has an address.
-    Name,
     /// A route leads to the server.
     Route,
     /// The next hop of that route answers to ARP or ND.
     Neighbour,
+    /// The server's name has an address.
+    Name,
     /// The server takes a TCP connection.
     Tcp,
     /// The clock, by which certificates are checked.

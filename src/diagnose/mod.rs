@@ -5,10 +5,14 @@
 //! [`collect`](collect::collect) runs the first in a process of its own, for what dead hardware makes hang: its time is
 //! over after [`collect::LIMIT`] whatever that process does.
 
+mod chain;
 pub mod collect;
 mod evidence;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod judge;
 pub mod observe;
 
+pub use chain::{CHAIN, Link};
 pub use evidence::{Check, Of, Outcome, Stage};
 pub use judge::{Cause, judge};

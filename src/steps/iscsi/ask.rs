@@ -209,7 +209,7 @@ fn lun(question: &Question<'_>, session: &Session, socket: &mut Socket<'_>) -> R
 }
 
 /// What an answer to the INQUIRY means: its SCSI status, and its first bytes.
-fn told(object: String, status: u8, data: &[u8]) -> Result<String> {
+pub(super) fn told(object: String, status: u8, data: &[u8]) -> Result<String> {
     let missing = |cause: String| Err(Error::new(Code::IscsiNoDisk, object).because(cause));
     // SPC-4, section 6.6.2: peripheral qualifier and device type.
     match (status, data.first().map(|byte| (byte >> 5, byte & 0x1f))) {
