@@ -191,6 +191,16 @@ codes! {
     // network
     Network "network" Retry, "the network does not reach the server",
         "check cable, VLAN, DHCP and ip= for the interface; `ip addr` and `ip route` show what there is";
+    LinkMissing "link-missing" Retry, "the node has no network interface",
+        "add the driver of its card to the initramfs: `dracut --add-drivers NAME`; `lspci -nn` on a booted node names it";
+    LinkDown "link-down" Retry, "a network interface has no carrier",
+        "check the cable, the switch's port, and whether the port is shut down";
+    NoAddress "no-address" Retry, "a network interface with a carrier has no address",
+        "check the DHCP server and the VLAN of the switch's port, or ip= on the kernel command line";
+    NoRoute "no-route" Retry, "no route leads to the server",
+        "check the address and netmask of the interface, and the gateway that DHCP or ip= gives";
+    NoNeighbour "no-neighbour" Retry, "the next hop on the way to the server does not answer",
+        "check that the server or the router is up, the VLAN of the switch's ports, and that no other host has its address";
     Resolve "resolve" Retry, "the name could not be resolved",
         "check /etc/resolv.conf and the name server, or give an address";
 
@@ -230,6 +240,8 @@ codes! {
         "give the interface the MTU that every switch and link on the way has, or repair the way";
     IscsiNoDisk "iscsi-no-disk" Retry, "the target shows no such LUN",
         "check the LUN in the plan, and that the target maps it for this initiator";
+    SessionLost "session-lost" Retry, "the session has lost its connection",
+        "look at the target and at the network on the way to it; the keeper or iscsid logs in again by itself";
     LunWritable "lun-writable" Config, "the target lets nodes write to the image",
         "export the LUN read-only: readonly=1 for tgt, write_protect=1 for LIO";
 
@@ -284,6 +296,10 @@ codes! {
         "take the one that is not meant out of the image; `vgimportclone` gives a copy UUIDs of its own";
     LvmMetadata "lvm-metadata" Config, "the LVM metadata cannot be used",
         "check the image with `pvck` and `vgck`";
+    InitramfsModule "initramfs-module" Fatal, "a kernel module that the boot needs is missing from the initramfs",
+        "build the initramfs for the kernel that the node boots, with `dracut --add-drivers NAME` for what it still lacks";
+    LayerFull "layer-full" Fatal, "the writable layer is full",
+        "delete what is not needed (`du -x /`), or give overlay.size in the plan a larger value and boot again";
     ZramAlgorithm "zram-algorithm" Config, "the kernel does not have this compression",
         "correct overlay.algorithm in the plan, or add the kernel module to the initramfs";
     ZramSize "zram-size" Config, "the writable layer is too small for its file system",

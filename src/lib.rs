@@ -11,7 +11,8 @@
 //! ```
 //!
 //! [`keeper`] is the other process: it outlives the initramfs, and drives two of the steps again whenever a connection is
-//! lost. [`exit`] is the last one: it takes the node apart when it goes down. [`access`] lets operators in meanwhile.
+//! lost. [`exit`] is the last one: it takes the node apart when it goes down. [`access`] lets operators in meanwhile, and
+//! [`diagnose`] is the second opinion: what is wrong with a boot, whatever the agent itself says of it.
 //!
 //! Six folders, six verbs: [`input`] reads, [`plan`] decides, [`engine`] drives, [`steps`] do, [`report`] tells, [`sys`]
 //! touches. To learn it, read [`plan`], then [`engine::converge`], then the smallest step, [`steps::zram`]; the other
@@ -19,6 +20,7 @@
 
 pub mod access;
 pub mod cli;
+pub mod diagnose;
 pub mod engine;
 pub mod error;
 pub mod exit;

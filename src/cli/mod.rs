@@ -6,6 +6,7 @@ mod boot;
 mod completion;
 mod config;
 mod console;
+mod diagnose;
 mod exit;
 mod help;
 mod hold;
@@ -51,6 +52,8 @@ usage: diskless boot             fetch the boot plan and put the new root togeth
                                  what kernel parameters and /etc/diskless.conf say together
        diskless plan show|explain|check|diff|--try|keygen|sign|verify ...
                                  boot plans: what is in force, whether one may be used; see diskless plan --help
+       diskless diagnose [--json] [--all]
+                                 what is wrong: one cause, one hint, the evidence; see diskless diagnose --help
        diskless plan --cmdline TEXT|@FILE [--plan FILE] [--facts FILE] [--json]
                                  what a boot would do, on any machine; nothing is touched
        diskless report up        tell the report server that the node is up, and what the boot left unsent
@@ -95,6 +98,7 @@ const VERBS: &[Verb] = &[
     ("status", status::main),
     ("undo", undo::main),
     ("unmount", undo::unmount),
+    ("diagnose", diagnose::main),
     ("report", report::main),
     ("exit", exit::main),
     ("keeper", keeper::main),
@@ -279,6 +283,7 @@ mod tests {
             "diskless undo luks --dry-run",
             "diskless unmount --dry-run",
             "diskless completion zsh",
+            "diskless diagnose --help",
             "diskless report up",
             "diskless report usage",
             "diskless-generator /n /e /l",
@@ -323,6 +328,9 @@ mod tests {
             "diskless skip dance",
             "diskless acts now",
             "diskless config timeout",
+            "diskless diagnose now",
+            "diskless diagnose --evidence --json",
+            "diskless diagnose --from",
             "diskless plan",
             "diskless plan --plan /p",
             "diskless plan check",
