@@ -17,6 +17,7 @@
 //! touches. To learn it, read [`plan`], then [`engine::converge`], then the smallest step, [`steps::zram`]; the other
 //! steps have the same files.
 
+pub mod bundle;
 pub mod cli;
 pub mod engine;
 pub mod error;
@@ -24,6 +25,7 @@ pub mod exit;
 #[cfg(fuzzing)]
 pub mod fuzz;
 pub mod input;
+pub mod inspect;
 pub mod keeper;
 pub mod plan;
 pub mod report;

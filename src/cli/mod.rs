@@ -1,8 +1,11 @@
 //! The verbs of the command line: one file each, which reads the arguments of its verb itself.
 
 mod boot;
+mod bundle;
 mod exit;
+mod inspect;
 mod keeper;
+mod logs;
 mod luks;
 mod plan;
 mod report;
@@ -29,6 +32,10 @@ usage: diskless boot             fetch the boot plan and put the new root togeth
                                  what a boot would do, on any machine; nothing is touched
        diskless report up        tell the report server that the node is up, and what the boot left unsent
        diskless report usage     tell it when the writable layer has passed a watermark; a timer does so
+       diskless inspect [--json] what the node is made of; see diskless inspect --help
+       diskless logs [-f]        what agent and keeper told in this boot
+       diskless bundle [--upload]
+                                 one file for whoever is to help, without secrets; see diskless bundle --help
        diskless exit --dry-run   what the end of the system would take apart
        diskless luks dump|test ...
                                  look at a LUKS header, try a key; see diskless luks --help
@@ -49,6 +56,9 @@ const VERBS: &[Verb] = &[
     ("plan", plan::main),
     ("luks", luks::main),
     ("status", status::main),
+    ("inspect", inspect::main),
+    ("logs", logs::main),
+    ("bundle", bundle::main),
     ("report", report::main),
     ("exit", exit::main),
     ("keeper", keeper::main),
@@ -196,6 +206,11 @@ mod tests {
             "diskless report usage",
             "diskless-generator /n /e /l",
             "diskless --help",
+            "diskless inspect --help",
+            "diskless logs --help",
+            "diskless logs --json",
+            "diskless bundle --help",
+            "diskless bundle --upload",
             "diskless exit --dry-run",
             "diskless exit --help",
             "diskless luks --help",
@@ -226,6 +241,12 @@ mod tests {
             "diskless exit --watch dance",
             "diskless exit --work",
             "/shutdown poweroff",
+            "diskless inspect --lldp 0",
+            "diskless inspect --lldp 500",
+            "diskless inspect now",
+            "diskless logs now",
+            "diskless bundle a b",
+            "diskless bundle --json",
             "diskless luks",
             "diskless luks open /nonexistent",
             "diskless luks dump",

@@ -51,6 +51,18 @@ const VERSIONS: &[&str] = &["
     ) STRICT;
 
     CREATE TABLE webhook (name TEXT PRIMARY KEY, through INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+", "
+    -- Its boot may be one that is not kept any more, or that nothing else was heard of.
+    CREATE TABLE bundle (
+        id INTEGER PRIMARY KEY,  -- of the counter
+        node TEXT NOT NULL REFERENCES node,
+        boot_id TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        sender TEXT,
+        bytes INTEGER NOT NULL,
+        file TEXT NOT NULL       -- below server.bundles
+    ) STRICT;
+    CREATE INDEX bundle_of_node ON bundle (node, id);
 "];
 
 /// The connection that writes.
