@@ -49,4 +49,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("crypttab", steps::handover::fuzz::crypttab),
     ("mount-unit", steps::handover::fuzz::mount_unit),
     ("journal", crate::report::fuzz::journal),
+    ("smbios", crate::inspect::fuzz::smbios),
+    ("lldp", crate::inspect::fuzz::lldp),
+    ("redact", crate::bundle::fuzz::redact),
 ];

@@ -11,7 +11,8 @@
 //! ```
 //!
 //! [`keeper`] is the other process: it outlives the initramfs, and drives two of the steps again whenever a connection is
-//! lost. [`exit`] is the last one: it takes the node apart when it goes down.
+//! lost. [`exit`] is the last one: it takes the node apart when it goes down. For whoever stands in front of a node that does
+//! not boot, [`inspect`] says what it is made of, and [`bundle`] gathers what helps.
 //!
 //! Six folders, six verbs: [`input`] reads, [`plan`] decides, [`engine`] drives, [`steps`] do, [`report`] tells, [`sys`]
 //! touches. To learn it, read [`plan`], then [`engine::converge`], then the smallest step, [`steps::zram`]; the other

@@ -4,6 +4,8 @@
 //! for those that the node has. [`gather`] reads all sources at once, each in a thread of its own: one that hangs costs its own
 //! part of the bundle, and no time beyond the limit. [`send`] takes it to the report server.
 
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod kernel;
 mod own;
 pub mod plan;

@@ -88,6 +88,12 @@ const WHO: &[&str] = &["mac", "uuid", "hostname", "node", "name", "serial", "arc
 
 /// The secrets in a value: passwords of an account before `@`, values of a query, and all of one that has neither.
 fn accounts(value: &str) -> Vec<String> {
+    // Several URLs stand in one value with commas between them.
+    let separator = if value.contains("://") { "," } else { "\n" };
+    value.split(separator).flat_map(secrets).collect()
+}
+
+fn secrets(value: &str) -> Vec<String> {
     let account = value.rsplit_once('@').map(|(before, _)| before.rsplit("://").next().unwrap_or(before));
     let account = account.map(|account| account.strip_prefix("iscsi:").unwrap_or(account));
     let mut found = Vec::new();
@@ -99,13 +105,13 @@ fn accounts(value: &str) -> Vec<String> {
         }
         None => found.extend(account.map(str::to_owned)),
     }
-    let queries = value.split('?').skip(1).flat_map(|query| query.split(['&', '#', ',']));
-    let secrets = queries.filter_map(|part| match part.split_once('=') {
+    let queries = value.split('?').skip(1).flat_map(|query| query.split(['&', '#']));
+    let values = queries.filter_map(|part| match part.split_once('=') {
         Some((name, _)) if WHO.contains(&name) => None,
         Some((_, value)) => Some(value),
         None => Some(part),
     });
-    found.extend(secrets.map(str::to_owned));
+    found.extend(values.map(str::to_owned));
     if account.is_none() && !value.contains("://") {
         found.push(value.to_owned());
     }
