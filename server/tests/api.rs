@@ -107,9 +107,13 @@ async fn every_call_answers_as_it_is_described() {
 
     let bundles = json_of(site.get("/v1/nodes/n1/bundles").await).await;
     let newest = &bundles["bundles"][0];
-    assert_eq!((&newest["boot_id"], &newest["bytes"], newest["boot"].is_u64()), (&json!("b007-1"), &json!(3), true));
+    assert_eq!(
+        (&newest["boot_id"], &newest["bytes"], newest["boot"].is_u64()),
+        (&json!("b007-1"), &json!(3), true)
+    );
     let response = site.get(&format!("/v1/nodes/n1/bundles/{}", newest["id"])).await;
-    let (status, media) = (response.status(), response.headers()["content-type"].to_str().unwrap().to_owned());
+    let (status, media) =
+        (response.status(), response.headers()["content-type"].to_str().unwrap().to_owned());
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(bytes, "tar");
     described.hold("GET", "/v1/nodes/{node}/bundles/{id}", status, &media, &json!("tar"));

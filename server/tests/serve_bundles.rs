@@ -26,7 +26,8 @@ fn headers(boot_id: &str) -> String {
 /// The files of a node's bundles.
 fn files(server: &Served, node: &str) -> Vec<PathBuf> {
     let folder = server.app.site().file.server.bundles.join(node);
-    let mut files: Vec<_> = folder.read_dir().into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        folder.read_dir().into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files
 }
@@ -65,10 +66,13 @@ fn the_oldest_go_with_their_files() {
     }
     assert_eq!(server.ask("POST", "/bundle/node2", &headers(BOOT), b"other").0, 200);
     let known = server.runtime.block_on(server.app.store.bundles("node1")).unwrap();
-    let mut kept: Vec<_> = known.iter().map(|bundle| server.app.site().file.server.bundles.join(&bundle.file)).collect();
+    let mut kept: Vec<_> =
+        known.iter().map(|bundle| server.app.site().file.server.bundles.join(&bundle.file)).collect();
     kept.sort();
     assert_eq!((kept.len(), files(&server, "node1")), (keep, kept.clone()));
-    assert!(kept.iter().all(|file| !["0", "1", "2"].contains(&std::fs::read_to_string(file).unwrap().as_str())));
+    assert!(
+        kept.iter().all(|file| !["0", "1", "2"].contains(&std::fs::read_to_string(file).unwrap().as_str()))
+    );
     assert_eq!(files(&server, "node2").len(), 1);
 }
 
@@ -91,7 +95,8 @@ fn what_is_no_bundle_is_refused_and_leaves_nothing() {
     let long = format!("POST /bundle/node2 HTTP/1.1\r\nhost: a\r\n{tar}content-length: {}\r\n\r\n", most + 1);
     assert_eq!(status(&server.say(long.as_bytes())), 413);
     let mut chunked = server.connect();
-    write!(chunked, "POST /bundle/node2 HTTP/1.1\r\nhost: a\r\n{tar}transfer-encoding: chunked\r\n\r\n").unwrap();
+    write!(chunked, "POST /bundle/node2 HTTP/1.1\r\nhost: a\r\n{tar}transfer-encoding: chunked\r\n\r\n")
+        .unwrap();
     let piece = [b"100000\r\n".as_slice(), &vec![0; 1 << 20], b"\r\n"].concat();
     (0..most >> 20).for_each(|_| chunked.write_all(&piece).unwrap());
     chunked.write_all(b"1\r\n0\r\n").unwrap();
@@ -116,7 +121,8 @@ fn slow_ones_have_their_places_and_their_time() {
         .map(|_| {
             let mut slow = server.connect();
             let head = headers(BOOT);
-            write!(slow, "POST /bundle/node1 HTTP/1.1\r\nhost: a\r\n{head}content-length: 10\r\n\r\nabc").unwrap();
+            write!(slow, "POST /bundle/node1 HTTP/1.1\r\nhost: a\r\n{head}content-length: 10\r\n\r\nabc")
+                .unwrap();
             slow
         })
         .collect();

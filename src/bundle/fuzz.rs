@@ -15,7 +15,10 @@ pub fn redact(data: &[u8]) {
         for secret in plan::hidden_of(data) {
             let json = serde_json::to_string(&secret).unwrap_or_default();
             // A short one may be part of what is shown.
-            assert!(secret.len() < 12 || !String::from_utf8_lossy(&shown).contains(&format!("\"secret\": {json}")));
+            assert!(
+                secret.len() < 12
+                    || !String::from_utf8_lossy(&shown).contains(&format!("\"secret\": {json}"))
+            );
         }
     }
 }

@@ -21,9 +21,26 @@ const MOST_LINES: &str = "20000";
 
 /// Files of /proc in which nothing is a secret, but for mount options.
 const PROC: &[&str] = &[
-    "filesystems", "interrupts", "loadavg", "meminfo", "modules", "mounts", "net/dev", "net/netstat", "net/snmp", "net/snmp6",
-    "net/sockstat", "partitions", "pressure/cpu", "pressure/io", "pressure/memory", "self/mountinfo", "swaps", "uptime",
-    "version", "vmstat",
+    "filesystems",
+    "interrupts",
+    "loadavg",
+    "meminfo",
+    "modules",
+    "mounts",
+    "net/dev",
+    "net/netstat",
+    "net/snmp",
+    "net/snmp6",
+    "net/sockstat",
+    "partitions",
+    "pressure/cpu",
+    "pressure/io",
+    "pressure/memory",
+    "self/mountinfo",
+    "swaps",
+    "uptime",
+    "version",
+    "vmstat",
 ];
 
 type Members = Result<Vec<Member>, String>;
@@ -61,7 +78,8 @@ pub fn dmesg(host: &Host) -> Members {
 
 pub fn journal(_: &Host) -> Members {
     let args = ["-b", "--no-pager", "-o", "short-monotonic", "-n", MOST_LINES];
-    let said = program::output("journalctl", &args, MOST_JOURNAL, JOURNAL).map_err(|failure| failure.to_string())?;
+    let said =
+        program::output("journalctl", &args, MOST_JOURNAL, JOURNAL).map_err(|failure| failure.to_string())?;
     Ok(vec![Member::of("journal.txt", free_text(&String::from_utf8_lossy(&said)))])
 }
 
@@ -107,7 +125,8 @@ pub fn maps(host: &Host) -> Members {
 /// The parameters of a target, without a key: that of dm-crypt is its second word, and stands there itself if another tool
 /// has put it there. One in the keyring is named, `:64:logon:NAME`. Of targets that nobody here knows only the type is shown.
 fn without_key(target: &Target) -> String {
-    const PLAIN: &[&str] = &["linear", "striped", "multipath", "error", "zero", "snapshot", "snapshot-origin", "mirror"];
+    const PLAIN: &[&str] =
+        &["linear", "striped", "multipath", "error", "zero", "snapshot", "snapshot-origin", "mirror"];
     let words: Vec<&str> = target.params.split(' ').collect();
     match (target.kind.as_str(), words.as_slice()) {
         (kind, _) if PLAIN.contains(&kind) => target.params.clone(),

@@ -70,7 +70,10 @@ pub fn gather(host: &Host, limit: Duration) -> Bundle {
     let mut missing = Vec::new();
     let Some(scrub) = scrub else {
         // Without knowing the secrets nothing is written that could hold one.
-        missing.push("everything: the node's own files cannot be read in time, so its secrets are not known".to_owned());
+        missing.push(
+            "everything: the node's own files cannot be read in time, so its secrets are not known"
+                .to_owned(),
+        );
         tar.add(&format!("{stem}/{MISSING}"), lines(&missing).as_bytes());
         return Bundle { name: format!("{stem}.tar"), boot_id, bytes: tar.finish(), missing };
     };
@@ -78,7 +81,9 @@ pub fn gather(host: &Host, limit: Duration) -> Bundle {
         let left = deadline.saturating_duration_since(Instant::now());
         match told.recv_timeout(left) {
             Ok(Ok(members)) => members.into_iter().for_each(|Member { name, bytes }| {
-                let text = scrub.clean(&String::from_utf8_lossy(bytes.get(..bytes.len().min(source.most)).unwrap_or_default()));
+                let text = scrub.clean(&String::from_utf8_lossy(
+                    bytes.get(..bytes.len().min(source.most)).unwrap_or_default(),
+                ));
                 if tar.size() + text.len() + 4096 > LARGEST {
                     missing.push(format!("{name}: the bundle is full"));
                 } else {
@@ -86,8 +91,12 @@ pub fn gather(host: &Host, limit: Duration) -> Bundle {
                 }
             }),
             Ok(Err(why)) => missing.push(format!("{}: {}", source.name, scrub.clean(&why))),
-            Err(mpsc::RecvTimeoutError::Timeout) => missing.push(format!("{}: it could not be read in time", source.name)),
-            Err(mpsc::RecvTimeoutError::Disconnected) => missing.push(format!("{}: a defect in its reader", source.name)),
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                missing.push(format!("{}: it could not be read in time", source.name))
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                missing.push(format!("{}: a defect in its reader", source.name))
+            }
         }
     }
     if !missing.is_empty() {
@@ -126,11 +135,12 @@ fn lines(lines: &[String]) -> String {
 fn node(host: &Host) -> String {
     let planned = Destination::read(host).ok().and_then(|destination| destination.hostname);
     let now = || bounded(&host.path("/proc/sys/kernel/hostname"), 256);
-    let name = planned.unwrap_or_else(|| String::from_utf8_lossy(&now().unwrap_or_default()).trim().to_owned());
+    let name =
+        planned.unwrap_or_else(|| String::from_utf8_lossy(&now().unwrap_or_default()).trim().to_owned());
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '.' { c } else { '_' };
-    let name: String = name.chars().take(32).map(plain).collect();
     // The kernel's own name of a node without one.
-    if name.is_empty() || name == "(none)" { "node".to_owned() } else { name }
+    let name = if name.is_empty() || name == "(none)" { "node" } else { &name };
+    name.chars().take(32).map(plain).collect()
 }
 
 /// `diskless-node1-0b5c2d35-20260131T080001Z`
@@ -170,12 +180,19 @@ fn configuration(host: &Host) -> String {
     text.lines().filter_map(parameter).map(|line| line + "\n").collect()
 }
 
-/// The files of boot plans on the node.
-fn plan_files(host: &Host) -> Vec<PathBuf> {
+/// The kernel command line, and each line of the configuration.
+fn command_lines(host: &Host) -> Vec<String> {
     let words = bounded(&host.path("/proc/cmdline"), 64 << 10).unwrap_or_default();
-    let words = String::from_utf8_lossy(&words).into_owned() + " " + &configuration(host).replace('\n', " ");
-    let cmdline = Cmdline::parse(&words);
-    let named = cmdline.all("rd.diskless.plan").flat_map(|value| value.split(',')).filter(|path| path.starts_with('/'));
+    let words = String::from_utf8_lossy(&words).into_owned();
+    std::iter::once(words).chain(configuration(host).lines().map(str::to_owned)).collect()
+}
+
+/// The files of boot plans on the node: the one that is tried, and those that are configured.
+fn plan_files(host: &Host) -> Vec<PathBuf> {
+    let words = command_lines(host).into_iter().map(|words| Cmdline::parse(&words));
+    let named = words.flat_map(|words| words.all("rd.diskless.plan").map(str::to_owned).collect::<Vec<_>>());
+    let named: Vec<String> = named.collect();
+    let paths = named.iter().flat_map(|value| value.split(',')).filter(|path| path.starts_with('/'));
     let tried = std::iter::once("/run/diskless/plan.json");
-    tried.chain(named).map(|path| host.path(path)).filter(|path| path.is_file()).collect()
+    tried.chain(paths).map(|path| host.path(path)).filter(|path| path.is_file()).collect()
 }

@@ -79,7 +79,8 @@ pub fn logs(host: &Host) -> Members {
 pub fn orders(host: &Host) -> Members {
     let text = bounded(&host.path("/run/diskless/orders.json"), 16 << 10);
     let Some(text) = text else { return absent() };
-    let mut orders: Value = serde_json::from_slice(&text).map_err(|error| format!("line {}", error.line()))?;
+    let mut orders: Value =
+        serde_json::from_slice(&text).map_err(|error| format!("line {}", error.line()))?;
     words(&mut orders);
     json("orders.json", &orders)
 }

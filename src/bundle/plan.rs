@@ -6,10 +6,42 @@ use crate::input::redact::{HIDDEN, urls};
 
 /// Members whose text is shown. A member that a later version has is hidden until it stands here.
 const SHOWN: &[&str] = &[
-    "algorithm", "algorithms", "at", "backing", "blacklist", "file", "fs", "grace", "header", "hostname", "identify",
-    "initiator", "instance_id", "interface", "key", "lower", "machine_id", "mem_limit", "mode", "name", "path",
-    "phone_home", "portal", "portals", "preset", "report", "services", "size", "source", "target", "unclean", "url",
-    "username", "uuid", "version", "volume",
+    "algorithm",
+    "algorithms",
+    "at",
+    "backing",
+    "blacklist",
+    "file",
+    "fs",
+    "grace",
+    "header",
+    "hostname",
+    "identify",
+    "initiator",
+    "instance_id",
+    "interface",
+    "key",
+    "lower",
+    "machine_id",
+    "mem_limit",
+    "mode",
+    "name",
+    "path",
+    "phone_home",
+    "portal",
+    "portals",
+    "preset",
+    "report",
+    "services",
+    "size",
+    "source",
+    "target",
+    "unclean",
+    "url",
+    "username",
+    "uuid",
+    "version",
+    "volume",
 ];
 /// Members of any name with text that is shown: settings of iSCSI sessions and of multipath.
 const SHOWN_BELOW: &[&str] = &["settings", "defaults"];
@@ -56,7 +88,9 @@ fn collect(value: &Value, name: &str, below: bool, found: &mut Vec<String>) {
         }),
         Value::Array(values) => values.iter().for_each(|value| collect(value, name, below, found)),
         Value::String(text) if !is_shown(name, below) => found.push(text.clone()),
-        Value::String(text) if urls(text) != *text => found.extend(crate::input::redact::secrets_of_url(text)),
+        Value::String(text) if urls(text) != *text => {
+            found.extend(crate::input::redact::secrets_of_url(text))
+        }
         _ => (),
     }
 }
@@ -80,7 +114,14 @@ mod tests {
         assert!(Document::parse(PLAN.as_bytes()).is_ok(), "the plan is one");
         let text = String::from_utf8(shown(PLAN.as_bytes()).unwrap()).unwrap();
         assert!(!text.contains("hunter2"), "{text}");
-        for word in ["node1", "iqn.2026-01.org.example:image", "198.18.0.1", "https://keys/k", "luks_root1", "\"keyslot\": 1"] {
+        for word in [
+            "node1",
+            "iqn.2026-01.org.example:image",
+            "198.18.0.1",
+            "https://keys/k",
+            "luks_root1",
+            "\"keyslot\": 1",
+        ] {
             assert!(text.contains(word), "{word}: {text}");
         }
         let hidden = hidden_of(PLAN.as_bytes());

@@ -31,18 +31,16 @@ impl Scrub {
     /// they name, in the kernel's iSCSI sessions, and its SSH host keys.
     pub fn of(host: &Host) -> Scrub {
         let mut scrub = Scrub::default();
-        let words = read(&host.path("/proc/cmdline"));
-        let configuration = super::configuration(host);
-        let words = String::from_utf8_lossy(&words).into_owned() + " " + &configuration.replace('\n', " ");
-        let words = Zeroizing::new(words);
-        redact::hidden_of(&words).iter().for_each(|secret| scrub.learn(secret.as_bytes()));
+        // Each by itself: a quote or `--` in one says nothing of the others.
+        for words in super::command_lines(host) {
+            let words = Zeroizing::new(words);
+            redact::hidden_of(&words).iter().for_each(|secret| scrub.learn(secret.as_bytes()));
+            redact::paths(&words).iter().for_each(|path| scrub.learn_file(&host.path(path)));
+        }
         for path in super::plan_files(host) {
             let plan = read(&path);
             plan::hidden_of(&plan).iter().for_each(|secret| scrub.learn(secret.as_bytes()));
             paths_in(&plan).iter().for_each(|key| scrub.learn_file(&host.path(key)));
-        }
-        for path in redact::paths(&words) {
-            scrub.learn_file(&host.path(path));
         }
         let destination = read(&host.path(after_pivot::FILE));
         plan::hidden_of(&destination).iter().for_each(|secret| scrub.learn(secret.as_bytes()));
@@ -75,7 +73,8 @@ impl Scrub {
 
     fn learn_whole(&mut self, secret: &[u8]) {
         let secret = secret.strip_suffix(b"\n").unwrap_or(secret);
-        if secret.len() < SHORTEST || self.needles.len() >= MOST || secret == b"(null)" || secret == b"<NULL>" {
+        if secret.len() < SHORTEST || self.needles.len() >= MOST || secret == b"(null)" || secret == b"<NULL>"
+        {
             return;
         }
         let mut add = |text: String| {
@@ -124,7 +123,10 @@ fn read(path: &Path) -> Zeroizing<Vec<u8>> {
 /// As in a query or form: all but letters, digits and `-._~`.
 fn percent(secret: &[u8]) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    secret.iter().map(|byte| if plain(*byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    secret
+        .iter()
+        .map(|byte| if plain(*byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 /// The files of keys that a plan names: all text under `file`.
@@ -132,7 +134,9 @@ fn paths_in(plan: &[u8]) -> Vec<String> {
     fn walk(value: &serde_json::Value, found: &mut Vec<String>) {
         match value {
             serde_json::Value::Object(members) => members.iter().for_each(|(name, value)| match value {
-                serde_json::Value::String(path) if name == "file" && path.starts_with('/') => found.push(path.clone()),
+                serde_json::Value::String(path) if name == "file" && path.starts_with('/') => {
+                    found.push(path.clone())
+                }
                 value => walk(value, found),
             }),
             serde_json::Value::Array(values) => values.iter().for_each(|value| walk(value, found)),
@@ -168,7 +172,10 @@ mod tests {
         ];
         for form in forms {
             let cleaned = scrub.clean(&format!("a {form} b"));
-            assert!(cleaned.starts_with("a ") && cleaned.ends_with(" b") && cleaned.len() < 14, "{form}: {cleaned}");
+            assert!(
+                cleaned.starts_with("a ") && cleaned.ends_with(" b") && cleaned.len() < 14,
+                "{form}: {cleaned}"
+            );
         }
         assert_eq!(scrub.clean("passwords"), "passwords");
     }
@@ -177,6 +184,9 @@ mod tests {
     fn of_a_key_every_long_line_is_secret_but_its_frame() {
         let mut scrub = Scrub::default();
         scrub.learn(b"-----BEGIN PRIVATE KEY-----\nc2VjcmV0IQc2VjcmV0IQ\nxyz\n-----END PRIVATE KEY-----\n");
-        assert_eq!(scrub.clean("xyz c2VjcmV0IQc2VjcmV0IQ\n-----BEGIN PRIVATE KEY-----"), "xyz ***\n-----BEGIN PRIVATE KEY-----");
+        assert_eq!(
+            scrub.clean("xyz c2VjcmV0IQc2VjcmV0IQ\n-----BEGIN PRIVATE KEY-----"),
+            "xyz ***\n-----BEGIN PRIVATE KEY-----"
+        );
     }
 }

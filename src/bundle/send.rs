@@ -40,15 +40,18 @@ pub fn send(host: &Host, bundle: &Bundle, url: &str) -> Result<String> {
 ///
 /// # Errors
 /// [`Code::NoReport`]: neither is on a server that this node knows of.
-pub fn place(host: &Host, words: &Cmdline) -> Result<String> {
-    let reports = Destination::read(host).ok().map(|destination| destination.url);
-    let reports = reports.or_else(|| words.last("rd.diskless.report").map(str::to_owned));
+pub fn place(host: &Host) -> Result<String> {
+    // The kernel's comes first, and goes before the configuration.
+    let words: Vec<Cmdline> = super::command_lines(host).iter().map(|words| Cmdline::parse(words)).collect();
+    let configured = || words.iter().find_map(|words| words.last("rd.diskless.report").map(str::to_owned));
+    let reports = Destination::read(host).ok().map(|destination| destination.url).or_else(configured);
     if let Some(url) = reports.as_deref().and_then(|url| beside(url, "report")) {
         return Ok(url);
     }
-    let plans = words.all("rd.diskless.plan").flat_map(|value| value.split(','));
-    let urls = plans.filter(|url| url.starts_with("http")).filter_map(|url| beside(url, "plan"));
-    urls.into_iter().next().ok_or_else(|| Error::new(Code::NoReport, "the place of bundles"))
+    let plans =
+        words.iter().flat_map(|words| words.all("rd.diskless.plan")).flat_map(|value| value.split(','));
+    let mut urls = plans.filter(|url| url.starts_with("http")).filter_map(|url| beside(url, "plan"));
+    urls.next().ok_or_else(|| Error::new(Code::NoReport, "the place of bundles"))
 }
 
 /// `http://server/bundle/node1` for `http://server/report/node1`: the last part of the path that is `part` becomes `bundle`.
@@ -112,12 +115,22 @@ mod tests {
     fn it_is_taken_from_where_it_is_told() {
         let root = tempfile::tempdir().unwrap();
         let host = Host::fake(root.path());
-        let at = |words: &str| place(&host, &Cmdline::parse(words)).map_err(|error| error.code());
+        std::fs::create_dir_all(host.path("/proc")).unwrap();
+        std::fs::create_dir_all(host.path("/etc")).unwrap();
+        let at = |words: &str| {
+            std::fs::write(host.path("/proc/cmdline"), words).unwrap();
+            place(&host).map_err(|error| error.code())
+        };
         assert_eq!(at("quiet"), Err(Code::NoReport));
         assert_eq!(at("rd.diskless.plan=/plan.json"), Err(Code::NoReport));
         let plans = "rd.diskless.plan=/p,http://a/plan/n,http://b/plan/n";
         assert_eq!(at(plans).as_deref(), Ok("http://a/bundle/n"));
-        assert_eq!(at(&format!("{plans} rd.diskless.report=http://c/report/n")).as_deref(), Ok("http://c/bundle/n"));
+        assert_eq!(
+            at(&format!("{plans} rd.diskless.report=http://c/report/n")).as_deref(),
+            Ok("http://c/bundle/n")
+        );
+        std::fs::write(host.path("/etc/diskless.conf"), "report=http://e/report/n\n").unwrap();
+        assert_eq!(at(plans).as_deref(), Ok("http://e/bundle/n"));
         let destination = Destination { url: "http://d/report/n".into(), phone_home: None, hostname: None };
         destination.keep(&host).unwrap();
         assert_eq!(at(plans).as_deref(), Ok("http://d/bundle/n"));
@@ -127,12 +140,22 @@ mod tests {
     fn a_server_takes_it_or_says_why_not() {
         let root = tempfile::tempdir().unwrap();
         let host = Host::fake(root.path());
-        let bundle = Bundle { name: "x.tar".into(), boot_id: "0b5c-1".into(), bytes: b"tar".to_vec(), missing: vec![] };
+        let bundle = Bundle {
+            name: "x.tar".into(),
+            boot_id: "0b5c-1".into(),
+            bytes: b"tar".to_vec(),
+            missing: vec![],
+        };
         let server = Server::start(vec![answer("200 OK", "bundle 7\n"), answer("413 Large", "too large\n")]);
         assert_eq!(send(&host, &bundle, &server.url).unwrap(), "bundle 7");
         let error = send(&host, &bundle, &format!("{}?t=hunter2", server.url)).unwrap_err().to_string();
         assert!(error.contains("413: too large") && !error.contains("hunter2"), "{error}");
         let request = &server.requests()[0];
-        assert!(request.starts_with("POST ") && request.contains("diskless-boot-id: 0b5c-1") && request.ends_with("tar"), "{request}");
+        assert!(
+            request.starts_with("post ")
+                && request.contains("diskless-boot-id: 0b5c-1")
+                && request.ends_with("tar"),
+            "{request}"
+        );
     }
 }

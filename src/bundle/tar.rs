@@ -83,8 +83,12 @@ mod tests {
     fn tar_unpacks_it() {
         let mut tar = Tar::new(1_700_000_000);
         let long = format!("d/{}", "n".repeat(120));
-        let files: [(&str, Vec<u8>); 4] =
-            [("d/a.txt", b"a\n".to_vec()), ("d/empty", vec![]), ("d/block", vec![7; 512]), (&long, vec![1; 70_000])];
+        let files: [(&str, Vec<u8>); 4] = [
+            ("d/a.txt", b"a\n".to_vec()),
+            ("d/empty", vec![]),
+            ("d/block", vec![7; 512]),
+            (&long, vec![1; 70_000]),
+        ];
         for (name, content) in &files {
             tar.add(name, content);
         }

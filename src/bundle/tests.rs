@@ -11,11 +11,31 @@ use crate::report::{spool, timeline};
 
 /// Secrets, and where they are below.
 const SECRETS: &[&str] = &[
-    "chap-on-the-cmdline", "mutual-on-the-cmdline", "netroot-chap-secret", "url-account-pass", "url-query-token", "Typed-apart-pw1",
-    "plan-chap-secret", "plan-mutual-secret", "plan-file-content", "plan-user-data", "plan-query-token", "inline-key-line-1",
-    "luks-key-in-a-file", "ssh-key-of-the-plan", "host-key-line-number-1", "report-query-token", "sysfs-chap-secret",
-    "sysfs-mutual-secret", "conf-chap-secret", "conf-query-token", "orders-secret Text", "mount-password", "Unknown-param-pw1",
-    "After-dashes-pw1", "logged-bearer-token",
+    "chap-on-the-cmdline",
+    "mutual-on-the-cmdline",
+    "netroot-chap-secret",
+    "url-account-pass",
+    "url-query-token",
+    "Typed-apart-pw1",
+    "plan-chap-secret",
+    "plan-mutual-secret",
+    "plan-file-content",
+    "plan-user-data",
+    "plan-query-token",
+    "inline-key-line-1",
+    "luks-key-in-a-file",
+    "ssh-key-of-the-plan",
+    "host-key-line-number-1",
+    "report-query-token",
+    "sysfs-chap-secret",
+    "sysfs-mutual-secret",
+    "conf-chap-secret",
+    "conf-query-token",
+    "orders-secret Text",
+    "mount-password",
+    "Unknown-param-pw1",
+    "After-dashes-pw1",
+    "logged-bearer-token",
 ];
 
 fn node() -> (tempfile::TempDir, Host) {
@@ -33,9 +53,12 @@ fn node() -> (tempfile::TempDir, Host) {
             "ssh_host_keys": {"ed25519": {"secret": "-----BEGIN OPENSSH PRIVATE KEY-----\ninline-key-line-1\n-----END OPENSSH PRIVATE KEY-----\n"},
                 "rsa": {"file": "/etc/keys/rsa"}}},
         "cloud_init": {"user_data": "plan-user-data"}}"#;
-    let key = |line: &str| format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{line}\n-----END OPENSSH PRIVATE KEY-----\n");
+    let key = |line: &str| {
+        format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{line}\n-----END OPENSSH PRIVATE KEY-----\n")
+    };
     // What somebody's shell, dracut and a library say of all of them, in the kernel's log.
-    let said: String = SECRETS.iter().map(|secret| format!("6,7,5000000,-;dracut: it is {secret} now\n")).collect();
+    let said: String =
+        SECRETS.iter().map(|secret| format!("6,7,5000000,-;dracut: it is {secret} now\n")).collect();
     let encoded: String = SECRETS
         .iter()
         .map(|secret| {
@@ -60,8 +83,14 @@ fn node() -> (tempfile::TempDir, Host) {
         ("/etc/other.key", "luks-key-in-a-file"),
         ("/etc/keys/rsa", &key("ssh-key-of-the-plan")),
         ("/etc/ssh/ssh_host_ed25519_key", &key("host-key-line-number-1")),
-        ("/etc/diskless.conf", "# secret: x\nreport=http://a/r?t=conf-query-token\nrd.iscsi.password=conf-chap-secret\n"),
-        ("/run/diskless/report.json", r#"{"url": "http://198.18.0.1/report/n?t=report-query-token", "hostname": "node1"}"#),
+        (
+            "/etc/diskless.conf",
+            "# secret: x\nreport=http://a/r?t=conf-query-token\nrd.iscsi.password=conf-chap-secret\n",
+        ),
+        (
+            "/run/diskless/report.json",
+            r#"{"url": "http://198.18.0.1/report/n?t=report-query-token", "hostname": "node1"}"#,
+        ),
         ("/run/diskless/orders.json", r#"{"holds": ["iscsi"], "note": "orders-secret Text"}"#),
         ("/sys/class/iscsi_session/session1/targetname", "iqn.a:b\n"),
         ("/sys/class/iscsi_session/session1/password", "sysfs-chap-secret\n"),
@@ -92,7 +121,8 @@ fn text(bundle: &Bundle) -> String {
 fn there_is_no_secret_in_it() {
     let (_root, host) = node();
     // It would find them: they are all on the node.
-    let planted = ["/proc/cmdline", "/etc/plan.json", "/dev/kmsg"].map(|path| std::fs::read_to_string(host.path(path)).unwrap());
+    let planted = ["/proc/cmdline", "/etc/plan.json", "/dev/kmsg"]
+        .map(|path| std::fs::read_to_string(host.path(path)).unwrap());
     assert!(SECRETS.iter().all(|secret| planted.iter().any(|text| text.contains(secret))));
     let bundle = gather(&host, LIMIT);
     let text = text(&bundle);
@@ -103,7 +133,9 @@ fn there_is_no_secret_in_it() {
         let known_by_nobody = ["orders-secret Text", "mount-password", "logged-bearer-token"];
         for form in [*secret, &hex, &base64] {
             let at = text.find(form).map(|at| text.get(at.saturating_sub(80)..at + 40).unwrap_or_default());
-            let told = at.filter(|at| !(known_by_nobody.contains(secret) && (at.contains("dracut:") || at.contains("systemd:"))));
+            let told = at.filter(|at| {
+                !(known_by_nobody.contains(secret) && (at.contains("dracut:") || at.contains("systemd:")))
+            });
             assert_eq!(told, None, "{secret}");
         }
     }
@@ -129,7 +161,11 @@ fn what_helps_is_in_it() {
     ] {
         assert!(text.contains(part), "{part}");
     }
-    assert!(bundle.name.starts_with("diskless-node1-0b5c2d35-20") && bundle.name.ends_with("Z.tar"), "{}", bundle.name);
+    assert!(
+        bundle.name.starts_with("diskless-node1-0b5c2d35-20") && bundle.name.ends_with("Z.tar"),
+        "{}",
+        bundle.name
+    );
     // There is no journal of a boot, and it says so.
     assert!(bundle.missing.iter().any(|line| line.starts_with("state.json: ")), "{:?}", bundle.missing);
     assert!(text.contains("missing.txt") && bundle.bytes.len() < LARGEST);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use super::{Failed, cmdline, print};
+use super::{Failed, print};
 use crate::bundle::{self, send};
 use crate::engine::host::Host;
 use crate::sys::whole_file;
@@ -34,7 +34,9 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
                 url = args.optional_value().map(ValueExt::string).transpose()?;
             }
             // As in other verbs: `--upload URL`.
-            Arg::Value(word) if upload && url.is_none() && word.to_str().is_some_and(|word| word.contains("://")) => {
+            Arg::Value(word)
+                if upload && url.is_none() && word.to_str().is_some_and(|word| word.contains("://")) =>
+            {
                 url = Some(word.string()?);
             }
             Arg::Value(word) if file.is_none() => file = Some(PathBuf::from(word)),
@@ -44,7 +46,7 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
     let url = match (upload, url) {
         (false, _) => None,
         (true, Some(url)) => Some(url),
-        (true, None) => Some(send::place(host, &cmdline(host)?)?),
+        (true, None) => Some(send::place(host)?),
     };
     let bundle = bundle::gather(host, bundle::LIMIT);
     let file = file.unwrap_or_else(|| send::folder(host).join(&bundle.name));

@@ -52,14 +52,18 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
         let client = Client::new(url, POST_LIMIT, &host.path(CA_FILE))?;
         let failed = |failure: crate::sys::http::Failure| failure.into_error(url, Code::Report, Code::Report);
         let headers = [("content-type", "application/json"), ("accept", "application/json")];
-        let (status, said) = client.ask("POST", &headers, Some(text.as_bytes()), MOST_SAID).map_err(failed)?;
+        let (status, said) =
+            client.ask("POST", &headers, Some(text.as_bytes()), MOST_SAID).map_err(failed)?;
         if !(200..300).contains(&status) {
             let error = crate::error::Error::new(Code::Report, crate::sys::http::shown(url));
             return Err(error.because(format!("HTTP status {status}")).into());
         }
         // What it says is JSON, the node's id in Ironic among it.
         let said = String::from_utf8_lossy(&said);
-        eprintln!("posted: {}", said.trim().chars().filter(|c| !c.is_control()).take(500).collect::<String>());
+        eprintln!(
+            "posted: {}",
+            said.trim().chars().filter(|c| !c.is_control()).take(500).collect::<String>()
+        );
     }
     match (json, post) {
         (true, _) => print(&format!("{text}\n")),

@@ -13,22 +13,106 @@ pub const HIDDEN: &str = "***";
 
 /// Parameters beside ours whose values are no secrets: those of the kernel, systemd and dracut that a boot is told by.
 const PLAIN: &[&str] = &[
-    "BOOT_IMAGE", "apparmor", "audit", "biosdevname", "bond", "bridge", "console", "crashkernel", "debug", "default_hugepagesz",
-    "earlycon", "earlyprintk", "efi", "emergency", "enforcing", "fips", "hugepages", "hugepagesz", "ifname", "init", "initrd",
-    "intel_iommu", "amd_iommu", "intel_pstate", "iommu", "ip", "isolcpus", "log_buf_len", "loglevel", "mem", "mitigations",
-    "modprobe.blacklist", "module_blacklist", "nameserver", "net.ifnames", "nohz_full", "nomodeset", "nosmt",
-    "numa_balancing", "panic", "pci", "pcie_aspm", "printk.devkmsg", "quiet", "random.trust_bootloader", "random.trust_cpu",
-    "rcu_nocbs", "rd.break", "rd.debug", "rd.emergency", "rd.info", "rd.neednet", "rd.net.timeout.carrier",
-    "rd.net.timeout.dhcp", "rd.retry", "rd.route", "rd.shell", "rd.systemd.unit", "rd.timeout", "rd.udev.log_level",
-    "rdinit", "rhgb", "ro", "rootdelay", "rootflags", "rootwait", "rw", "security", "selinux", "single", "splash",
-    "systemd.condition_first_boot", "systemd.debug_shell", "systemd.journald.forward_to_console", "systemd.log_color",
-    "systemd.log_level", "systemd.log_target", "systemd.mask", "systemd.show_status", "systemd.unit", "systemd.wants", "team",
-    "transparent_hugepage", "tsc", "vconsole.keymap", "vlan",
+    "BOOT_IMAGE",
+    "apparmor",
+    "audit",
+    "biosdevname",
+    "bond",
+    "bridge",
+    "console",
+    "crashkernel",
+    "debug",
+    "default_hugepagesz",
+    "earlycon",
+    "earlyprintk",
+    "efi",
+    "emergency",
+    "enforcing",
+    "fips",
+    "hugepages",
+    "hugepagesz",
+    "ifname",
+    "init",
+    "initrd",
+    "intel_iommu",
+    "amd_iommu",
+    "intel_pstate",
+    "iommu",
+    "ip",
+    "isolcpus",
+    "log_buf_len",
+    "loglevel",
+    "mem",
+    "mitigations",
+    "modprobe.blacklist",
+    "module_blacklist",
+    "nameserver",
+    "net.ifnames",
+    "nohz_full",
+    "nomodeset",
+    "nosmt",
+    "numa_balancing",
+    "panic",
+    "pci",
+    "pcie_aspm",
+    "printk.devkmsg",
+    "quiet",
+    "random.trust_bootloader",
+    "random.trust_cpu",
+    "rcu_nocbs",
+    "rd.break",
+    "rd.debug",
+    "rd.emergency",
+    "rd.info",
+    "rd.neednet",
+    "rd.net.timeout.carrier",
+    "rd.net.timeout.dhcp",
+    "rd.retry",
+    "rd.route",
+    "rd.shell",
+    "rd.systemd.unit",
+    "rd.timeout",
+    "rd.udev.log_level",
+    "rdinit",
+    "rhgb",
+    "ro",
+    "rootdelay",
+    "rootflags",
+    "rootwait",
+    "rw",
+    "security",
+    "selinux",
+    "single",
+    "splash",
+    "systemd.condition_first_boot",
+    "systemd.debug_shell",
+    "systemd.journald.forward_to_console",
+    "systemd.log_color",
+    "systemd.log_level",
+    "systemd.log_target",
+    "systemd.mask",
+    "systemd.show_status",
+    "systemd.unit",
+    "systemd.wants",
+    "team",
+    "transparent_hugepage",
+    "tsc",
+    "vconsole.keymap",
+    "vlan",
 ];
 
 /// Words in the name of what holds a secret.
-const SECRET_NAMES: &[&str] =
-    &["password", "passwd", "passphrase", "secret", "token", "authorization", "api_key", "apikey", "credential"];
+const SECRET_NAMES: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "authorization",
+    "api_key",
+    "apikey",
+    "credential",
+];
 
 /// The command line `text` with `***` for each value that may be a secret. What follows `--` is init's, and hidden.
 pub fn cmdline(text: &str) -> String {
@@ -141,7 +225,8 @@ fn word(Word { key, value }: &Word) -> String {
         return format!("{key}={}", urls(value));
     }
     // What nobody knows: its name, if it looks like one.
-    let is_name = key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.-".contains(&byte));
+    let is_name =
+        key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.-".contains(&byte));
     if is_name && key.len() <= 64 { format!("{key}={HIDDEN}") } else { HIDDEN.to_owned() }
 }
 
@@ -151,7 +236,8 @@ pub fn urls(text: &str) -> String {
     let mut rest = text;
     while let Some(at) = ["http://", "https://"].iter().filter_map(|scheme| rest.find(scheme)).min() {
         let (before, url) = rest.split_at(at);
-        let ends = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '<' | '>' | ',' | '`');
+        let ends =
+            |c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '<' | '>' | ',' | '`');
         let (url, after) = url.split_at(url.find(ends).unwrap_or(url.len()));
         found.push_str(before);
         found.push_str(&shown(url));
@@ -210,7 +296,8 @@ fn values(line: &str) -> String {
     for end in ends {
         // The rest of the name, `password_in`; then quotes and blanks around the sign that a value follows.
         let Some(rest) = line.get(end..).filter(|_| end >= copied) else { continue };
-        let name = rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+        let name =
+            rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
         let sign = name.trim_start_matches(['"', '\'', ' ', '\\']);
         let Some(value) = sign.strip_prefix(['=', ':']) else { continue };
         let value = value.trim_start_matches([' ', '"', '\'', '\\']);
@@ -231,7 +318,10 @@ mod tests {
     fn a_command_line_shows_what_cannot_be_a_secret() {
         let cases = [
             ("quiet ro console=ttyS0,115200", "quiet ro console=ttyS0,115200"),
-            ("rd.iscsi.password=hunter2 rd.iscsi.in.password=\"hunter 2\"", "rd.iscsi.password=*** rd.iscsi.in.password=***"),
+            (
+                "rd.iscsi.password=hunter2 rd.iscsi.in.password=\"hunter 2\"",
+                "rd.iscsi.password=*** rd.iscsi.in.password=***",
+            ),
             ("rd.iscsi.username=node1", "rd.iscsi.username=node1"),
             ("netroot=iscsi:u:hunter2:t:s@10.0.0.1::::iqn.a:b", "netroot=iscsi:***@10.0.0.1::::iqn.a:b"),
             ("netroot=iscsi:10.0.0.1::::iqn.a:b", "netroot=iscsi:10.0.0.1::::iqn.a:b"),
@@ -241,7 +331,10 @@ mod tests {
             ),
             ("rd.luks.key=0123=https://u:hunter2@a/k", "rd.luks.key=0123=https://a/k"),
             ("rd.iscsi.param=node.session.auth.password=hunter2", "rd.iscsi.param=***"),
-            ("rd.iscsi.param=node.session.timeo.replacement_timeout=5", "rd.iscsi.param=node.session.timeo.replacement_timeout=5"),
+            (
+                "rd.iscsi.param=node.session.timeo.replacement_timeout=5",
+                "rd.iscsi.param=node.session.timeo.replacement_timeout=5",
+            ),
             ("rd.iscsi.password= hunter2", "rd.iscsi.password=*** ***"),
             ("inst.rootpw=hunter2 c2Vj=cmV0", "inst.rootpw=*** ***"),
             ("quiet -- hunter2", "quiet -- ***"),
@@ -256,23 +349,41 @@ mod tests {
     #[test]
     fn what_is_no_secret_is_not_looked_for() {
         let hidden = |text: &str| hidden_of(text);
-        assert_eq!(hidden("netroot=iscsi:user1:Secret1:peer1:Secret2@a::::iqn.a:b"), ["Secret1:peer1:Secret2", "Secret1", "Secret2"]);
-        assert_eq!(hidden("rd.diskless.plan=http://user1:Secret1@a/p?mac=52:54&t=Secret2"), ["Secret1", "Secret1", "Secret2"]);
-        assert!(hidden("cgroup_disable=memory quiet nosplash console=ttyS0,115200 root=/dev/mapper/X1").is_empty());
+        assert_eq!(
+            hidden("netroot=iscsi:user1:Secret1:peer1:Secret2@a::::iqn.a:b"),
+            ["Secret1:peer1:Secret2", "Secret1", "Secret2"]
+        );
+        assert_eq!(
+            hidden("rd.diskless.plan=http://user1:Secret1@a/p?mac=52:54&t=Secret2"),
+            ["Secret1", "Secret1", "Secret2"]
+        );
+        assert!(
+            hidden("cgroup_disable=memory quiet nosplash console=ttyS0,115200 root=/dev/mapper/X1")
+                .is_empty()
+        );
     }
 
     #[test]
     fn secrets_in_free_text() {
         let cases = [
-            ("[1.0] Command line: quiet rd.iscsi.password=hunter2", "[1.0] Command line: quiet rd.iscsi.password=***\n"),
+            (
+                "[1.0] Command line: quiet rd.iscsi.password=hunter2",
+                "[1.0] Command line: quiet rd.iscsi.password=***\n",
+            ),
             ("got http://u:hunter2@a/p?t=hunter2 then", "got http://a/p then\n"),
             ("+ CHAP_SECRET='hunter2'", "+ CHAP_SECRET='***\n"),
             ("{\"token\": \"hunter2\", \"a\": 1}", "{\"token\": \"***\n"),
             ("Authorization: Bearer hunter2", "Authorization: ***\n"),
             ("password_in = hunter2 password=hunter2", "password_in = ***\n"),
             ("iscsi: secret is wrong", "iscsi: secret is wrong\n"),
-            ("dracut: netroot=iscsi:u:hunter2@10.0.0.1::::iqn.a:b up", "dracut: netroot=iscsi:***@10.0.0.1::::iqn.a:b up\n"),
-            ("a\n-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n-----END OPENSSH PRIVATE KEY-----\nb", "a\n***\nb\n"),
+            (
+                "dracut: netroot=iscsi:u:hunter2@10.0.0.1::::iqn.a:b up",
+                "dracut: netroot=iscsi:***@10.0.0.1::::iqn.a:b up\n",
+            ),
+            (
+                "a\n-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n-----END OPENSSH PRIVATE KEY-----\nb",
+                "a\n***\nb\n",
+            ),
             ("a\n-----BEGIN PRIVATE KEY-----\nhunter2", "a\n***\n"),
         ];
         for (text, expected) in cases {
@@ -284,7 +395,8 @@ mod tests {
     fn parameters_with_secrets_are_known() {
         for parameter in PARAMETERS {
             let name = parameter.name;
-            let shows = word(&Word { key: name.replace('-', "_"), value: Some("hunter2hunter2".into()) }).contains("hunter2");
+            let shows = word(&Word { key: name.replace('-', "_"), value: Some("hunter2hunter2".into()) })
+                .contains("hunter2");
             let is_secret = SECRET_NAMES.iter().any(|secret| name.contains(secret));
             assert_eq!(shows, !is_secret, "{name}");
         }

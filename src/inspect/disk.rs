@@ -32,7 +32,9 @@ fn disk(root: &Path, name: &str) -> Option<Disk> {
         model: word("device/model"),
         size: sectors.saturating_mul(512),
         rotational: word("queue/rotational").as_deref() == Some("1"),
-        wwn_with_extension: wwn.as_ref().map(|wwn| format!("{wwn}{}", extension.as_deref().unwrap_or_default())),
+        wwn_with_extension: wwn
+            .as_ref()
+            .map(|wwn| format!("{wwn}{}", extension.as_deref().unwrap_or_default())),
         wwn_vendor_extension: extension.map(|digits| format!("0x{digits}")),
         wwn,
         serial: word("device/serial").or_else(|| word("serial")).or_else(|| unit_serial(root, &folder)),

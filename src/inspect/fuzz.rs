@@ -20,6 +20,8 @@ pub fn smbios(data: &[u8]) {
 pub fn lldp(data: &[u8]) {
     for frame in [lldp::Frame::parse(data), lldp::Frame::of_payload(data)].into_iter().flatten() {
         let neighbour = frame.neighbour();
-        assert!([neighbour.system_name, neighbour.port_id].into_iter().flatten().all(|text| !text.contains('\n')));
+        assert!(
+            [neighbour.system_name, neighbour.port_id].into_iter().flatten().all(|text| !text.contains('\n'))
+        );
     }
 }

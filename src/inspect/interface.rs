@@ -23,7 +23,8 @@ fn one(root: &Path, facts::Interface { name, mac }: &facts::Interface, live: &Li
     let folder = format!("sys/class/net/{name}");
     let word = |file: &str| line(root, &format!("{folder}/{file}"));
     let addresses = live.addresses.get(name).map(Vec::as_slice).unwrap_or_default();
-    let first = |wanted: fn(&IpAddr) -> bool| addresses.iter().find(|one| wanted(one)).map(ToString::to_string);
+    let first =
+        |wanted: fn(&IpAddr) -> bool| addresses.iter().find(|one| wanted(one)).map(ToString::to_string);
     let frame = live.heard.get(name);
     let infiniband = guid(mac);
     Interface {

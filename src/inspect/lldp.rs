@@ -155,7 +155,8 @@ fn address(bytes: &[u8]) -> Option<String> {
 fn text(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     let plain = |c: char| if c.is_control() { ' ' } else { c };
-    let text: String = text.trim_matches(|c: char| c == '\0' || c.is_whitespace()).chars().map(plain).collect();
+    let text: String =
+        text.trim_matches(|c: char| c == '\0' || c.is_whitespace()).chars().map(plain).collect();
     (!text.is_empty()).then_some(text)
 }
 

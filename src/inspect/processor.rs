@@ -21,9 +21,13 @@ pub fn read(root: &Path) -> Cpu {
 
 /// What /proc/cpuinfo says. It is another on each architecture: x86 has a model name, Arm numbers of its makers.
 pub fn parse(told: &str) -> Cpu {
-    let lines = || told.lines().filter_map(|line| line.split_once(':')).map(|(key, value)| (key.trim(), value.trim()));
-    let values = |wanted: &'static str| lines().filter(move |(key, _)| *key == wanted).map(|(_, value)| value);
-    let one = |wanted: &'static str| values(wanted).next().filter(|value| !value.is_empty()).map(str::to_owned);
+    let lines = || {
+        told.lines().filter_map(|line| line.split_once(':')).map(|(key, value)| (key.trim(), value.trim()))
+    };
+    let values =
+        |wanted: &'static str| lines().filter(move |(key, _)| *key == wanted).map(|(_, value)| value);
+    let one =
+        |wanted: &'static str| values(wanted).next().filter(|value| !value.is_empty()).map(str::to_owned);
     let flags = one("flags").or_else(|| one("Features")).unwrap_or_default();
     let mut seen = BTreeSet::new();
     Cpu {

@@ -121,7 +121,8 @@ impl Smbios {
         let mut found = Smbios::default();
         let mut seen = [false; 4];
         for structure in structures(table) {
-            let first = seen.get_mut(usize::from(structure.kind)).is_none_or(|seen| !std::mem::replace(seen, true));
+            let first =
+                seen.get_mut(usize::from(structure.kind)).is_none_or(|seen| !std::mem::replace(seen, true));
             let text = |offset: usize| structure.string(offset);
             match structure.kind {
                 0 if first => {
@@ -269,7 +270,9 @@ mod tests {
     fn redfish_from_inside() {
         let mut data = vec![0; 51];
         data.push(1);
-        data.extend([[169, 254, 0, 17].as_slice(), &[0; 12], &[0; 16], &443u16.to_le_bytes(), &[0; 5]].concat());
+        data.extend(
+            [[169, 254, 0, 17].as_slice(), &[0; 12], &[0; 16], &443u16.to_le_bytes(), &[0; 5]].concat(),
+        );
         let mut fields = vec![0x40, 2, 9, 9, 2, 3, 1, 0, 4, data.len() as u8];
         fields.extend(&data);
         let found = Smbios::of(&structure(42, &fields, &[])).redfish;

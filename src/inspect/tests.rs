@@ -51,7 +51,9 @@ fn qemu() -> (tempfile::TempDir, Host, Facts) {
 #[test]
 fn a_guest_of_qemu() {
     let (_root, host, facts) = qemu();
-    let frame = Frame { tlvs: vec![Tlv(1, vec![4, 1, 2, 3, 4, 5, 6]), Tlv(2, b"\x05ge-0/0/7".to_vec()), Tlv(3, vec![0, 120])] };
+    let frame = Frame {
+        tlvs: vec![Tlv(1, vec![4, 1, 2, 3, 4, 5, 6]), Tlv(2, b"\x05ge-0/0/7".to_vec()), Tlv(3, vec![0, 120])],
+    };
     let addresses = ["198.18.0.7", "fd00::7", "198.18.1.7"].map(|text| text.parse::<IpAddr>().unwrap());
     let live = Live {
         addresses: [("eth1".to_owned(), addresses.to_vec())].into(),
@@ -75,7 +77,8 @@ fn a_guest_of_qemu() {
     assert_eq!(found.diskless.tpm, Some(inventory::Tpm { version: Some("2.0") }));
     assert_eq!(found.diskless.gpus.iter().map(|gpu| gpu.bus.as_str()).collect::<Vec<_>>(), ["0000:00:01.0"]);
 
-    let disks: Vec<_> = inventory.disks.iter().map(|disk| (disk.name.as_str(), disk.transport, disk.size)).collect();
+    let disks: Vec<_> =
+        inventory.disks.iter().map(|disk| (disk.name.as_str(), disk.transport, disk.size)).collect();
     assert_eq!(disks, [("/dev/nvme0n1", Some("nvme"), 1 << 30), ("/dev/sda", Some("iscsi"), 4 << 30)]);
     let image = &inventory.disks[1];
     assert_eq!((image.wwn.as_deref(), image.hctl.as_deref()), (Some("0x6000000000000000"), Some("2:0:0:1")));
@@ -86,9 +89,15 @@ fn a_guest_of_qemu() {
     assert_eq!(inventory.disks[0].serial.as_deref(), Some("N0001"));
 
     let [down, up] = inventory.interfaces.as_slice() else { panic!("two interfaces") };
-    assert_eq!((down.has_carrier, down.speed_mbps, down.pci_address.as_deref()), (false, None, Some("0000:00:02.0")));
+    assert_eq!(
+        (down.has_carrier, down.speed_mbps, down.pci_address.as_deref()),
+        (false, None, Some("0000:00:02.0"))
+    );
     assert_eq!((up.has_carrier, up.speed_mbps, up.mtu), (true, Some(1000), Some(9000)));
-    assert_eq!((up.ipv4_address.as_deref(), up.ipv6_address.as_deref()), (Some("198.18.0.7"), Some("fd00::7")));
+    assert_eq!(
+        (up.ipv4_address.as_deref(), up.ipv6_address.as_deref()),
+        (Some("198.18.0.7"), Some("fd00::7"))
+    );
     assert_eq!((up.vendor.as_deref(), up.driver.as_deref()), (Some("0x8086"), Some("e1000e")));
     assert_eq!(up.neighbour.as_ref().unwrap().port_id.as_deref(), Some("ge-0/0/7"));
 
@@ -105,7 +114,10 @@ fn a_guest_of_qemu() {
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
-    assert!(!text.contains("hunter2") && !serde_json::to_string(&found).unwrap().contains("hunter2"), "{text}");
+    assert!(
+        !text.contains("hunter2") && !serde_json::to_string(&found).unwrap().contains("hunter2"),
+        "{text}"
+    );
 }
 
 /// The members, by name, are those of Ironic's agent: its "Hardware Inventory", and "Inspection data" of Ironic 2024.2.
@@ -119,15 +131,47 @@ fn the_shapes_are_ironics() {
             assert!(value.get(name).is_some(), "{name} in {value}");
         }
     };
-    has(inventory, &["interfaces", "cpu", "disks", "memory", "bmc_address", "bmc_v6address", "system_vendor", "boot", "hostname"]);
+    has(
+        inventory,
+        &[
+            "interfaces",
+            "cpu",
+            "disks",
+            "memory",
+            "bmc_address",
+            "bmc_v6address",
+            "system_vendor",
+            "boot",
+            "hostname",
+        ],
+    );
     let interface = [
-        "name", "mac_address", "ipv4_address", "ipv6_address", "has_carrier", "lldp", "vendor", "product", "client_id",
-        "biosdevname", "speed_mbps",
+        "name",
+        "mac_address",
+        "ipv4_address",
+        "ipv6_address",
+        "has_carrier",
+        "lldp",
+        "vendor",
+        "product",
+        "client_id",
+        "biosdevname",
+        "speed_mbps",
     ];
     has(&inventory["interfaces"][0], &interface);
     let disk = [
-        "name", "model", "size", "rotational", "wwn", "serial", "vendor", "wwn_with_extension", "wwn_vendor_extension", "hctl",
-        "by_path", "uuid",
+        "name",
+        "model",
+        "size",
+        "rotational",
+        "wwn",
+        "serial",
+        "vendor",
+        "wwn_with_extension",
+        "wwn_vendor_extension",
+        "hctl",
+        "by_path",
+        "uuid",
     ];
     has(&inventory["disks"][0], &disk);
     has(&inventory["cpu"], &["model_name", "frequency", "count", "architecture", "flags"]);
@@ -208,5 +252,8 @@ fn a_port_of_infiniband_is_known_by_its_guid() {
     };
     let found = interface::read(root.path(), &facts, &Live::default());
     assert_eq!(found[0].mac_address, "00:02:c9:00:10:3b");
-    assert_eq!(found[0].client_id.as_deref(), Some("ff:00:00:00:00:00:02:00:00:02:c9:00:00:02:c9:03:00:00:10:3b"));
+    assert_eq!(
+        found[0].client_id.as_deref(),
+        Some("ff:00:00:00:00:00:02:00:00:02:c9:00:00:02:c9:03:00:00:10:3b")
+    );
 }

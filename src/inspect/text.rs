@@ -6,8 +6,22 @@ use super::inventory::{Case, Disk, Inspection, Interface, MemoryDevice, PciDevic
 
 /// The flags of a processor that decide what a program may be built for, or how fast a disk is opened.
 const FLAGS: &[&str] = &[
-    "aes", "vaes", "avx", "avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_tile", "sha_ni", "vmx", "svm", "hypervisor",
-    "sve", "sve2", "asimd", "rdrand",
+    "aes",
+    "vaes",
+    "avx",
+    "avx2",
+    "avx512f",
+    "avx512_bf16",
+    "avx512_fp16",
+    "amx_tile",
+    "sha_ni",
+    "vmx",
+    "svm",
+    "hypervisor",
+    "sve",
+    "sve2",
+    "asimd",
+    "rdrand",
 ];
 
 /// A line for each thing.
@@ -44,14 +58,19 @@ pub fn describe(found: &Inspection) -> String {
         ]),
     );
     let bmc = [&inventory.bmc_address, &inventory.bmc_v6address, &inventory.bmc_mac];
-    let redfish = more.redfish.as_ref().map(|service| format!("Redfish at {}, port {}", service.address, service.port));
+    let redfish =
+        more.redfish.as_ref().map(|service| format!("Redfish at {}, port {}", service.address, service.port));
     if bmc.iter().any(|known| known.is_some()) || redfish.is_some() {
         line("BMC", known(bmc.into_iter().map(Option::as_ref).chain([redfish.as_ref()])));
     }
     let cpu = &inventory.cpu;
     let count = format!("{} threads in {} sockets", cpu.count, cpu.socket_count);
-    let flags: Vec<&str> = FLAGS.iter().copied().filter(|flag| cpu.flags.iter().any(|has| has == flag)).collect();
-    line("CPU", known([cpu.model_name.as_ref(), Some(&count), Some(&cpu.architecture), Some(&flags.join(" "))]));
+    let flags: Vec<&str> =
+        FLAGS.iter().copied().filter(|flag| cpu.flags.iter().any(|has| has == flag)).collect();
+    line(
+        "CPU",
+        known([cpu.model_name.as_ref(), Some(&count), Some(&cpu.architecture), Some(&flags.join(" "))]),
+    );
     let physical = inventory.memory.physical_mb.map(|mib| format!("{mib} MiB plugged in"));
     let usable = format!("{} MiB usable", inventory.memory.total >> 20);
     line("memory", known([physical.as_ref(), Some(&usable)]));
@@ -125,7 +144,8 @@ fn interface(interface: &Interface, booted: Option<&str>) -> String {
     let own = own.map(|own| format!("of its own {own}"));
     let booted = (booted == Some(&interface.mac_address)).then(|| "booted from".to_owned());
     let addresses = interface.addresses.join(" ");
-    let name = [Some(&interface.name), Some(&interface.mac_address), own.as_ref(), Some(&link), speed.as_ref()];
+    let name =
+        [Some(&interface.name), Some(&interface.mac_address), own.as_ref(), Some(&link), speed.as_ref()];
     let more = [mtu.as_ref(), interface.driver.as_ref(), device.as_ref(), Some(&addresses), booted.as_ref()];
     known(name.into_iter().chain(more))
 }

@@ -7,6 +7,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::record::{Kind, Record};
+use super::spool::Spool;
+use crate::engine::host::Host;
 
 /// Where it is, on the node.
 pub const FILE: &str = "/run/diskless/timeline.jsonl";
@@ -26,6 +28,13 @@ pub fn add(file: &Path, record: &Record) {
     }
 }
 
+/// Adds the event that was queued last in `spool`, on the booted system.
+pub fn add_last(host: &Host, spool: &Spool) {
+    if let Some(record) = spool.last() {
+        add(&host.path(FILE), record);
+    }
+}
+
 /// The events in `file` of the boot `boot_id`; lines that cannot be read are passed over.
 pub fn read(file: &Path, boot_id: &str) -> Vec<Record> {
     let mut text = Vec::new();
@@ -42,18 +51,25 @@ pub fn read(file: &Path, boot_id: &str) -> Vec<Record> {
 pub fn describe(record: &Record) -> Option<String> {
     let part = |part: &Option<String>| part.as_deref().unwrap_or_default().to_owned();
     let (step, detail) = (part(&record.step), part(&record.detail));
-    let seconds = record.took_ms.map_or_else(String::new, |ms| format!(" in {}.{:03} s", ms / 1000, ms % 1000));
+    let seconds =
+        record.took_ms.map_or_else(String::new, |ms| format!(" in {}.{:03} s", ms / 1000, ms % 1000));
     Some(match record.event {
         Kind::Run => format!("run {} starts: {detail}", record.run),
         Kind::Start => format!("{step} starts: {detail}"),
         Kind::Waiting => format!("{step} waiting for {detail}"),
         Kind::Done => format!("{step} done{seconds}: {detail}"),
         Kind::Failed => {
-            format!("{step} failed [{}] {}; {}", part(&record.code), part(&record.message), part(&record.advice))
+            format!(
+                "{step} failed [{}] {}; {}",
+                part(&record.code),
+                part(&record.message),
+                part(&record.advice)
+            )
         }
         Kind::Warning => format!("WARNING: {detail}"),
         Kind::Ready => format!("ready{seconds}"),
-        Kind::Up | Kind::Watermark | Kind::Down | Kind::Other => return None,
+        Kind::Up => "the booted system is up".to_owned(),
+        Kind::Watermark | Kind::Down | Kind::Other => return None,
     })
 }
 
@@ -80,7 +96,12 @@ mod tests {
         let size = file.metadata().unwrap().size();
         assert!((LONGEST..LONGEST + 4096).contains(&size), "{size}");
         let records = read(&file, "b");
-        assert_eq!(records.first(), Some(&record(Kind::Run)).map(|first| Record { time: records[0].time.clone(), ..first.clone() }).as_ref());
+        assert_eq!(
+            records.first(),
+            Some(&record(Kind::Run))
+                .map(|first| Record { time: records[0].time.clone(), ..first.clone() })
+                .as_ref()
+        );
         assert!(records.len() > 400 && read(&file, "of another boot").is_empty());
         std::fs::write(&file, b"junk\n{}\n\xff").unwrap();
         assert!(read(&file, "b").is_empty());
@@ -90,9 +111,16 @@ mod tests {
 
     #[test]
     fn a_line_for_each_event_of_a_boot() {
-        let text = |event| describe(&Record { step: Some("luks".into()), detail: Some("sda".into()), took_ms: Some(1042), ..record(event) });
+        let text = |event| {
+            describe(&Record {
+                step: Some("luks".into()),
+                detail: Some("sda".into()),
+                took_ms: Some(1042),
+                ..record(event)
+            })
+        };
         assert_eq!(text(Kind::Run).as_deref(), Some("run 2 starts: sda"));
         assert_eq!(text(Kind::Done).as_deref(), Some("luks done in 1.042 s: sda"));
-        assert_eq!(text(Kind::Up), None);
+        assert_eq!(text(Kind::Watermark), None);
     }
 }

@@ -64,10 +64,10 @@ pub fn of_keeper(journal: &Journal) -> impl Iterator<Item = Told> {
 
 fn merge(log: &[Line], records: &[Record], keeper: Option<&Journal>) -> Vec<Told> {
     let mut all: Vec<Told> = log.iter().filter_map(of_log).collect();
-    // What is older than that has been overwritten. The console does not tell that something starts.
+    // What is older than that has been overwritten. The console does not tell that something starts, or is up.
     let oldest = log.first().map_or(u64::MAX, |line| line.at_us / 1000);
     let missing = records.iter().filter(|record| {
-        matches!(record.event, Kind::Run | Kind::Start) || record.uptime_ms < oldest
+        matches!(record.event, Kind::Run | Kind::Start | Kind::Up) || record.uptime_ms < oldest
     });
     all.extend(missing.filter_map(|record| {
         let warning = matches!(record.event, Kind::Failed | Kind::Warning);
@@ -115,7 +115,11 @@ mod tests {
 
     #[test]
     fn each_thing_stands_there_once_in_its_order() {
-        let log = [line(2000, "usb 1-1: new"), line(2500, "diskless: luks done in 0.1 s: sda"), line(9000, "diskless: keeper: session 1 is lost")];
+        let log = [
+            line(2000, "usb 1-1: new"),
+            line(2500, "diskless: luks done in 0.1 s: sda"),
+            line(9000, "diskless: keeper: session 1 is lost"),
+        ];
         let records = [
             record(Kind::Done, 1000, "overwritten"),
             record(Kind::Start, 2400, "sda"),

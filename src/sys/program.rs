@@ -109,7 +109,9 @@ pub fn output(program: &str, args: &[&str], most: usize, limit: Duration) -> Res
         all.drain(..surplus);
     }
     match wait(&mut child, deadline) {
-        Ok(Some(status)) if !status.success() && all.is_empty() => Err(Failure::Failed(status, String::new())),
+        Ok(Some(status)) if !status.success() && all.is_empty() => {
+            Err(Failure::Failed(status, String::new()))
+        }
         Ok(_) => Ok(all),
         Err(error) => Err(Failure::Start(error)),
     }

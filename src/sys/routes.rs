@@ -44,7 +44,8 @@ pub fn describe() -> io::Result<String> {
         let _ = writeln!(text, "{title}");
         let mut lines = 0;
         call(get, DUMP, &vec![0; header], |kind, told| {
-            if kind == new && lines < MOST
+            if kind == new
+                && lines < MOST
                 && let Some(line) = line(told, &name)
             {
                 lines += 1;
@@ -65,7 +66,13 @@ fn address(told: &[u8], name: &dyn Fn(u32) -> String) -> Option<String> {
     let ip = ip(attribute(told, ADDRESS, IFA_LOCAL).or_else(|| attribute(told, ADDRESS, IFA_ADDRESS))?)?;
     // Of its flags: 0x40 not to be used yet, 0x08 another node has it.
     let flags = told.get(2)?;
-    let state = if flags & 0x08 != 0 { " duplicate" } else if flags & 0x40 != 0 { " tentative" } else { "" };
+    let state = if flags & 0x08 != 0 {
+        " duplicate"
+    } else if flags & 0x40 != 0 {
+        " tentative"
+    } else {
+        ""
+    };
     Some(format!("{ip}/{prefix} on {}{state}", name(number(told.get(4..)?)?)))
 }
 
@@ -90,16 +97,19 @@ fn route(told: &[u8], name: &dyn Fn(u32) -> String) -> Option<String> {
         _ => return None,
     };
     (table != LOCAL).then_some(())?;
-    let to = part(RTA_DST).and_then(ip).map_or("default".to_owned(), |ip| {
-        format!("{ip}/{}", told.get(1).copied().unwrap_or_default())
-    });
+    let to = part(RTA_DST)
+        .and_then(ip)
+        .map_or("default".to_owned(), |ip| format!("{ip}/{}", told.get(1).copied().unwrap_or_default()));
     let mut line = format!("{kind}{to}");
     let words = [
         part(RTA_GATEWAY).and_then(ip).map(|ip| format!("via {ip}")),
         part(RTA_OIF).and_then(number).map(|oif| format!("on {}", name(oif))),
         part(RTA_PREFSRC).and_then(ip).map(|ip| format!("from {ip}")),
         part(RTA_PRIORITY).and_then(number).map(|metric| format!("metric {metric}")),
-        part(RTA_METRICS).and_then(|all| attribute(all, 0, RTAX_MTU)).and_then(number).map(|mtu| format!("MTU {mtu}")),
+        part(RTA_METRICS)
+            .and_then(|all| attribute(all, 0, RTAX_MTU))
+            .and_then(number)
+            .map(|mtu| format!("MTU {mtu}")),
         part(RTA_MULTIPATH).map(|_| "by several ways".to_owned()),
         (table != 254).then(|| format!("table {table}")),
     ];

@@ -47,8 +47,14 @@ pub fn main(args: &mut Parser) -> Result<(), Failed> {
     print(&drawn(&timeline, width))?;
     let path = format!("/v1/nodes/{}/bundles", part(node).replace('+', "%20"));
     // A server of an earlier version has none.
-    let bundles = server.get::<Bundles>(&path, Duration::ZERO).map(|bundles| bundles.bundles).unwrap_or_default();
-    print(&bundles.iter().map(|bundle| format!("{path}/{} of {}\n", bundle.id, said(bundle))).collect::<String>())
+    let bundles =
+        server.get::<Bundles>(&path, Duration::ZERO).map(|bundles| bundles.bundles).unwrap_or_default();
+    print(
+        &bundles
+            .iter()
+            .map(|bundle| format!("{path}/{} of {}\n", bundle.id, said(bundle)))
+            .collect::<String>(),
+    )
 }
 
 /// `boot 7, 2026-01-31T08:00:00Z, 341 KiB`

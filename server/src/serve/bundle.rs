@@ -20,7 +20,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use super::peer::Peer;
-use super::{App, line, limits, not_found, who};
+use super::{App, limits, line, not_found, who};
 use crate::store::{Change, NewBundle, Outcome};
 use crate::time::Time;
 
@@ -58,7 +58,8 @@ async fn take(
         Err((status, why)) => return limits::last(status, &why),
     };
     let Ok(_place) = app.bundles.try_acquire() else {
-        let mut busy = limits::last(StatusCode::SERVICE_UNAVAILABLE, "other bundles are being taken: try again");
+        let mut busy =
+            limits::last(StatusCode::SERVICE_UNAVAILABLE, "other bundles are being taken: try again");
         busy.headers_mut().insert(header::RETRY_AFTER, 5.into());
         return busy;
     };
@@ -112,7 +113,10 @@ fn asked(headers: &HeaderMap, most_mib: u32) -> Result<String, (StatusCode, Stri
     let boot_id = text("diskless-boot-id");
     let known = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
     if boot_id.is_empty() || boot_id.len() > 64 || !boot_id.bytes().all(known) {
-        return Err((StatusCode::BAD_REQUEST, "diskless-boot-id: that is not one of the kernel's".to_owned()));
+        return Err((
+            StatusCode::BAD_REQUEST,
+            "diskless-boot-id: that is not one of the kernel's".to_owned(),
+        ));
     }
     let length = text("content-length").parse::<u64>().unwrap_or(0);
     if length > bytes(most_mib) {
@@ -188,7 +192,8 @@ async fn abandoned(folder: &Path) {
     let Ok(mut entries) = fs::read_dir(folder).await else { return };
     while let Ok(Some(entry)) = entries.next_entry().await {
         let old = entry.metadata().await.and_then(|metadata| metadata.modified());
-        let old = old.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > ABANDONED));
+        let old =
+            old.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > ABANDONED));
         if old && entry.file_name().to_string_lossy().ends_with(PART) {
             let _ = fs::remove_file(entry.path()).await;
         }
@@ -209,7 +214,9 @@ mod tests {
 
     #[test]
     fn a_name_is_that_of_a_file() {
-        for (name, expected) in [("node1.a-b_c", "node1.a-b_c"), ("../x", "_.._x"), (".x", "_.x"), ("a/b", "a_b")] {
+        for (name, expected) in
+            [("node1.a-b_c", "node1.a-b_c"), ("../x", "_.._x"), (".x", "_.x"), ("a/b", "a_b")]
+        {
             assert_eq!(plain(name), expected);
         }
     }

@@ -11,8 +11,8 @@ use axum::response::Response;
 use futures_util::{FutureExt, StreamExt};
 use tokio::time::timeout;
 
-use super::{bundle, line};
 use super::peer::Peer;
+use super::{bundle, line};
 use crate::log::ACCESS;
 
 /// The bounds of this server. Those of a connection are [`super::listen`]'s.

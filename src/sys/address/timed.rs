@@ -120,7 +120,12 @@ fn attribute(message: &[u8], wanted: u16) -> Option<std::ops::Range<usize>> {
 }
 
 /// Sends one request and reads its answers until the last, each as its type and what follows its header.
-pub(in crate::sys) fn call(kind: u16, flags: u16, message: &[u8], mut answer: impl FnMut(u16, &[u8])) -> io::Result<()> {
+pub(in crate::sys) fn call(
+    kind: u16,
+    flags: u16,
+    message: &[u8],
+    mut answer: impl FnMut(u16, &[u8]),
+) -> io::Result<()> {
     let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
     bind(&socket, &netlink::SocketAddrNetlink::new(0, 0))?;
     let length = u32::try_from(HEADER + message.len()).map_err(|_| Errno::INVAL)?;
