@@ -54,4 +54,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("mount-unit", steps::handover::fuzz::mount_unit),
     ("evidence", diagnose::fuzz::evidence),
     ("journal", crate::report::fuzz::journal),
+    ("smbios", crate::inspect::fuzz::smbios),
+    ("lldp", crate::inspect::fuzz::lldp),
+    ("redact", crate::bundle::fuzz::redact),
 ];

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use diskless::diagnose::{CHAIN, Link};
+use diskless::bundle::source::{SOURCES, Source};
 use diskless::error::{Class, Code};
 use diskless::input::cmdline::Cmdline;
 use diskless::input::conf::Conf;
@@ -137,6 +138,16 @@ fn every_file_of_the_new_root_is_described() {
     }
     table.push('\n');
     check("handover.md", &table);
+}
+
+#[test]
+fn every_source_of_a_bundle_is_described() {
+    let mut table = String::from("\n| file | what | at most |\n| --- | --- | --- |\n");
+    for Source { name, what, most, .. } in SOURCES {
+        writeln!(table, "| `{name}` | {what} | {} KiB |", most >> 10).unwrap();
+    }
+    table.push('\n');
+    check("bundle.md", &table);
 }
 
 #[test]

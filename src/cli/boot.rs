@@ -20,7 +20,6 @@ use crate::report::console::Console;
 use pass::pass;
 
 /// Where the lock of a run is.
-pub(super) const LOCK: &str = "/run/diskless/lock";
 /// How often a lock that another has is looked at, and how often that is told.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const TELL_EVERY: u32 = 10;
@@ -195,7 +194,7 @@ fn pause(host: &Host, next: &Next, told: u32) -> Result<Paused> {
 fn lock(host: &Host) -> Result<Lock> {
     let mut looks = 0_u32;
     loop {
-        match lock::take(&host.path(LOCK)) {
+        match lock::take(&host.path(lock::FILE)) {
             Err(error) if error.code() == Code::Locked => {
                 if looks.is_multiple_of(TELL_EVERY) {
                     Console::open(host).say(&format!("waiting for {error}"));

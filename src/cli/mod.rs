@@ -3,6 +3,7 @@
 mod access;
 mod acts;
 mod boot;
+mod bundle;
 mod completion;
 mod config;
 mod console;
@@ -10,7 +11,9 @@ mod diagnose;
 mod exit;
 mod help;
 mod hold;
+mod inspect;
 mod keeper;
+mod logs;
 mod luks;
 mod plan;
 mod release;
@@ -61,6 +64,10 @@ usage: diskless boot             fetch the boot plan and put the new root togeth
        diskless undo STEP        take apart what the steps from the last one down to STEP have made
        diskless unmount          the same of the new root's mounts alone
        diskless completion SHELL complete command lines in bash or zsh
+       diskless inspect [--json] what the node is made of; see diskless inspect --help
+       diskless logs [-f]        what agent and keeper told in this boot
+       diskless bundle [--upload]
+                                 one file for whoever is to help, without secrets; see diskless bundle --help
        diskless exit --dry-run   what the end of the system would take apart
        diskless luks dump|test ...
                                  look at a LUKS header, try a key; see diskless luks --help
@@ -99,6 +106,9 @@ const VERBS: &[Verb] = &[
     ("undo", undo::main),
     ("unmount", undo::unmount),
     ("diagnose", diagnose::main),
+    ("inspect", inspect::main),
+    ("logs", logs::main),
+    ("bundle", bundle::main),
     ("report", report::main),
     ("exit", exit::main),
     ("keeper", keeper::main),
@@ -304,6 +314,11 @@ mod tests {
             "diskless plan sign --key /none /nonexistent",
             "diskless plan --try /nonexistent",
             "diskless plan --try=none",
+            "diskless inspect --help",
+            "diskless logs --help",
+            "diskless logs --json",
+            "diskless bundle --help",
+            "diskless bundle --upload",
             "diskless exit --dry-run",
             "diskless exit --help",
             "diskless luks --help",
@@ -364,6 +379,12 @@ mod tests {
             "diskless exit --watch dance",
             "diskless exit --work",
             "/shutdown poweroff",
+            "diskless inspect --lldp 0",
+            "diskless inspect --lldp 500",
+            "diskless inspect now",
+            "diskless logs now",
+            "diskless bundle a b",
+            "diskless bundle --json",
             "diskless luks",
             "diskless luks open /nonexistent",
             "diskless luks dump",

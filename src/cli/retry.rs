@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser};
 
-use super::boot::LOCK;
 use super::boot::pass::pass;
 use super::{Failed, configured, no_more, print, step};
 use crate::engine::host::Host;
@@ -42,7 +41,7 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
 /// Runs the boot up to `until`, or to its end, and tells it on `console`.
 pub(super) fn here(host: &Host, until: Option<&'static str>, console: Console) -> Result<(), Failed> {
     hold_a_pause(host)?;
-    let _lock = lock::take(&host.path(LOCK))?;
+    let _lock = lock::take(&host.path(lock::FILE))?;
     let mut run = Run::start(host, Rule::Until(until), console);
     let waits = run.waits();
     match pass(&mut run, host, configured(host)) {

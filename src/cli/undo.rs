@@ -77,7 +77,7 @@ fn take_apart(host: &Host, part: Part, dry_run: bool) -> Result<(), Failed> {
         let lines = undo::decide(host, part)?.into_iter().map(|act| format!("{act}\n"));
         return print(&lines.collect::<String>());
     }
-    let _lock = lock::take(&host.path(super::boot::LOCK))?;
+    let _lock = lock::take(&host.path(lock::FILE))?;
     let acts = undo::decide(host, part)?;
     let mut console = Console::open(host);
     if acts.is_empty() {

@@ -148,11 +148,14 @@ impl<'a> Run<'a> {
     pub fn report_to(&mut self, report: &Report, hostname: Option<&str>) {
         let sent = self.reports.send_to(&report.url, &self.host.path(http::CA_FILE), hostname);
         warn(sent);
-        self.report_to = Some(Destination {
+        let destination = Destination {
             url: report.url.clone(),
             phone_home: report.phone_home.clone(),
             hostname: hostname.map(str::to_owned),
-        });
+        };
+        // Now already: a bundle of a boot that fails is sent there too.
+        warn(destination.keep(self.host));
+        self.report_to = Some(destination);
     }
 
     /// The booted system is to tell when the use of its writable layer passes one of these percentages.

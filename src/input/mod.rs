@@ -16,6 +16,7 @@ pub mod multipath_settings;
 pub mod netroot;
 pub mod parameters;
 pub mod portal;
+pub mod redact;
 pub mod secret;
 pub mod settings;
 pub mod shown;

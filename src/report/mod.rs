@@ -13,6 +13,8 @@ pub mod pace;
 pub mod phone_home;
 pub mod record;
 pub mod spool;
+pub mod timeline;
+pub mod told;
 pub mod up;
 pub mod watch;
 pub mod watermark;

@@ -48,7 +48,10 @@ impl File {
     /// The same file with all its paths below `folder`, but those that are absolute.
     pub fn below(mut self, folder: &Path) -> File {
         let server = &mut self.server;
-        let mut paths = vec![&mut server.database];
+        if server.bundles.as_os_str().is_empty() {
+            server.bundles = server.database.with_file_name("bundles");
+        }
+        let mut paths = vec![&mut server.database, &mut server.bundles];
         paths.extend(server.files.iter_mut().chain(&mut server.token_file).chain(&mut server.sign_key));
         let webhooks = self.webhooks.iter_mut();
         paths.extend(webhooks.flat_map(|webhook| webhook.token_file.iter_mut().chain(&mut webhook.ca_file)));
@@ -80,6 +83,12 @@ pub struct Server {
     pub url: String,
     /// The database; relative paths are below the folder of the site's file, here and everywhere.
     pub database: PathBuf,
+    /// The folder of the bundles that nodes send; none: `bundles` beside the database.
+    pub bundles: PathBuf,
+    /// A bundle has no more MiB.
+    pub bundle_mib: u32,
+    /// So many bundles of a node are kept, the newest ones; at least one.
+    pub bundles_of_node: u32,
     /// The folder of kernels and initramfs, served below `/files/`; none: they are elsewhere.
     pub files: Option<PathBuf>,
     /// The file with the operators' token; none: operators' calls are refused.
@@ -104,6 +113,9 @@ impl Default for Server {
             listen: vec!["[::]:32001".to_owned()],
             url: String::new(),
             database: PathBuf::from("disklessd.db"),
+            bundles: PathBuf::new(),
+            bundle_mib: 16,
+            bundles_of_node: 10,
             files: None,
             token_file: None,
             metrics_open: false,
