@@ -19,7 +19,6 @@ use crate::input::trap::{Emergency, Mode, Trap};
 use crate::report::console::Console;
 use pass::pass;
 
-/// Where the lock of a run is.
 /// How often a lock that another has is looked at, and how often that is told.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const TELL_EVERY: u32 = 10;

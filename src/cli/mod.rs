@@ -206,6 +206,15 @@ fn configured(host: &Host) -> Result<(Cmdline, Vec<Error>)> {
     Ok(configured_behind(host, Cmdline::parse(&text)))
 }
 
+/// The same for who can do without the lines that are wrong.
+fn configuration(host: &Host) -> Result<Cmdline> {
+    let (cmdline, wrong) = configured(host)?;
+    for error in wrong {
+        log::warn!("{error}; {}", error.advice());
+    }
+    Ok(cmdline)
+}
+
 /// The same with `cmdline` for the kernel command line.
 fn configured_behind(host: &Host, cmdline: Cmdline) -> (Cmdline, Vec<Error>) {
     match read_text(&host.path(conf::FILE)) {

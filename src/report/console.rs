@@ -98,9 +98,9 @@ impl Console {
     }
 }
 
-/// None if it cannot be written to.
+/// To be written to behind what is there, as of a standard output that is a file; none if it cannot be.
 fn kmsg(host: &Host) -> Option<File> {
-    File::options().write(true).open(host.path("/dev/kmsg")).ok()
+    File::options().append(true).open(host.path("/dev/kmsg")).ok()
 }
 
 /// The first number of /proc/sys/kernel/printk: the kernel puts lines of lower levels on the console.

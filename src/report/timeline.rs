@@ -67,6 +67,7 @@ pub fn describe(record: &Record) -> Option<String> {
             )
         }
         Kind::Warning => format!("WARNING: {detail}"),
+        Kind::Held | Kind::Released | Kind::Pause => detail,
         Kind::Ready => format!("ready{seconds}"),
         Kind::Up => "the booted system is up".to_owned(),
         Kind::Watermark | Kind::Down | Kind::Other => return None,

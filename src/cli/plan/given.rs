@@ -104,7 +104,7 @@ impl Node {
 
     /// This one, with its plan at `plan` if that is given.
     pub fn this(host: &Host, plan: Option<Source>) -> Result<Node> {
-        let cmdline = cli::cmdline(host)?;
+        let cmdline = cli::configuration(host)?;
         let root = host.path("/");
         Ok(Node {
             config: Config::with_plan(&cmdline, plan)?,

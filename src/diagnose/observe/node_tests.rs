@@ -39,7 +39,11 @@ fn the_journal_of_this_boot_says_where_it_stands() {
         boot_id: "b7c2".into(),
         run: 1,
         status: Status::Running,
+        node: None,
+        attempt: None,
         steps: vec![StepState::pending("network"), StepState::pending("iscsi")],
+        held: None,
+        next: None,
     };
     state.write(&file).unwrap();
     assert_eq!(of_journal(root.path()).0, Outcome::Open);
