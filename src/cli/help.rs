@@ -3,21 +3,26 @@
 //! two or more behind it.
 
 use super::{
-    acts, boot, completion, config, console, exit, hold, luks, plan, release, resume, retry, skip, status,
-    undo,
+    access, acts, boot, bundle, completion, config, console, diagnose, exit, hold, inspect, logs, luks, plan, release,
+    resume, retry, skip, status, undo,
 };
 
 /// Each verb with its text.
 pub const HELPS: &[(&str, &str)] = &[
+    ("access", access::HELP),
     ("acts", acts::HELP),
     ("boot", boot::HELP),
+    ("bundle", bundle::HELP),
     ("completion", completion::HELP),
     ("config", config::HELP),
     ("console", console::HELP),
+    ("diagnose", diagnose::HELP),
     ("exit", exit::HELP),
     ("generator", GENERATOR),
     ("hold", hold::HELP),
+    ("inspect", inspect::HELP),
     ("keeper", KEEPER),
+    ("logs", logs::HELP),
     ("luks", luks::HELP),
     ("plan", plan::HELP),
     ("release", release::HELP),
