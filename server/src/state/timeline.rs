@@ -182,7 +182,7 @@ impl Drawn {
             }
             Kind::Down => self.end(now, Ending::Unknown),
             // It is of a system that has booted, and may come days later.
-            Kind::Watermark | Kind::Other => (),
+            Kind::Watermark | Kind::Held | Kind::Released | Kind::Pause | Kind::Other => (),
         }
     }
 
