@@ -16,7 +16,8 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 const LONG: Duration = Duration::from_secs(60);
 
 /// No console in the kernel's list: then it is /dev/console.
-const SCRIPT: &str = "mount --bind \"$1\" /dev/console && mount --bind /dev/null /proc/consoles && exec \"$0\" console";
+const SCRIPT: &str =
+    "mount --bind \"$1\" /dev/console && mount --bind /dev/null /proc/consoles && exec \"$0\" console";
 
 struct Person {
     terminal: File,
@@ -32,7 +33,16 @@ impl Person {
         let name = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
         fcntl_setfl(&terminal, OFlags::NONBLOCK).unwrap();
         let console = Command::new("unshare")
-            .args(["--user", "--map-root-user", "--mount", "sh", "-c", SCRIPT, env!("CARGO_BIN_EXE_diskless"), &name])
+            .args([
+                "--user",
+                "--map-root-user",
+                "--mount",
+                "sh",
+                "-c",
+                SCRIPT,
+                env!("CARGO_BIN_EXE_diskless"),
+                &name,
+            ])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
@@ -47,7 +57,9 @@ impl Person {
             let mut bytes = [0; 4096];
             match self.terminal.read(&mut bytes) {
                 Ok(count) => self.seen.push_str(&String::from_utf8_lossy(&bytes[..count])),
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock) || error.raw_os_error() == Some(5) => {
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock) || error.raw_os_error() == Some(5) =>
+                {
                     std::thread::sleep(Duration::from_millis(20));
                 }
                 Err(error) => panic!("{error}"),
@@ -111,7 +123,8 @@ fn a_terminal_that_hangs_is_no_way_out_and_costs_nothing() {
     let pid = person.console.id();
     let ticks = || {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        let fields: Vec<String> = stat.rsplit(')').next().unwrap().split_whitespace().map(str::to_owned).collect();
+        let fields: Vec<String> =
+            stat.rsplit(')').next().unwrap().split_whitespace().map(str::to_owned).collect();
         fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
     };
     let null = File::open("/dev/null").unwrap();

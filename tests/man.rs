@@ -54,21 +54,13 @@ fn prose(help: &str) -> Vec<String> {
     paragraphs
 }
 
-/// The first sentence, or what of it comes before a colon: what a list of manual pages shows.
+/// The first sentence, up to a colon if it has one: what a list of manual pages shows. Whose own a verb is, is not said there.
 fn summary(paragraphs: &[String]) -> String {
     let first = paragraphs.first().expect("a verb's text says what it does").replace('\n', " ");
-    let end = [": ", ". "].iter().filter_map(|end| first.find(end)).min();
-    let mut sentence = first[..end.unwrap_or(first.len())].trim_end_matches('.').to_owned();
-    if sentence.starts_with("systemd's ") {
-        // The colon there is not the end.
-        sentence = first
-            .split_once(": ")
-            .or(first.split_once(", "))
-            .map_or(first.clone(), |(_, rest)| rest.to_owned());
-        let end = [": ", ". ", ", "].iter().filter_map(|end| sentence.find(end)).min();
-        sentence.truncate(end.unwrap_or(sentence.len()));
-        sentence = sentence.trim_end_matches('.').to_owned();
-    }
+    let end = |text: &str| [": ", ". "].iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
+    let whose = if first.to_lowercase().starts_with("systemd's ") { end(&first) + 2 } else { 0 };
+    let rest = &first[whose..];
+    let sentence = rest[..end(rest)].trim_end_matches('.');
     sentence[..1].to_lowercase() + &sentence[1..]
 }
 

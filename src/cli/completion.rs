@@ -50,7 +50,7 @@ fn bash() -> String {
     let mut text = format!(
         "# Completion of diskless(8) for bash, made by: diskless completion bash\n\
          _diskless() {{\n    \
-         local words files=\n    \
+         local words= files=\n    \
          case $COMP_CWORD in\n        \
          1) words='{}' ;;\n        \
          *) case ${{COMP_WORDS[1]}} in\n",

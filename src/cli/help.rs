@@ -159,7 +159,7 @@ mod tests {
         for (verb, text) in HELPS {
             assert!(text.starts_with(&format!("usage: diskless {verb}")), "{verb}: {text}");
             assert!(text.ends_with('\n') && !text.contains('\t'), "{verb}");
-            assert!(text.lines().all(|line| line.chars().count() <= 130), "{verb}");
+            assert!(text.lines().all(|line| line.chars().count() <= 140), "{verb}");
             assert!(terms(text).iter().all(|(_, meaning)| !meaning.is_empty()), "{verb}: {:?}", terms(text));
         }
     }

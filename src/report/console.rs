@@ -37,25 +37,29 @@ impl Console {
     /// Opens what there is on `host`; what cannot be opened is done without.
     pub fn open(host: &Host) -> Console {
         if std::io::stdout().is_terminal() {
-            let terminal = Terminal::to_write(&host.path("/dev/stdout")).ok();
-            let screens = terminal.map(|terminal| Screen { terminal, shown_by_kernel: 0 });
-            return Console { screens: screens.into_iter().collect(), kmsg: kmsg(host) };
+            return Console::at_caller(host, Terminal::to_write(&host.path("/dev/stdout")).ok());
         }
         Console::of_machine(host)
     }
 
     /// The caller's, be it a terminal or not: for what somebody has asked for by hand.
     pub fn of_caller(host: &Host) -> Console {
-        let screen = std::io::stdout().as_fd().try_clone_to_owned().ok();
-        let screen = screen.map(|own| Screen { terminal: Terminal::of(File::from(own)), shown_by_kernel: 0 });
-        Console { screens: screen.into_iter().collect(), kmsg: kmsg(host) }
+        let own = std::io::stdout().as_fd().try_clone_to_owned().ok();
+        Console::at_caller(host, own.map(|own| Terminal::of(File::from(own))))
+    }
+
+    fn at_caller(host: &Host, terminal: Option<Terminal>) -> Console {
+        let kmsg = kmsg(host);
+        // Whoever sits at a console, sees the kernel's log as well.
+        let level = if kmsg.is_some() && consoles::is_stdout(host) { level(host) } else { 0 };
+        let screen = terminal.map(|terminal| Screen { terminal, shown_by_kernel: level });
+        Console { screens: screen.into_iter().collect(), kmsg }
     }
 
     /// Those of the machine, wherever this process was started from: what the kernel shows on one stands there once.
     pub fn of_machine(host: &Host) -> Console {
-        let printk = std::fs::read_to_string(host.path("/proc/sys/kernel/printk")).unwrap_or_default();
         let kmsg = kmsg(host);
-        let level = if kmsg.is_some() { console_level(&printk) } else { 0 };
+        let level = if kmsg.is_some() { level(host) } else { 0 };
         let screen = |(path, has_log): (PathBuf, bool)| {
             let terminal = Terminal::to_write(&path).ok()?;
             Some(Screen { terminal, shown_by_kernel: if has_log { level } else { 0 } })
@@ -103,7 +107,12 @@ fn kmsg(host: &Host) -> Option<File> {
     File::options().append(true).open(host.path("/dev/kmsg")).ok()
 }
 
-/// The first number of /proc/sys/kernel/printk: the kernel puts lines of lower levels on the console.
+/// The kernel puts lines of lower levels on its consoles.
+fn level(host: &Host) -> u32 {
+    console_level(&std::fs::read_to_string(host.path("/proc/sys/kernel/printk")).unwrap_or_default())
+}
+
+/// The first number of /proc/sys/kernel/printk.
 fn console_level(printk: &str) -> u32 {
     printk.split_whitespace().next().and_then(|level| level.parse().ok()).unwrap_or(0)
 }

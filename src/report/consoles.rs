@@ -1,6 +1,7 @@
 //! The kernel's consoles, /proc/consoles (fs/proc/consoles.c): text in, terminals out.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use crate::engine::host::Host;
 
@@ -30,6 +31,16 @@ pub fn terminals(host: &Host) -> Vec<(PathBuf, bool)> {
         found.push((host.path(LAST_RESORT), true));
     }
     found
+}
+
+/// Whether the standard output is a console where the kernel's log is, too.
+pub fn is_stdout(host: &Host) -> bool {
+    let device = |path: &Path| std::fs::metadata(path).map(|found| found.rdev()).unwrap_or(0);
+    // By what it is a link to: a terminal has its own number, /dev/console one that is no terminal's.
+    let stdout = device(&host.path("/dev/stdout"));
+    let with_log = terminals(host).into_iter().filter(|(_, has_log)| *has_log).map(|(path, _)| path);
+    let mut consoles = with_log.chain([host.path(LAST_RESORT)]);
+    stdout != 0 && consoles.any(|path| device(&path) == stdout)
 }
 
 /// The consoles of the list that can be written to and are devices; a line that is none is passed over.
