@@ -18,13 +18,12 @@ use crate::steps::fetch::{self, Rules, TRUSTED, Trusted};
 pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
     let known = ["keys", "now", "least-serial", "facts", "json"];
     let Some(options) = Options::parse(args, &known, 1)? else { return Ok(()) };
-    let rules = Rules {
-        trusted: trusted(host, options.value("keys"))?,
-        required: true,
-        least_serial: options.parsed("least-serial", |text| text.parse().ok())?.unwrap_or_default(),
-    };
+    let least_serial = options.parsed("least-serial", |text| text.parse().ok())?.unwrap_or_default();
+    let now = options.parsed("now", Time::parse)?;
+    let trusted = trusted(host, options.value("keys"))?;
+    let rules = Rules { trusted, required: true, least_serial };
     let facts = options.value("facts").map(facts).transpose()?;
-    let clock = match options.parsed("now", Time::parse)? {
+    let clock = match now {
         Some(says) => Clock { says, made: Time(0) },
         None => fetch::clock_of(host),
     };
