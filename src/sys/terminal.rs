@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::termios::{
-    InputModes, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr,
+    InputModes, LocalModes, OptionalActions, OutputModes, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr,
     tcsetattr,
 };
 
@@ -69,6 +69,8 @@ impl Terminal {
         // Ctrl-S would stop the output, and a break of the line makes a signal.
         modes.input_modes.remove(InputModes::IXON | InputModes::BRKINT);
         modes.input_modes.insert(InputModes::IGNBRK);
+        // Lines end as in any other program.
+        modes.output_modes.insert(OutputModes::OPOST | OutputModes::ONLCR);
         modes.special_codes[SpecialCodeIndex::VMIN] = 1;
         modes.special_codes[SpecialCodeIndex::VTIME] = 0;
         tcsetattr(&self.file, OptionalActions::Now, &modes)?;
