@@ -74,14 +74,14 @@ codes! {
 
     InUse "in-use" Config, "something is in use, and cannot be taken apart",
         "unmount or remove what the message names, end who uses it, and try again";
-    Pivoted "pivoted" Config, "this is no initramfs: the root of the node is in use",
-        "`systemctl poweroff` or `systemctl reboot` takes it apart; `diskless exit --dry-run` shows how";
 
     Keeper "keeper" Fatal, "the keeper cannot be reached, or cannot work",
         "see the cause and `systemctl status diskless-keeper`; without it nobody reconnects a lost session until iscsid runs";
     NotRun "not-run" Config, "the agent has not run in this boot",
         "start it: `diskless boot`";
 
+    Booted "booted" Config, "this is no initramfs, so the boot is over",
+        "`diskless status` shows how it went";
     NoStep "no-step" Config, "the boot of this node has no such step",
         "`diskless status` lists those that it has";
 

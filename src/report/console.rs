@@ -102,9 +102,9 @@ impl Console {
     }
 }
 
-/// None if it cannot be written to.
+/// To be written to behind what is there; none if it cannot be.
 fn kmsg(host: &Host) -> Option<File> {
-    File::options().write(true).open(host.path("/dev/kmsg")).ok()
+    File::options().append(true).open(host.path("/dev/kmsg")).ok()
 }
 
 /// The kernel puts lines of lower levels on its consoles.

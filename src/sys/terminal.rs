@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::termios::{
-    InputModes, LocalModes, OptionalActions, OutputModes, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr,
-    tcsetattr,
+    InputModes, LocalModes, OptionalActions, OutputModes, QueueSelector, SpecialCodeIndex, Termios, tcflush,
+    tcgetattr, tcsetattr,
 };
 
 /// A terminal that takes nothing (flow control, a cable without an end) is waited for so long, once.
@@ -40,7 +40,8 @@ impl Terminal {
     /// # Errors
     /// It cannot be opened.
     pub fn to_write(path: &Path) -> io::Result<Terminal> {
-        Ok(Terminal { file: open(File::options().write(true), path)?, stuck: false, before: None })
+        // Behind what is there, where it is a file.
+        Ok(Terminal { file: open(File::options().append(true), path)?, stuck: false, before: None })
     }
 
     /// Opens it for keys too: each is read as it is pressed, and neither is shown nor makes a signal. As it was, it is again
