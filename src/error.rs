@@ -74,8 +74,6 @@ codes! {
 
     InUse "in-use" Config, "something is in use, and cannot be taken apart",
         "unmount or remove what the message names, end who uses it, and try again";
-    Pivoted "pivoted" Config, "this is no initramfs: the root of the node is in use",
-        "`systemctl poweroff` or `systemctl reboot` takes it apart; `diskless exit --dry-run` shows how";
 
     Keeper "keeper" Fatal, "the keeper cannot be reached, or cannot work",
         "see the cause and `systemctl status diskless-keeper`; without it nobody reconnects a lost session until iscsid runs";

@@ -30,14 +30,14 @@ const SULOGIN: [&str; 3] = ["/usr/sbin/sulogin", "/sbin/sulogin", "/usr/bin/sulo
 const SPLASH: std::time::Duration = std::time::Duration::from_secs(5);
 /// What all of it looks for, in tests too: the harness knows a console by it.
 const TITLE: &str = "diskless console:";
-const OFFER: &str = "keys: s status, d diagnose, r retry, c continue, h help\r\n";
+const OFFER: &str = "keys: s status, d diagnose, r retry, c continue, h help\n";
 const EXPLAIN: &str = "\
-  s  status     what each step did, and what it waits for\r
-  d  diagnose   looks for the cause, in ten seconds at most\r
-  r  retry      runs the boot again from the step that failed, and shows it here\r
-  c  continue   has the boot go on by itself: past a hold, or trying again after a failure\r
-  Enter         shows once more where the boot stands\r
-There is no shell here: rd.diskless.console_shell=password or yes opens one, and so may ssh.\r
+  s  status     what each step did, and what it waits for
+  d  diagnose   looks for the cause, in ten seconds at most
+  r  retry      runs the boot again from the step that failed, and shows it here
+  c  continue   has the boot go on by itself: past a hold, or trying again after a failure
+  Enter         shows once more where the boot stands
+There is no shell here: rd.diskless.console_shell=password or yes opens one, and so may ssh.
 ";
 
 /// Offers the keys until the boot goes on.
@@ -55,7 +55,7 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
     let mut note = String::new();
     if password {
         let why = sulogin(host);
-        note = format!("no shell, although rd.diskless.console_shell=password: {why}\r\n");
+        note = format!("no shell, although rd.diskless.console_shell=password: {why}\n");
     }
     signal::ignore_keyboard();
     let ended = signal::on_request_to_end();
@@ -75,7 +75,7 @@ fn sulogin(host: &Host) -> String {
     };
     let greeting =
         Console { host, screens: screens(host), note: String::new(), shown: None, was_done: false };
-    greeting.greet("root's password opens a shell; without one, Ctrl-D has the boot go on\r\n");
+    greeting.greet("root's password opens a shell; without one, Ctrl-D has the boot go on\n");
     let error = std::process::Command::new(program).exec();
     format!("{program}: {error}")
 }
@@ -153,8 +153,8 @@ impl Console<'_> {
             brief.failure.iter().flat_map(|failure| [failure.message.as_str(), failure.advice.as_str()]);
         let lines =
             std::iter::once(brief.stands(now)).chain(cause.map(str::to_owned)).chain(brief.waits(now));
-        let lines: String = lines.map(|line| format!("  {}\r\n", plain(&line))).collect();
-        format!("\r\n{TITLE} {}\r\n{lines}{}{OFFER}", plain(&brief.who()), self.note)
+        let lines: String = lines.map(|line| format!("  {}\n", plain(&line))).collect();
+        format!("\n{TITLE} {}\n{lines}{}{OFFER}", plain(&brief.who()), self.note)
     }
 
     /// The same, for whoever takes the console over.
@@ -180,10 +180,10 @@ impl Console<'_> {
                 false
             }
             Key::Verb(verb) => {
-                screen.write(&format!("diskless {verb}\r\n"));
+                screen.write(&format!("diskless {verb}\n"));
                 let success = screen.run(verb, ended);
                 if !success {
-                    screen.write(&format!("diskless {verb} has not succeeded\r\n"));
+                    screen.write(&format!("diskless {verb} has not succeeded\n"));
                 }
                 screen.greeted = false;
                 // However that ended: with this program, so does what holds the boot.

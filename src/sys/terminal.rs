@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::termios::{
-    InputModes, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr,
-    tcsetattr,
+    InputModes, LocalModes, OptionalActions, OutputModes, QueueSelector, SpecialCodeIndex, Termios, tcflush,
+    tcgetattr, tcsetattr,
 };
 
 /// A terminal that takes nothing (flow control, a cable without an end) is waited for so long, once.
@@ -40,7 +40,8 @@ impl Terminal {
     /// # Errors
     /// It cannot be opened.
     pub fn to_write(path: &Path) -> io::Result<Terminal> {
-        Ok(Terminal { file: open(File::options().write(true), path)?, stuck: false, before: None })
+        // Behind what is there, where it is a file.
+        Ok(Terminal { file: open(File::options().append(true), path)?, stuck: false, before: None })
     }
 
     /// Opens it for keys too: each is read as it is pressed, and neither is shown nor makes a signal. As it was, it is again
@@ -69,6 +70,8 @@ impl Terminal {
         // Ctrl-S would stop the output, and a break of the line makes a signal.
         modes.input_modes.remove(InputModes::IXON | InputModes::BRKINT);
         modes.input_modes.insert(InputModes::IGNBRK);
+        // Lines end as in any other program.
+        modes.output_modes.insert(OutputModes::OPOST | OutputModes::ONLCR);
         modes.special_codes[SpecialCodeIndex::VMIN] = 1;
         modes.special_codes[SpecialCodeIndex::VTIME] = 0;
         tcsetattr(&self.file, OptionalActions::Now, &modes)?;

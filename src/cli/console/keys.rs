@@ -116,7 +116,7 @@ impl Screen {
                 }
             },
             Err(error) => {
-                self.write(&format!("diskless {verb}: {error}\r\n"));
+                self.write(&format!("diskless {verb}: {error}\n"));
                 false
             }
         };

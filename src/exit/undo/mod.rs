@@ -28,10 +28,10 @@ const INITRAMFS: &str = "/etc/initrd-release";
 /// What is to be done on `host` to be without the work of `part` and of the steps behind it, in order.
 ///
 /// # Errors
-/// [`Code::Pivoted`]: its root is in use; [`Code::InUse`]: something that is not the boot's own is on top of that work.
+/// [`Code::Booted`]: its root is in use; [`Code::InUse`]: something that is not the boot's own is on top of that work.
 pub fn decide(host: &Host, part: Part) -> Result<Vec<Act>> {
     if !host.path(INITRAMFS).exists() {
-        return Err(Error::new(Code::Pivoted, INITRAMFS).because("there is no such file"));
+        return Err(Error::new(Code::Booted, INITRAMFS).because("there is no such file"));
     }
     plan::plan(&observe::observe(host), part)
 }
@@ -116,7 +116,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let host = Host::fake(root.path());
         let refused = decide(&host, Part::Overlay).unwrap_err();
-        assert_eq!(refused.code(), Code::Pivoted);
+        assert_eq!(refused.code(), Code::Booted);
         std::fs::create_dir(root.path().join("etc")).unwrap();
         std::fs::write(root.path().join("etc/initrd-release"), "").unwrap();
         assert_eq!(decide(&host, Part::Sessions).unwrap(), []);
