@@ -139,9 +139,11 @@ impl Check {
         Check { code, ..Check::new(stage, of, object, Outcome::Bad, found.into()) }
     }
 
-    /// The same, as `error` tells it.
+    /// The same, as `error` tells it; that it is about `object` is not told twice.
     pub fn failed(stage: Stage, of: Of, object: &str, error: &Error) -> Check {
-        Check::bad(stage, of, object, error.code(), error.to_string())
+        let text = error.to_string();
+        let rest = text.strip_prefix(object).and_then(|rest| rest.strip_prefix(": "));
+        Check::bad(stage, of, object, error.code(), rest.unwrap_or(&text))
     }
 
     /// Not there yet.

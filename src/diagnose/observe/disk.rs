@@ -9,6 +9,7 @@ use crate::engine::converge::{Converge, Next};
 use crate::engine::host::Host;
 use crate::error::{Code, Result};
 use crate::input::document::{Backing, Document, Header, KeySource};
+use crate::steps::iscsi::Path;
 use crate::steps::{handover, luks, modules, multipath, overlay, volumes, zram};
 
 /// So long a step may wait for what it reads in threads of its own.
@@ -16,10 +17,10 @@ const WAIT_LIMIT: Duration = Duration::from_secs(3);
 /// Between two looks of it.
 const PAUSE: Duration = Duration::from_millis(100);
 
-pub fn look(look: Look<'_>, known: &Known) {
+pub fn look(look: Look<'_>, known: &Known, paths: &[Path]) {
     let Known { document, identity } = known;
     let host = look.host.alike();
-    let disk = Disk { look, host: &host, document };
+    let disk = Disk { look, host: &host, document, runs: paths.iter().any(runs) };
     if document.overlay.backing == Backing::Zram {
         disk.glance(Stage::Zram, "writable layer", &zram::Step::new(&document.overlay));
     }
@@ -27,6 +28,7 @@ pub fn look(look: Look<'_>, known: &Known) {
     if let Some(map) = document.map() {
         let step = multipath::Step::new(&document.iscsi, map, initiator);
         if !disk.is_done(Stage::Map, "map of the paths", &step) {
+            disk.key_is_there();
             return;
         }
     }
@@ -50,10 +52,17 @@ pub fn look(look: Look<'_>, known: &Known) {
     }
 }
 
+/// The kernel says that commands to its device reach it.
+fn runs(path: &Path) -> bool {
+    path.session.logged_in() && path.session.device.as_ref().is_some_and(|device| device.state == "running")
+}
+
 struct Disk<'a> {
     look: Look<'a>,
     host: &'a Host,
     document: &'a Document,
+    /// There is a path whose disk is to be had.
+    runs: bool,
 }
 
 impl Disk<'_> {
@@ -62,7 +71,8 @@ impl Disk<'_> {
         let until = Instant::now() + self.look.left(ALL_UNTIL, WAIT_LIMIT);
         loop {
             let next = step.observe(self.host).and_then(|seen| step.plan(&seen));
-            if !matches!(next, Ok(Next::Wait(_))) || Instant::now() >= until {
+            // Without a path nothing is being read.
+            if !matches!(next, Ok(Next::Wait(_))) || !self.runs || Instant::now() >= until {
                 return next;
             }
             std::thread::sleep(PAUSE);
@@ -101,18 +111,30 @@ impl Disk<'_> {
             return false;
         }
         let find = |host: &Host| multipath::disk(host, self.document, initiator);
-        match find(self.host) {
-            Ok(Some(_)) => (),
+        // An open takes its time, and as long as it does there is no disk.
+        let until = Instant::now() + self.look.left(ALL_UNTIL, WAIT_LIMIT);
+        let found = loop {
+            match find(self.host) {
+                Ok(None) if self.runs && Instant::now() < until => std::thread::sleep(PAUSE),
+                found => break found,
+            }
+        };
+        let object = "encrypted disk";
+        let check = match found {
+            Ok(Some(_)) => None,
+            Ok(None) if self.runs => {
+                let why = format!("its path runs, and it does not open within {} s", WAIT_LIMIT.as_secs());
+                Some(Check::bad(Stage::Header, Of::Node, object, Code::PathSilent, why))
+            }
             Ok(None) => {
-                let why = "there is no disk that could be read";
-                self.look.tell(Check::unseen(Stage::Header, Of::Node, "encrypted disk", why));
-                self.key_is_there();
-                return false;
+                Some(Check::unseen(Stage::Header, Of::Node, object, "there is no disk that could be read"))
             }
-            Err(error) => {
-                self.look.tell(Check::failed(Stage::Header, Of::Node, "encrypted disk", &error));
-                return false;
-            }
+            Err(error) => Some(Check::failed(Stage::Header, Of::Node, object, &error)),
+        };
+        if let Some(check) = check {
+            self.look.tell(check);
+            self.key_is_there();
+            return false;
         }
         let step = luks::Step::new(luks, find);
         let next = self.next(&step);

@@ -69,8 +69,10 @@ pub fn observe(host: &Host, tell: &Tell<'_>) {
         return;
     };
     node::modules(look, Some(&known.document));
+    // Before others look: while one look opens a disk, to another it is not there yet.
+    let paths = portal::paths(look, &known);
     std::thread::scope(|scope| {
-        scope.spawn(|| disk::look(look, &known));
-        portal::look(look, &known, scope);
+        portal::look(look, &known, &paths, scope);
+        disk::look(look, &known, &paths);
     });
 }

@@ -55,7 +55,7 @@ pub fn look(look: Look<'_>) -> Option<Known> {
     let document = if config.multipath { document } else { document.without_map() };
     let wanted = document.map().map_or(1, |_| document.iscsi.min_paths);
     let found =
-        format!("target {}, LUN {}, {wanted} paths are wanted", document.iscsi.target, document.iscsi.lun);
+        format!("target {}, LUN {}, paths wanted: {wanted}", document.iscsi.target, document.iscsi.lun);
     let check = Check::ok(Stage::Plan, Of::Node, &from, found);
     plan(Check { wanted: Some(wanted), ..check });
     let root = look.host.path("/");

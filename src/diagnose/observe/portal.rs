@@ -17,20 +17,30 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(4);
 /// So many portals are looked at.
 const MOST_PORTALS: usize = 32;
 
-pub fn look<'scope, 'env: 'scope>(look: Look<'env>, known: &'env Known, scope: &'scope Scope<'scope, 'env>) {
+/// The sessions that the kernel has at the plan's portals.
+pub fn paths(look: Look<'_>, known: &Known) -> Vec<Path> {
     let Known { document, identity } = known;
-    let paths = iscsi::paths(look.host, &document.iscsi, &identity.initiator.name);
-    let paths = match paths {
+    match iscsi::paths(look.host, &document.iscsi, &identity.initiator.name) {
         Ok(paths) => paths,
         Err(error) => {
             look.tell(Check::failed(Stage::Session, Of::Node, "iSCSI sessions", &error));
-            return;
+            Vec::new()
         }
-    };
+    }
+}
+
+/// Looks at each portal, at the same time.
+pub fn look<'scope, 'env: 'scope>(
+    look: Look<'env>,
+    known: &'env Known,
+    paths: &'env [Path],
+    scope: &'scope Scope<'scope, 'env>,
+) {
+    let document = &known.document;
     let is_enough = iscsi::portals(document) == Portals::Alternatives
         && paths.iter().any(|path| path.session.logged_in());
     for (at, portal) in document.iscsi.portals.iter().enumerate().take(MOST_PORTALS) {
-        let path = paths.iter().find(|path| path.portal == at).cloned();
+        let path = paths.iter().find(|path| path.portal == at);
         scope.spawn(move || {
             Portal { look, known, portal, name: format!("portal {portal}") }.look(path, is_enough)
         });
@@ -45,10 +55,10 @@ struct Portal<'a> {
 }
 
 impl Portal<'_> {
-    fn look(&self, path: Option<Path>, is_enough: bool) {
+    fn look(&self, path: Option<&Path>, is_enough: bool) {
         let address = way::look(self.look, Of::Portal, &self.name, &Server::from(self.portal), WAYS_UNTIL);
         let iscsi = &self.known.document.iscsi;
-        if let Some(path) = &path {
+        if let Some(path) = path {
             self.session(path);
         }
         let is_logged_in = path.is_some_and(|path| path.session.logged_in());
@@ -147,18 +157,19 @@ impl Portal<'_> {
             Some(device) if device.kind != 0 => {
                 no_disk(format!("it is no disk, but a SCSI device of type {}", device.kind))
             }
-            Some(device) => {
-                let disk = device.disk.as_ref().map_or("no disk yet", |disk| disk.name.as_str());
-                if device.state != "running" {
-                    let found = format!("{disk} is {}", device.state);
-                    Check::bad(Stage::Lun, Of::Portal, &self.name, Code::PathSilent, found)
-                } else if device.writable && iscsi.require_readonly_lun {
-                    let found = format!("{disk} can be written to, and the plan wants one that cannot");
-                    Check::bad(Stage::Lun, Of::Portal, &self.name, Code::LunWritable, found)
-                } else {
-                    Check::ok(Stage::Lun, Of::Portal, &self.name, format!("{disk} runs"))
-                }
+            Some(device) if device.state != "running" => {
+                let found = format!("the device of iSCSI session {sid} is {}", device.state);
+                Check::bad(Stage::Lun, Of::Portal, &self.name, Code::PathSilent, found)
             }
+            Some(device) => match &device.disk {
+                None => Check::open(Stage::Lun, Of::Portal, &self.name, "its disk cannot be opened yet"),
+                Some(disk) if device.writable && iscsi.require_readonly_lun => {
+                    let found =
+                        format!("{} can be written to, and the plan wants one that cannot", disk.name);
+                    Check::bad(Stage::Lun, Of::Portal, &self.name, Code::LunWritable, found)
+                }
+                Some(disk) => Check::ok(Stage::Lun, Of::Portal, &self.name, format!("{} runs", disk.name)),
+            },
         });
     }
 }
