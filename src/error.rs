@@ -77,6 +77,8 @@ codes! {
     NotRun "not-run" Config, "the agent has not run in this boot",
         "start it: `diskless boot`";
 
+    Booted "booted" Config, "this is no initramfs, so the boot is over",
+        "`diskless status` shows how it went";
     NoStep "no-step" Config, "the boot of this node has no such step",
         "`diskless status` lists those that it has";
 

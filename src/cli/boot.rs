@@ -14,13 +14,15 @@ use crate::engine::policy::{self, Then};
 use crate::engine::run::{Rule, Run, Stop};
 use crate::engine::state::{Does, Next, Why};
 use crate::engine::trap::{self, Ended, Paused};
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 use crate::input::trap::{Emergency, Mode, Trap};
 use crate::report::console::Console;
 use pass::pass;
 
 /// Where the lock of a run is.
 pub(super) const LOCK: &str = "/run/diskless/lock";
+/// What an initramfs has, and nothing else (os-release(5)).
+const INITRAMFS: &str = "/etc/initrd-release";
 /// How often a lock that another has is looked at, and how often that is told.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const TELL_EVERY: u32 = 10;
@@ -48,6 +50,7 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
             "this kernel saves the memory of one that crashed (/proc/vmcore): there is nothing to boot\n",
         );
     }
+    in_initramfs(host)?;
     if !stays {
         return retry::here(host, None, Console::open(host));
     }
@@ -58,6 +61,14 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
             Err(Failed::Told)
         }
     }
+}
+
+/// In the booted system the boot is over: what it would find missing there is in use.
+///
+/// # Errors
+/// [`Code::Booted`]
+pub(super) fn in_initramfs(host: &Host) -> Result<()> {
+    if host.path(INITRAMFS).exists() { Ok(()) } else { Err(Error::new(Code::Booted, INITRAMFS)) }
 }
 
 /// What came of one run of the boot.
@@ -87,20 +98,20 @@ fn service(host: &Host) -> Result<Option<Emergency>> {
             Turn::Done => return Ok(None),
             Turn::Ends(end) => return Ok(Some(end)),
             Turn::Stands => stand(host, told),
-            Turn::Pauses(step, code, next) => match pause(host, &next, told)? {
-                Paused::Told => "the boot goes on: somebody ended the pause",
-                Paused::Held => {
-                    let mut run = Run::go_on(host, Console::open(host));
-                    run.stands_still(step, Why::Failure, Some(code));
-                    run.close();
-                    stand(host, told)
+            Turn::Pauses(step, code, next) => {
+                match trap::pause(host, &mut Console::open(host), &next, told) {
+                    Paused::Told => "the boot goes on: somebody ended the pause",
+                    Paused::Held => {
+                        hold_here(host, step, code)?;
+                        stand(host, told)
+                    }
+                    Paused::Over => match next.does {
+                        Does::Retry => "the boot is tried again",
+                        Does::Reboot => return Ok(Some(Emergency::Reboot)),
+                        Does::PowerOff => return Ok(Some(Emergency::PowerOff)),
+                    },
                 }
-                Paused::Over => match next.does {
-                    Does::Retry => "the boot is tried again",
-                    Does::Reboot => return Ok(Some(Emergency::Reboot)),
-                    Does::PowerOff => return Ok(Some(Emergency::PowerOff)),
-                },
-            },
+            }
         });
     }
 }
@@ -172,6 +183,15 @@ fn follow(
     }
 }
 
+/// The pause after the failure of `step` with `code` is over, for somebody holds the boot.
+fn hold_here(host: &Host, step: &str, code: Code) -> Result<()> {
+    let _lock = lock(host)?;
+    let mut run = Run::go_on(host, Console::open(host));
+    run.stands_still(step, Why::Failure, Some(code));
+    run.close();
+    Ok(())
+}
+
 /// Waits until somebody lets the boot go on, which stands still and was `told` so often to go on before; gives who.
 fn stand(host: &Host, told: u32) -> &'static str {
     warn(Orders::change(host, Orders::reached));
@@ -182,13 +202,6 @@ fn stand(host: &Host, told: u32) -> &'static str {
             "the boot goes on: the shell was left"
         }
     }
-}
-
-/// Waits for what follows a failure. It does not while somebody has the boot in hand.
-fn pause(host: &Host, next: &Next, told: u32) -> Result<Paused> {
-    let paused = trap::pause(host, &mut Console::open(host), next, told);
-    let _lock = lock(host)?;
-    Ok(if Orders::read(host).told == told { paused } else { Paused::Told })
 }
 
 /// Takes the lock of a run. Another that has it is waited for by name: it has deadlines of its own.
@@ -225,9 +238,12 @@ mod tests {
     /// What the console shows of a boot with this command line, and this file of open-iscsi in the initramfs.
     fn console(cmdline: &str, baked: &str) -> String {
         let root = tempfile::tempdir().unwrap();
-        for (file, text) in
-            [("proc/cmdline", cmdline), ("etc/iscsi/initiatorname.iscsi", baked), ("dev/kmsg", "")]
-        {
+        for (file, text) in [
+            ("proc/cmdline", cmdline),
+            ("etc/iscsi/initiatorname.iscsi", baked),
+            ("dev/kmsg", ""),
+            ("etc/initrd-release", ""),
+        ] {
             let path = root.path().join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
@@ -252,7 +268,7 @@ mod tests {
     /// A node whose kernel says this, and an operator this before the boot.
     fn node(cmdline: &str, orders: impl FnOnce(&mut Orders)) -> (tempfile::TempDir, Host) {
         let root = tempfile::tempdir().unwrap();
-        for (file, text) in [("proc/cmdline", cmdline), ("dev/kmsg", "")] {
+        for (file, text) in [("proc/cmdline", cmdline), ("dev/kmsg", ""), ("etc/initrd-release", "")] {
             let path = root.path().join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
@@ -335,7 +351,6 @@ mod tests {
     #[test]
     fn what_is_wrong_with_the_file_traps_and_a_release_goes_by_the_rest() {
         let (_root, host) = node("rd.diskless.on_failure=poweroff", |_| ());
-        fs::create_dir_all(host.path("/etc")).unwrap();
         fs::write(host.path("/etc/diskless.conf"), "plan=/none\nplam=/p\n").unwrap();
         assert_eq!(service(&host).unwrap(), Some(Emergency::PowerOff));
         let text = shown(&host);

@@ -243,6 +243,8 @@ mod tests {
         std::fs::remove_file(root.path().join("proc/vmcore")).unwrap();
         words(&generator).unwrap();
         assert!(made() > 0);
+        // Nor in the booted system.
+        assert!(matches!(words(&["diskless".as_ref(), "boot".as_ref()]), Err(Failed::Error(_))));
     }
 
     #[test]

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser};
 
-use super::boot::LOCK;
 use super::boot::pass::pass;
+use super::boot::{LOCK, in_initramfs};
 use super::{Failed, configured, no_more, print, step};
 use crate::engine::host::Host;
 use crate::engine::lock;
 use crate::engine::orders::Orders;
 use crate::engine::run::{Rule, Run, Stop};
 use crate::engine::state::{self, State};
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::report::console::Console;
 
-/// An agent that pauses has come to stand still within this.
+/// An agent that pauses, or is about to stand still, has done so within this.
 const STANDS: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -36,13 +36,22 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
         Some(other) => return Err(other.unexpected().into()),
     };
     no_more(args)?;
+    in_initramfs(host)?;
     here(host, until, Console::of_caller(host))
 }
 
 /// Runs the boot up to `until`, or to its end, and tells it on `console`.
-pub(super) fn here(host: &Host, until: Option<&'static str>, console: Console) -> Result<(), Failed> {
+pub(super) fn here(host: &Host, until: Option<&'static str>, mut console: Console) -> Result<(), Failed> {
     hold_a_pause(host)?;
-    let _lock = lock::take(&host.path(LOCK))?;
+    let file = host.path(LOCK);
+    let _lock = match lock::take(&file) {
+        // An agent that has come to stand still lets go of it once its reports are sent.
+        Err(error) if error.code() == Code::Locked => {
+            console.say(&format!("waiting {} s for {error}", STANDS.as_secs()));
+            lock::take_within(&file, STANDS)?
+        }
+        lock => lock?,
+    };
     let mut run = Run::start(host, Rule::Until(until), console);
     let waits = run.waits();
     match pass(&mut run, host, configured(host)) {

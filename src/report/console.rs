@@ -86,9 +86,9 @@ impl Console {
     }
 }
 
-/// The file at `path`, to be written to; none if it cannot be.
+/// The file at `path`, to be written to behind what is there, as of a standard output that is one; none if it cannot be.
 fn write(host: &Host, path: &str) -> Option<File> {
-    File::options().write(true).open(host.path(path)).ok()
+    File::options().append(true).open(host.path(path)).ok()
 }
 
 /// The first number of /proc/sys/kernel/printk: the kernel puts lines of lower levels on the console.

@@ -171,7 +171,8 @@ impl Drawn {
                 self.end(now, Ending::Failed);
                 self.mark(Sign::Failed, now, record.message.clone().unwrap_or_default());
             }
-            Kind::Warning => self.mark(Sign::Warning, now, text()),
+            // That a boot stands still, or what follows its failure, somebody must know as well.
+            Kind::Warning | Kind::Held | Kind::Pause => self.mark(Sign::Warning, now, text()),
             Kind::Ready => {
                 self.end(now, Ending::Unknown);
                 self.mark(Sign::Ready, now, String::new());
@@ -183,6 +184,8 @@ impl Drawn {
             Kind::Down => self.end(now, Ending::Unknown),
             // It is of a system that has booted, and may come days later.
             Kind::Watermark | Kind::Other => (),
+            // The next run says so itself.
+            Kind::Released => (),
         }
     }
 
