@@ -72,6 +72,9 @@ codes! {
     Locked "locked" Config, "another diskless is at work",
         "wait until it is done, or end it by its pid";
 
+    InUse "in-use" Config, "something is in use, and cannot be taken apart",
+        "unmount or remove what the message names, end who uses it, and try again";
+
     Keeper "keeper" Fatal, "the keeper cannot be reached, or cannot work",
         "see the cause and `systemctl status diskless-keeper`; without it nobody reconnects a lost session until iscsid runs";
     NotRun "not-run" Config, "the agent has not run in this boot",
@@ -150,6 +153,27 @@ codes! {
         "correct that URL in the plan";
     PlanVersion "plan-version" Config, "the boot plan has a version that this agent does not know",
         "serve a plan of version 1, or put a newer diskless into the initramfs";
+    PlanValidity "plan-validity" Config, "the boot plan has a validity that no node can meet",
+        "correct validity in the plan";
+    PlanSignatureMissing "plan-signature-missing" Config, "the boot plan is not signed",
+        "sign it: `diskless plan sign --key FILE PLAN`, and put the .minisig beside the plan; this initramfs takes signed plans \
+         alone";
+    PlanSignatureWrong "plan-signature-wrong" Config, "the boot plan is not what was signed",
+        "sign it anew; if nobody changed it, find out who did";
+    PlanSignatureKey "plan-signature-key" Config, "the boot plan's signature is by no key that this initramfs trusts",
+        "sign it with a trusted key, or put the public key into the initramfs: /etc/diskless/trusted.d/NAME.pub";
+    PlanOutdated "plan-outdated" Config, "the boot plan is outdated",
+        "issue a new one; or, if the time shown is wrong, set the node's clock";
+    PlanNotYet "plan-not-yet" Config, "the boot plan is not valid yet",
+        "set the node's clock (the firmware shows it), or correct validity.not_before in the plan";
+    PlanOtherNode "plan-other-node" Config, "the boot plan is for another node",
+        "serve this node its own plan, or correct validity.node in it: `diskless inspect` shows the node's UUID and addresses";
+    PlanSerial "plan-serial" Config, "the boot plan's serial number is not one that is accepted",
+        "issue the plan with a higher validity.serial; rd.diskless.least_serial= says what is accepted";
+    ClockWrong "clock-wrong" Warning, "the node's clock is wrong: it stands before the initramfs was made",
+        "set the clock (the firmware shows it); an empty battery on the board is the usual cause";
+    SigningKey "signing-key" Config, "the key cannot sign or verify plans",
+        "see the cause; `diskless plan keygen NAME` makes a pair";
     PlanFetch "plan-fetch" Retry, "the boot plan could not be fetched",
         "look at the server and at the network on the way to it";
     PlanRefused "plan-refused" Config, "the server has no boot plan for this node",
@@ -167,6 +191,16 @@ codes! {
     // network
     Network "network" Retry, "the network does not reach the server",
         "check cable, VLAN, DHCP and ip= for the interface; `ip addr` and `ip route` show what there is";
+    LinkMissing "link-missing" Retry, "the node has no network interface",
+        "add the driver of its card to the initramfs: `dracut --add-drivers NAME`; `lspci -nn` on a booted node names it";
+    LinkDown "link-down" Retry, "a network interface has no carrier",
+        "check the cable, the switch's port, and whether the port is shut down";
+    NoAddress "no-address" Retry, "a network interface with a carrier has no address",
+        "check the DHCP server and the VLAN of the switch's port, or ip= on the kernel command line";
+    NoRoute "no-route" Retry, "no route leads to the server",
+        "check the address and netmask of the interface, and the gateway that DHCP or ip= gives";
+    NoNeighbour "no-neighbour" Retry, "the next hop on the way to the server does not answer",
+        "check that the server or the router is up, the VLAN of the switch's ports, and that no other host has its address";
     Resolve "resolve" Retry, "the name could not be resolved",
         "check /etc/resolv.conf and the name server, or give an address";
 
@@ -206,6 +240,8 @@ codes! {
         "give the interface the MTU that every switch and link on the way has, or repair the way";
     IscsiNoDisk "iscsi-no-disk" Retry, "the target shows no such LUN",
         "check the LUN in the plan, and that the target maps it for this initiator";
+    SessionLost "session-lost" Retry, "the session has lost its connection",
+        "look at the target and at the network on the way to it; the keeper or iscsid logs in again by itself";
     LunWritable "lun-writable" Config, "the target lets nodes write to the image",
         "export the LUN read-only: readonly=1 for tgt, write_protect=1 for LIO";
 
@@ -260,6 +296,10 @@ codes! {
         "take the one that is not meant out of the image; `vgimportclone` gives a copy UUIDs of its own";
     LvmMetadata "lvm-metadata" Config, "the LVM metadata cannot be used",
         "check the image with `pvck` and `vgck`";
+    InitramfsModule "initramfs-module" Fatal, "a kernel module that the boot needs is missing from the initramfs",
+        "build the initramfs for the kernel that the node boots, with `dracut --add-drivers NAME` for what it still lacks";
+    LayerFull "layer-full" Fatal, "the writable layer is full",
+        "delete what is not needed (`du -x /`), or give overlay.size in the plan a larger value and boot again";
     ZramAlgorithm "zram-algorithm" Config, "the kernel does not have this compression",
         "correct overlay.algorithm in the plan, or add the kernel module to the initramfs";
     ZramSize "zram-size" Config, "the writable layer is too small for its file system",

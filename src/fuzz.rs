@@ -7,7 +7,7 @@
 //! Where a check sum keeps random bytes out, there are two targets: one as it is, and one (`...-signed`) that makes the
 //! sum right first, so that what is behind it is reached.
 
-use crate::{input, steps, sys};
+use crate::{diagnose, input, steps, sys};
 
 /// Gives bytes to some parsers.
 pub type Target = fn(&[u8]);
@@ -20,6 +20,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("words", input::fuzz::words),
     ("facts", input::fuzz::facts),
     ("multipath-conf", input::fuzz::multipath_conf),
+    ("signature", input::fuzz::signature),
     ("ssh-key", input::fuzz::ssh_key),
     ("authorized-key", input::fuzz::authorized_key),
     ("dns", sys::resolve::fuzz::answer),
@@ -29,6 +30,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("pdu-text", steps::iscsi::fuzz::text),
     ("login", steps::iscsi::fuzz::login),
     ("discovery", steps::iscsi::fuzz::discovery),
+    ("inquiry", steps::iscsi::fuzz::inquiry),
     ("vpd", steps::multipath::fuzz::pages),
     ("multipath-table", steps::multipath::fuzz::table),
     ("luks", steps::luks::fuzz::header),
@@ -50,5 +52,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("fstab", steps::handover::fuzz::fstab),
     ("crypttab", steps::handover::fuzz::crypttab),
     ("mount-unit", steps::handover::fuzz::mount_unit),
+    ("evidence", diagnose::fuzz::evidence),
     ("journal", crate::report::fuzz::journal),
+    ("smbios", crate::inspect::fuzz::smbios),
+    ("lldp", crate::inspect::fuzz::lldp),
+    ("redact", crate::bundle::fuzz::redact),
 ];

@@ -68,7 +68,7 @@ pub fn until_document(config: &Config, slot: &fetch::Slot) -> Vec<Step<'static>>
         name: "plan",
         about: format!("read the boot plan from {}", fetch::shown(&config.plan)),
         limit: config.timeout,
-        work: Box::new(fetch::Step::new(config.plan.clone(), config.multipath, slot.clone())),
+        work: Box::new(fetch::Step::new(config.plan.clone(), config.multipath, config.signing, slot.clone())),
     });
     steps
 }
@@ -216,7 +216,8 @@ fn about_handover(document: &Document) -> String {
     let mut parts = vec!["who the node is".to_owned(), "iSCSI configuration".to_owned()];
     parts.extend(document.hostname.as_ref().map(|hostname| format!("host name {hostname}")));
     if !document.handover.ssh_host_keys.is_empty() {
-        let kinds: Vec<String> = document.handover.ssh_host_keys.keys().map(ToString::to_string).collect();
+        let kinds: Vec<String> =
+            document.handover.ssh_host_keys.iter().map(|(kind, _)| kind.to_string()).collect();
         parts.push(format!("SSH host keys ({})", kinds.join(", ")));
     }
     parts.extend(document.handover.files.iter().map(|file| file.path.clone()));

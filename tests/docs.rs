@@ -4,6 +4,8 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use diskless::diagnose::{CHAIN, Link};
+use diskless::bundle::source::{SOURCES, Source};
 use diskless::error::{Class, Code};
 use diskless::input::cmdline::Cmdline;
 use diskless::input::conf::Conf;
@@ -55,6 +57,24 @@ fn every_error_code_is_described() {
     }
     table.push('\n');
     check("errors.md", &table);
+}
+
+#[test]
+fn the_chain_of_diagnose_is_described() {
+    let mut text = String::from("\n| link | what is looked at | codes |\n| --- | --- | --- |\n");
+    let mut codes: Vec<Code> = Vec::new();
+    for Link { stage, looked_at, codes: of_link } in CHAIN {
+        let stage = serde_json::to_value(stage).unwrap();
+        let names: Vec<String> = of_link.iter().map(|code| format!("`{}`", code.as_str())).collect();
+        writeln!(text, "| `{}` | {looked_at} | {} |", stage.as_str().unwrap(), names.join(", ")).unwrap();
+        codes.extend(of_link.iter().filter(|code| !codes.contains(code)).copied().collect::<Vec<_>>());
+    }
+    text.push_str("\n| code | what it means | hint |\n| --- | --- | --- |\n");
+    for code in codes {
+        writeln!(text, "| `{}` | {} | {} |", code.as_str(), code.meaning(), code.advice()).unwrap();
+    }
+    text.push('\n');
+    check("diagnose.md", &text);
 }
 
 #[test]
@@ -118,6 +138,16 @@ fn every_file_of_the_new_root_is_described() {
     }
     table.push('\n');
     check("handover.md", &table);
+}
+
+#[test]
+fn every_source_of_a_bundle_is_described() {
+    let mut table = String::from("\n| file | what | at most |\n| --- | --- | --- |\n");
+    for Source { name, what, most, .. } in SOURCES {
+        writeln!(table, "| `{name}` | {what} | {} KiB |", most >> 10).unwrap();
+    }
+    table.push('\n');
+    check("bundle.md", &table);
 }
 
 #[test]

@@ -37,7 +37,8 @@ const FOR_SETUP: &str = "dracut_module_included dracut_need_initqueue ddebug der
 /// And for hooks in the initramfs (dracut-lib.sh).
 const FOR_HOOKS: &str = "die getarg getargbool getargs info source_hook strstr vinfo vwarn wait_for_dev warn";
 /// Programs and the shell's own words that the scripts use. What is not here is a function of dracut's, or a slip.
-const OTHERS: &str = ". [ [[ : break case chmod continue do done echo elif else esac exec exit export false fi find for grep if in ip ln local mkdir \
+const OTHERS: &str = ". [ [[ : break case chmod continue do done echo elif else esac eval exec exit export false fi find for \
+    grep if in ip ln local mkdir \
     printf read return rm rmdir sed set sleep then true unset until while diskless function";
 /// The variables of dracut's that both versions have.
 const VARIABLES: &str = "add_dracutmodules dracutmodules force_add_dracutmodules hookdir hostonly initdir moddir \

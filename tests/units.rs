@@ -35,6 +35,7 @@ const SINCE: &[(&str, u16)] = &[
     ("KeepConfiguration", 243),
     ("KeyringMode", 235),
     ("KillMode", 187),
+    ("KillSignal", 187),
     ("LoadCredential", 247),
     ("LockPersonality", 235),
     ("LogLevelMax", 236),

@@ -96,6 +96,9 @@ install() {
     done
     # Put to use by the command line hook; other back ends than systemd-networkd have a default of their own.
     inst_simple "$moddir/zz-diskless.network" /usr/share/diskless/zz-diskless.network
+    # Nothing else brings a profile, as a rule; one that does reads the folder.
+    inst_simple "$moddir/profile.sh" /etc/profile.d/diskless.sh
+    [[ -e $initdir/etc/profile ]] || ln -sfn profile.d/diskless.sh "$initdir/etc/profile"
     inst_hook cmdline 01 "$moddir/cmdline.sh"
     inst_hook emergency 10 "$moddir/emergency.sh"
     inst_hook initqueue/settled 10 "$moddir/initqueue.sh"
@@ -105,7 +108,8 @@ install() {
         inst_multiple grep ip mkdir rmdir sed sleep
     fi
     # The authority of HTTPS servers, keys, plans: with their modes. dracut makes the archive readable by root alone.
-    for file in "$dracutsysrootdir"/etc/diskless/*; do
+    # And the keys that plans are to be signed with.
+    for file in "$dracutsysrootdir"/etc/diskless/* "$dracutsysrootdir"/etc/diskless/trusted.d/*.pub; do
         [[ ! -f $file ]] || inst_simple "${file#"$dracutsysrootdir"}"
     done
     if [[ -f $dracutsysrootdir/etc/diskless.conf ]]; then

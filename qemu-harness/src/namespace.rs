@@ -105,15 +105,20 @@ pub fn kernel(kind: &str, at: &Path, flags: MsFlags) -> Result<()> {
     mount(Some(kind), at, Some(kind), flags, NOTHING).at("mount", at)
 }
 
-/// Mounts `lower` writable at `at`: changes go to `scratch`, which must be a file system of its own.
+/// Mounts `lower` writable at `at`: changes go to `scratch`, which must be a file system of its own. To who walks through it,
+/// it is one file system (`xino`): setfiles passes over a file whose device is another one than that of its folder.
 pub fn overlay(lower: &Path, scratch: &Path, at: &Path) -> Result<()> {
     let (upper, work) = (scratch.join("upper"), scratch.join("work"));
     for folder in [&upper, &work] {
         fs::create_dir_all(folder).at("create", folder)?;
     }
     fs::create_dir_all(at).at("create", at)?;
-    let options =
-        format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
+    let options = format!(
+        "xino=on,lowerdir={},upperdir={},workdir={}",
+        lower.display(),
+        upper.display(),
+        work.display()
+    );
     mount(Some("overlay"), at, Some("overlay"), MsFlags::empty(), Some(options.as_str())).at("mount", at)
 }
 

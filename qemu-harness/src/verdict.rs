@@ -9,9 +9,14 @@ use crate::scenario::{Expect, has};
 
 /// How many of the agent's lines a failure quotes.
 const QUOTED: usize = 10;
-/// What sulogin says, with and without a root password, and when it cannot.
-const SHELL: [&str; 3] =
-    ["Press Enter for maintenance", "Give root password for maintenance", "Cannot open access to console"];
+/// What the consoles of a boot that stands still show: the agent's own keys; or what sulogin says, with and without a root
+/// password, and when it cannot.
+const SHELL: [&str; 4] = [
+    "diskless console:",
+    "Press Enter for maintenance",
+    "Give root password for maintenance",
+    "Cannot open access to console",
+];
 
 /// What the booted root says on the console when it has reported, and then waits for a word.
 pub const REPORTED: &str = "harness: reported";
@@ -304,6 +309,7 @@ mod tests {
         assert!(reason(watch.line(ASKS, NOW).unwrap()).contains("expected [iscsi-auth]"));
         assert_eq!(watch.line(FAILED, NOW), None);
         assert_eq!(watch.line(ASKS, NOW), Some(Verdict::Pass));
+        assert_eq!(watch.line("diskless console: node1, 198.18.0.2 (eth0)", NOW), Some(Verdict::Pass));
         assert!(reason(watch.ended(true, &Record::default())).contains("before"));
         assert!(reason(watch.late(9, &Record::default())).contains("9 s"));
     }

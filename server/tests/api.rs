@@ -63,6 +63,9 @@ async fn every_call_answers_as_it_is_described() {
     site.event("n1", "boot-1", 3, "failed", failed).await;
     site.heard("n2", Call::Ipxe { given: None }).await;
     site.heard("n2", Call::Cloudinit(serde_json::from_value(json!({"hostname": "n2"})).unwrap())).await;
+    // The boot's own id, as the kernel writes them.
+    site.event("n1", "b007-1", 1, "run", json!({"detail": "diskless"})).await;
+    assert_eq!(site.bundle("n1", "b007-1", "tar").await.status(), 200);
     let mut described = Described { document: document(), called: BTreeSet::new() };
 
     let get = [
@@ -86,6 +89,11 @@ async fn every_call_answers_as_it_is_described() {
         ("/v1/nodes/n3/timeline", "/v1/nodes/{node}/timeline", 404),
         ("/v1/nodes/n1/plan", "/v1/nodes/{node}/plan", 200),
         ("/v1/nodes/n9/plan", "/v1/nodes/{node}/plan", 404),
+        ("/v1/nodes/n1/bundles", "/v1/nodes/{node}/bundles", 200),
+        ("/v1/nodes/n3/bundles", "/v1/nodes/{node}/bundles", 200),
+        ("/v1/nodes/n9/bundles", "/v1/nodes/{node}/bundles", 404),
+        ("/v1/nodes/n1/bundles/1", "/v1/nodes/{node}/bundles/{id}", 404),
+        ("/v1/nodes/n1/bundles/x", "/v1/nodes/{node}/bundles/{id}", 404),
         ("/v1/check", "/v1/check", 200),
         ("/v1/events?after=soon", "/v1/events", 400),
         ("/v1/openapi.json", "/v1/openapi.json", 200),
@@ -96,6 +104,19 @@ async fn every_call_answers_as_it_is_described() {
         let (status, answer) = (response.status(), json_of(response).await);
         described.hold("GET", path, status, "application/json", &answer);
     }
+
+    let bundles = json_of(site.get("/v1/nodes/n1/bundles").await).await;
+    let newest = &bundles["bundles"][0];
+    assert_eq!(
+        (&newest["boot_id"], &newest["bytes"], newest["boot"].is_u64()),
+        (&json!("b007-1"), &json!(3), true)
+    );
+    let response = site.get(&format!("/v1/nodes/n1/bundles/{}", newest["id"])).await;
+    let (status, media) =
+        (response.status(), response.headers()["content-type"].to_str().unwrap().to_owned());
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(bytes, "tar");
+    described.hold("GET", "/v1/nodes/{node}/bundles/{id}", status, &media, &json!("tar"));
 
     let put = [
         (json!({"nodes": "n[1-2]", "action": "trap", "once": true}), 200),

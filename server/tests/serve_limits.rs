@@ -220,6 +220,7 @@ fn the_manual_has_the_bounds() {
         ("bytes of a body", limits.body_bytes.to_string()),
         ("until the head of the first or the next request is there", seconds(limits.head_time)),
         ("until its body is there", seconds(limits.body_time)),
+        ("until a bundle is there", seconds(limits.bundle_time)),
         ("until a node has its answer", seconds(limits.answer_time)),
         ("a peer takes nothing of its answer", seconds(limits.stall)),
         ("for requests that are under way when the server ends", seconds(limits.drain)),

@@ -11,6 +11,7 @@ mod common;
 
 use common::{SITE, Served, read, serve};
 use diskless::input::document::Document;
+use diskless::input::signature::{PublicKey, Signature};
 use disklessd::serve::limits::Limits;
 use disklessd::site::file::Action;
 use disklessd::state::Stage;
@@ -221,4 +222,39 @@ fn the_numbers_know_what_was_heard() {
     ] {
         assert!(numbers.lines().any(|one| one == line), "{line}: {numbers}");
     }
+}
+
+#[test]
+fn a_plan_that_is_served_is_signed_for_its_node() {
+    let server = serve(Limits::default());
+    assert_eq!(get(&server, "/plan/node1.minisig").0, 404);
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/signatures");
+    let key = server.folder.path().join("site.key");
+    std::fs::copy(format!("{data}/minisign.key"), &key).unwrap();
+    let signing = SITE.replace("[server]\n", "[server]\nsign_key = \"site.key\"\n");
+    server.app.replace(read(server.folder.path(), &signing));
+    let public = PublicKey::parse(&std::fs::read(format!("{data}/minisign.pub")).unwrap()).unwrap();
+    // An hour may begin between the two, as it may for a node.
+    let fits = || {
+        let ((status, plan), (signed, signature)) =
+            (get(&server, "/plan/node2"), get(&server, "/plan/52:54:00:00:00:02.minisig"));
+        assert_eq!((status, signed), (200, 200), "{plan} {signature}");
+        let signature = Signature::parse(signature.as_bytes()).unwrap();
+        assert_eq!(signature.comment(), Some("disklessd, boot plan of node2"));
+        let fits = signature.verify(&public, plan.as_bytes()).is_ok();
+        let validity = Document::parse(plan.as_bytes()).unwrap().validity.unwrap();
+        let node = validity.node.unwrap();
+        assert_eq!(node.macs, ["52:54:00:00:00:02"]);
+        assert_eq!(node.uuid.as_deref(), Some("4c4c4544-0042-3510-8058-b7c04f4a3232"));
+        assert!(validity.not_after.is_some() && validity.serial.is_some());
+        fits
+    };
+    assert!(fits() || fits());
+    assert_eq!(get(&server, "/plan/node9.minisig").0, 404);
+    // A key that is gone is not passed over: the node would refuse the plan in any case, and here is the reason.
+    std::fs::remove_file(&key).unwrap();
+    server.app.replace(read(server.folder.path(), &signing));
+    let (status, why) = get(&server, "/plan/node2.minisig");
+    assert_eq!(status, 500);
+    assert!(why.contains("cannot be signed"), "{why}");
 }

@@ -19,8 +19,6 @@ use crate::input::trap::{Emergency, Mode, Trap};
 use crate::report::console::Console;
 use pass::pass;
 
-/// Where the lock of a run is.
-pub(super) const LOCK: &str = "/run/diskless/lock";
 /// What an initramfs has, and nothing else (os-release(5)).
 const INITRAMFS: &str = "/etc/initrd-release";
 /// How often a lock that another has is looked at, and how often that is told.
@@ -208,7 +206,7 @@ fn stand(host: &Host, told: u32) -> &'static str {
 fn lock(host: &Host) -> Result<Lock> {
     let mut looks = 0_u32;
     loop {
-        match lock::take(&host.path(LOCK)) {
+        match lock::take(&host.path(lock::FILE)) {
             Err(error) if error.code() == Code::Locked => {
                 if looks.is_multiple_of(TELL_EVERY) {
                     Console::open(host).say(&format!("waiting for {error}"));
@@ -230,7 +228,7 @@ fn warn(result: Result<Orders>) {
 
 #[cfg(test)]
 mod tests {
-    use super::pass::TRIED;
+    use crate::steps::fetch::TRIED;
     use super::*;
     use crate::engine::state::{self, State};
     use std::fs;
@@ -262,7 +260,7 @@ mod tests {
         assert!(lines[1].starts_with("<30>diskless: input failed [initiator-shared] /etc/iscsi/"), "{shown}");
         assert_eq!(lines.len(), 2, "{shown}");
         let shown = console(&disk.replace("rd.luks.key", "rd.luks.kye"), "");
-        assert!(shown.starts_with("<30>diskless: input failed [parameter] rd.luks.kye="), "{shown}");
+        assert!(shown.contains("\n<30>diskless: input failed [parameter] rd.luks.kye="), "{shown}");
     }
 
     /// A node whose kernel says this, and an operator this before the boot.

@@ -7,7 +7,7 @@ use crate::engine::host::Host;
 use crate::exit::{self, Verb};
 use crate::report::console::Console;
 
-const HELP: &str = "\
+pub(super) const HELP: &str = "\
 usage: diskless exit --dry-run
 
 Shows what the end of this system would take apart, in order; nothing is touched. The end itself is made by systemd,

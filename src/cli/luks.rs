@@ -15,24 +15,21 @@ use crate::steps::luks::describe::{Description, Keyslot, describe};
 use crate::steps::luks::open_volume;
 use crate::steps::luks::source::{self, Piece};
 
-const HELP: &str = "\
-diskless luks - looks at LUKS headers and tries keys
-
+pub(super) const HELP: &str = "\
 usage: diskless luks dump [--header FILE] [--json] FILE|DEVICE
-           what the header says; never key material
        diskless luks test --key-file FILE [--key-offset BYTES] [--key-size BYTES] [--keyslot NUMBER]
                           [--header FILE] FILE|DEVICE
-           whether a keyslot opens with the key, and which one
 
+Looks at the LUKS header of a disk or of a plain file, and tries a key as the boot would. No rights but to read are needed.
+
+  dump              what the header says; never key material
+  test              whether a keyslot opens with the key, and which one; the exit code is 1 if none does
   --header FILE     the LUKS header is there, not at the start of the disk
   --json            for scripts
   --key-file FILE   the key, as it is: a newline at its end is part of it; - is standard input
-  --key-offset, --key-size
+  --key-offset BYTES, --key-size BYTES
                     the key is only this piece of the file
   --keyslot NUMBER  try only this one
-
-Works on plain files, too, and needs no rights but to read.
-Exit codes: 0 done (test: the key opens a keyslot), 1 failed, 2 usage.
 ";
 
 /// Runs `diskless luks dump` or `diskless luks test`.

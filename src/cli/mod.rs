@@ -3,10 +3,17 @@
 mod access;
 mod acts;
 mod boot;
+mod bundle;
+mod completion;
 mod config;
+mod console;
+mod diagnose;
 mod exit;
+mod help;
 mod hold;
+mod inspect;
 mod keeper;
+mod logs;
 mod luks;
 mod plan;
 mod release;
@@ -15,6 +22,9 @@ mod resume;
 mod retry;
 mod skip;
 mod status;
+mod undo;
+
+pub use help::{HELPS, terms};
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -34,7 +44,8 @@ const HELP: &str = "\
 diskless - boots a diskless node from its initramfs
 
 usage: diskless boot             fetch the boot plan and put the new root together; again: go on
-       diskless status [--json]  what the last run did, and what it waits for
+       diskless status [--watch | --json | --short]
+                                 where the boot stands, what it waits for, and what to do next
        diskless hold [STEP]      hold the boot before a step, or before the next
        diskless resume           go on to the next hold
        diskless release          go on with the boot, past all holds
@@ -42,14 +53,26 @@ usage: diskless boot             fetch the boot plan and put the new root togeth
        diskless skip WHAT        have the boot do without something
        diskless config [--show-origin] [--json] [--root DIR]
                                  what kernel parameters and /etc/diskless.conf say together
+       diskless plan show|explain|check|diff|--try|keygen|sign|verify ...
+                                 boot plans: what is in force, whether one may be used; see diskless plan --help
+       diskless diagnose [--json] [--all]
+                                 what is wrong: one cause, one hint, the evidence; see diskless diagnose --help
        diskless plan --cmdline TEXT|@FILE [--plan FILE] [--facts FILE] [--json]
                                  what a boot would do, on any machine; nothing is touched
        diskless report up        tell the report server that the node is up, and what the boot left unsent
        diskless report usage     tell it when the writable layer has passed a watermark; a timer does so
+       diskless undo STEP        take apart what the steps from the last one down to STEP have made
+       diskless unmount          the same of the new root's mounts alone
+       diskless completion SHELL complete command lines in bash or zsh
+       diskless inspect [--json] what the node is made of; see diskless inspect --help
+       diskless logs [-f]        what agent and keeper told in this boot
+       diskless bundle [--upload]
+                                 one file for whoever is to help, without secrets; see diskless bundle --help
        diskless exit --dry-run   what the end of the system would take apart
        diskless luks dump|test ...
                                  look at a LUKS header, try a key; see diskless luks --help
        diskless keeper           systemd's own: keep the root's sessions alive, from the initramfs on
+       diskless console          systemd's own: keys on the consoles of a node whose boot stands still
        diskless access           systemd's own: let operators in by ssh, in the initramfs
        diskless acts             systemd's and dracut's own: whether the agent acts on this node
        diskless generator NORMAL EARLY LATE
@@ -69,7 +92,9 @@ type Verb = (&'static str, fn(&mut Parser, &Host) -> Result<(), Failed>);
 const VERBS: &[Verb] = &[
     ("acts", acts::main),
     ("boot", boot::main),
+    ("completion", completion::main),
     ("config", config::main),
+    ("console", console::main),
     ("hold", hold::main),
     ("release", release::main),
     ("resume", resume::main),
@@ -78,6 +103,12 @@ const VERBS: &[Verb] = &[
     ("plan", plan::main),
     ("luks", luks::main),
     ("status", status::main),
+    ("undo", undo::main),
+    ("unmount", undo::unmount),
+    ("diagnose", diagnose::main),
+    ("inspect", inspect::main),
+    ("logs", logs::main),
+    ("bundle", bundle::main),
     ("report", report::main),
     ("exit", exit::main),
     ("keeper", keeper::main),
@@ -145,7 +176,12 @@ fn run(args: &mut Parser, host: &Host) -> Result<(), Failed> {
             let verb = VERBS.iter().find(|(name, _)| word == *name);
             let (_, main) =
                 verb.ok_or_else(|| lexopt::Error::from(format!("unknown verb {}", word.display())))?;
-            main(args, host)
+            // Of all verbs alike; what is behind the first word, a verb reads itself.
+            let asks = matches!(args.clone().next(), Ok(Some(Arg::Short('h') | Arg::Long("help"))));
+            match help::of(&word.to_string_lossy()).filter(|_| asks) {
+                Some(text) => print(text),
+                None => main(args, host),
+            }
         }
         Some(other) => Err(other.unexpected().into()),
         None => Err(lexopt::Error::from("no verb").into()),
@@ -168,6 +204,15 @@ fn print(text: &str) -> Result<(), Failed> {
 fn configured(host: &Host) -> Result<(Cmdline, Vec<Error>)> {
     let text = read_text(&host.path(CMDLINE)).context(Code::Io, CMDLINE)?;
     Ok(configured_behind(host, Cmdline::parse(&text)))
+}
+
+/// The same for who can do without the lines that are wrong.
+fn configuration(host: &Host) -> Result<Cmdline> {
+    let (cmdline, wrong) = configured(host)?;
+    for error in wrong {
+        log::warn!("{error}; {}", error.advice());
+    }
+    Ok(cmdline)
 }
 
 /// The same with `cmdline` for the kernel command line.
@@ -252,6 +297,14 @@ mod tests {
         let good = [
             "diskless status",
             "diskless status --json",
+            "diskless status --short",
+            "diskless status --prompt",
+            "diskless console --help",
+            "diskless keeper --help",
+            "diskless undo luks --dry-run",
+            "diskless unmount --dry-run",
+            "diskless completion zsh",
+            "diskless diagnose --help",
             "diskless report up",
             "diskless report usage",
             "diskless-generator /n /e /l",
@@ -265,6 +318,18 @@ mod tests {
             "diskless retry --help",
             "diskless acts --root",
             "diskless config --show-origin --json",
+            "diskless plan --help",
+            "diskless plan show --json",
+            "diskless plan check /nonexistent --json",
+            "diskless plan verify --keys /none --now 2026-01-31T23:59:59Z --least-serial 7 /nonexistent",
+            "diskless plan sign --key /none /nonexistent",
+            "diskless plan --try /nonexistent",
+            "diskless plan --try=none",
+            "diskless inspect --help",
+            "diskless logs --help",
+            "diskless logs --json",
+            "diskless bundle --help",
+            "diskless bundle --upload",
             "diskless exit --dry-run",
             "diskless exit --help",
             "diskless luks --help",
@@ -289,12 +354,31 @@ mod tests {
             "diskless skip dance",
             "diskless acts now",
             "diskless config timeout",
+            "diskless diagnose now",
+            "diskless diagnose --evidence --json",
+            "diskless diagnose --from",
             "diskless plan",
             "diskless plan --plan /p",
+            "diskless plan check",
+            "diskless plan check /a /b",
+            "diskless plan show /a",
+            "diskless plan dance",
+            "diskless plan sign /p",
+            "diskless plan verify --now yesterday /p",
+            "diskless plan verify --least-serial x /p",
+            "diskless plan --try",
+            "diskless plan --try /a /b",
             "diskless plan --cmdline",
             "diskless plan --cmdline x y",
             "diskless generator /n",
             "diskless reboot",
+            "diskless status --json --watch",
+            "diskless undo",
+            "diskless undo handover",
+            "diskless undo luks volumes",
+            "diskless unmount /sysroot",
+            "diskless completion fish",
+            "diskless console now",
             "diskless report",
             "diskless keeper now",
             "diskless access now",
@@ -306,6 +390,12 @@ mod tests {
             "diskless exit --watch dance",
             "diskless exit --work",
             "/shutdown poweroff",
+            "diskless inspect --lldp 0",
+            "diskless inspect --lldp 500",
+            "diskless inspect now",
+            "diskless logs now",
+            "diskless bundle a b",
+            "diskless bundle --json",
             "diskless luks",
             "diskless luks open /nonexistent",
             "diskless luks dump",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lexopt::{Arg, Parser};
 
 use super::boot::pass::pass;
-use super::boot::{LOCK, in_initramfs};
+use super::boot::in_initramfs;
 use super::{Failed, configured, no_more, print, step};
 use crate::engine::host::Host;
 use crate::engine::lock;
@@ -43,7 +43,7 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
 /// Runs the boot up to `until`, or to its end, and tells it on `console`.
 pub(super) fn here(host: &Host, until: Option<&'static str>, mut console: Console) -> Result<(), Failed> {
     hold_a_pause(host)?;
-    let file = host.path(LOCK);
+    let file = host.path(lock::FILE);
     let _lock = match lock::take(&file) {
         // An agent that has come to stand still lets go of it once its reports are sent.
         Err(error) if error.code() == Code::Locked => {

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use super::emergency;
 use crate::error::{Code, Context, Result};
 use crate::input::cmdline::Cmdline;
 use crate::input::config::Acts;
@@ -65,6 +66,7 @@ pub fn generate(acts: Acts, cmdline: &Cmdline, normal: &Path, early: &Path) -> R
     for (unit, at) in LINKS {
         whole_file::link(unit, &normal.join(at))?;
     }
+    emergency::generate(cmdline, early)?;
     if acts == Acts::Holds {
         for unit in WAITING {
             let folder = normal.join(format!("{unit}.d"));

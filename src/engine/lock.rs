@@ -2,11 +2,14 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::error::{Code, Context, Error, Result};
 
+/// Where the lock of a boot is, on the node.
+pub const FILE: &str = "/run/diskless/lock";
 /// How often a lock that another has is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -62,9 +65,46 @@ pub fn take_within(file: &Path, limit: Duration) -> Result<Lock> {
     }
 }
 
+/// The process that holds the lock `file`, by the text `locks` of /proc/locks; none: nobody does. The lock is not taken for
+/// it, not even for a moment: a boot that starts right then would believe in another.
+pub fn holder(file: &Path, locks: &str) -> Option<u32> {
+    let inode = std::fs::metadata(file).ok()?.ino();
+    let pid: u32 = std::fs::read_to_string(file).ok()?.trim().parse().ok()?;
+    is_held(locks, pid, inode).then_some(pid)
+}
+
+/// `1: FLOCK  ADVISORY  WRITE 211 00:17:1234 0 EOF` (fs/locks.c, lock_get_status)
+fn is_held(locks: &str, pid: u32, inode: u64) -> bool {
+    locks.lines().any(|line| {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let [_, "FLOCK", _, "WRITE", by, place, ..] = words.as_slice() else { return false };
+        by.parse() == Ok(pid) && place.rsplit(':').next().and_then(|text| text.parse().ok()) == Some(inode)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn who_holds_it_is_told_without_taking_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("lock");
+        let locks = || std::fs::read_to_string("/proc/locks").unwrap();
+        assert_eq!(holder(&file, &locks()), None);
+        let held = take(&file).unwrap();
+        assert_eq!(holder(&file, &locks()), Some(std::process::id()));
+        drop(held);
+        assert_eq!(holder(&file, &locks()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_list_of_locks_makes_the_reader_panic(text in "(\\PC{0,60}\n){0,4}", words in "([0-9A-Z:]{1,6} ){0,9}") {
+            let _ = (is_held(&text, 1, 2), is_held(&words, 1, 2));
+        }
+    }
 
     #[test]
     fn the_second_is_told_who_holds_it() {

@@ -1,6 +1,7 @@
 //! DRIVE: the loop that brings each step to its end, the list of steps, and the journal.
 
 pub mod converge;
+pub mod emergency;
 pub mod generator;
 pub mod host;
 pub mod lock;

@@ -148,11 +148,14 @@ impl<'a> Run<'a> {
     pub fn report_to(&mut self, report: &Report, hostname: Option<&str>) {
         let sent = self.reports.send_to(&report.url, &self.host.path(http::CA_FILE), hostname);
         warn(sent);
-        self.report_to = Some(Destination {
+        let destination = Destination {
             url: report.url.clone(),
             phone_home: report.phone_home.clone(),
             hostname: hostname.map(str::to_owned),
-        });
+        };
+        // Now already: a bundle of a boot that fails is sent there too.
+        warn(destination.keep(self.host));
+        self.report_to = Some(destination);
     }
 
     /// The booted system is to tell when the use of its writable layer passes one of these percentages.
@@ -223,6 +226,7 @@ impl<'a> Run<'a> {
         self.note(at, |state| {
             state.status = Status::Running;
             state.started_ms = Some(millis(started));
+            state.deadline_ms = Some(millis(started.saturating_add(step.limit)));
         });
         self.tell(&Event::Started { step: step.name, about: &step.about });
         let result = step.work.drive(self.host, step.limit, &mut |waiting| self.wait(at, step.name, waiting));
@@ -237,7 +241,7 @@ impl<'a> Run<'a> {
             state.ended_ms = Some(millis(started.saturating_add(took)));
             state.took_ms = Some(millis(took));
             state.own_us = Some(u64::try_from(own.as_micros()).unwrap_or(u64::MAX));
-            state.waiting_for = None;
+            (state.waiting_for, state.waiting_since_ms, state.deadline_ms) = (None, None, None);
             match &result {
                 Ok(detail) => {
                     state.status = Status::Done;
@@ -263,12 +267,17 @@ impl<'a> Run<'a> {
     }
 
     fn wait(&mut self, at: usize, step: &str, waiting: &Waiting) {
-        let event = Event::Waiting { step, what: &waiting.what, left: waiting.left };
-        self.tell(&event);
-        let told = self.state.steps.get(at).and_then(|state| state.waiting_for.as_ref());
-        if told != Some(&waiting.what) {
-            self.note(at, |state| state.waiting_for = Some(waiting.what.clone()));
+        let now = self.host.now();
+        let told = self.state.steps.get(at);
+        let since = told.and_then(|state| state.waiting_since_ms).map_or(now, Duration::from_millis);
+        if told.is_some_and(|state| state.waiting_for.as_ref() != Some(&waiting.what)) {
+            self.note(at, |state| {
+                state.waiting_for = Some(waiting.what.clone());
+                state.waiting_since_ms = Some(millis(since));
+            });
         }
+        let waited = now.saturating_sub(since);
+        self.tell(&Event::Waiting { step, what: &waiting.what, waited, left: waiting.left });
     }
 
     /// Tells what somebody must know although the boot goes on.
@@ -303,6 +312,12 @@ impl<'a> Run<'a> {
     /// The boot ended with `error`, of `step`.
     pub fn failed(&mut self, step: &str, error: &Error) {
         self.state.status = Status::Failed;
+        // What comes before all steps is in no list of them.
+        if !self.state.steps.iter().any(|state| state.status == Status::Failed) {
+            let told =
+                StepState { status: Status::Failed, error: Some(failure(error)), ..StepState::pending(step) };
+            self.state.steps.push(told);
+        }
         self.save();
         self.tell(&Event::Failed { step, error });
     }

@@ -1,7 +1,7 @@
 //! What a boot can do without, when an operator says so, and why not the rest.
 
 use crate::error::{Code, Error, Result};
-use crate::input::document::Document;
+use crate::input::document::{Document, HostKeys};
 
 /// What can be skipped, and what the node then lacks.
 pub const SKIPPED: &[(&str, &str)] = &[
@@ -54,7 +54,7 @@ pub fn without(mut document: Document, skip: &[String]) -> Document {
         document.handover.services.clear();
     }
     if skipped("handover.ssh_host_keys") {
-        document.handover.ssh_host_keys.clear();
+        document.handover.ssh_host_keys = HostKeys::default();
     }
     if skipped("cloud_init") {
         document.cloud_init = None;

@@ -135,6 +135,12 @@ pub struct StepState {
     /// What it waits for now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_for: Option<String>,
+    /// Since when it waits, for that or something else, in milliseconds since boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_since_ms: Option<u64>,
+    /// When it gives up, likewise; only while it is at work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
     /// What it found or made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
@@ -168,6 +174,8 @@ impl StepState {
             took_ms: None,
             own_us: None,
             waiting_for: None,
+            waiting_since_ms: None,
+            deadline_ms: None,
             detail: None,
             warnings: Vec::new(),
             error: None,

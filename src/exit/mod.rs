@@ -5,6 +5,7 @@
 //! Reading order: `plan` (what is to be done, pure), `observe` (what there is), `perform` (doing it, each with its
 //! deadline), `first` (process 1), `guard` and `watch` (a node whose target is gone goes down too), `prepare` (what the
 //! boot leaves in memory for all that), `keep` (what of systemd's stays readable without the target).
+//! `undo` takes the boot's work apart while there is no new root yet.
 
 mod asked;
 mod end;
@@ -17,6 +18,7 @@ mod perform;
 mod plan;
 mod prepare;
 mod processes;
+pub mod undo;
 mod verb;
 mod watch;
 

@@ -49,21 +49,26 @@ pub fn sessions(host: &Host) -> Vec<Session> {
 
 /// The nodes below /dev of the disks that are reached through iSCSI sessions.
 pub fn disks(host: &Host) -> Vec<String> {
-    let folder = host.path("/sys/class/iscsi_session");
-    let mut disks = Vec::new();
-    for session in names(&folder) {
-        let device = folder.join(session).join("device");
-        for target in names(&device).into_iter().filter(|name| name.starts_with("target")) {
-            for unit in names(&device.join(&target)) {
-                disks.extend(names(&device.join(&target).join(unit).join("block")));
-            }
-        }
-    }
+    let mut disks: Vec<String> =
+        sessions(host).iter().flat_map(|session| disks_of(host, session.sid)).collect();
     disks.sort();
     disks
 }
 
-fn map(block: &Path, node: &str) -> Map {
+/// The nodes below /dev of the disks of session `sid`.
+pub fn disks_of(host: &Host, sid: u32) -> Vec<String> {
+    let device = host.path("/sys/class/iscsi_session").join(format!("session{sid}")).join("device");
+    let mut disks = Vec::new();
+    for target in names(&device).into_iter().filter(|name| name.starts_with("target")) {
+        for unit in names(&device.join(&target)) {
+            disks.extend(names(&device.join(&target).join(unit).join("block")));
+        }
+    }
+    disks
+}
+
+/// The map whose folder in `block` is called `node`.
+pub fn map(block: &Path, node: &str) -> Map {
     let folder = block.join(node);
     let attribute = |name: &str| read(&folder.join("dm").join(name)).trim().to_owned();
     let name = attribute("name");
@@ -94,7 +99,7 @@ fn swaps_of(swaps: &str) -> Vec<String> {
 }
 
 /// Those in a folder, in order; none if there is none.
-fn names(folder: &Path) -> Vec<String> {
+pub fn names(folder: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut names: Vec<String> =
         entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
@@ -102,7 +107,8 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-fn read(path: &Path) -> String {
+/// The text of a file; empty if it cannot be read.
+pub fn read(path: &Path) -> String {
     let bytes = std::fs::read(path).unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()
 }

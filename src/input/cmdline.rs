@@ -4,11 +4,11 @@
 
 /// One word of the command line.
 #[derive(Clone, PartialEq, Eq)]
-struct Word {
+pub(super) struct Word {
     /// With `_` for every `-`.
-    key: String,
+    pub(super) key: String,
     /// What stands behind the first `=`; none without one.
-    value: Option<String>,
+    pub(super) value: Option<String>,
     /// The line of the configuration file that it is from; none: the kernel command line has it.
     line: Option<u32>,
 }
@@ -99,7 +99,7 @@ pub fn normal(key: &str) -> String {
     key.replace('-', "_")
 }
 
-fn split(text: &str) -> Vec<String> {
+pub(super) fn split(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let mut quoted = false;
@@ -123,7 +123,7 @@ fn split(text: &str) -> Vec<String> {
     words
 }
 
-fn parse_word(word: &str) -> Word {
+pub(super) fn parse_word(word: &str) -> Word {
     // A word quoted as a whole: "key=value with blanks".
     let word = match word.strip_prefix('"') {
         Some(inner) => inner.strip_suffix('"').unwrap_or(inner),

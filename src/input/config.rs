@@ -4,14 +4,15 @@
 use std::time::Duration;
 
 use super::cmdline::{Cmdline, normal};
+use super::console_shell::ConsoleShell;
 use super::document::is_iscsi_name;
 use super::facts::{is_uuid, mac};
 use super::identity::is_machine_id;
 use super::trap::Mode;
 use super::url::{self, is_url};
 use super::words::{
-    AUTHORIZED_KEY, BOOTIF, INITIATOR, MACHINE_ID, MULTIPATH, NETROOT, PARAMETERS, PLAN, REPORT, SHARED,
-    TIMEOUT,
+    AUTHORIZED_KEY, BOOTIF, INITIATOR, LEAST_SERIAL, MACHINE_ID, MULTIPATH, NETROOT, PARAMETERS, PLAN, REPORT,
+    REQUIRE_SIGNATURE, SHARED, TIMEOUT,
 };
 use crate::error::{Code, Error, Result};
 
@@ -47,6 +48,8 @@ impl std::fmt::Display for Source {
 pub struct Config {
     /// Where the boot plan is.
     pub plan: Source,
+    /// What a plan must have to be taken.
+    pub signing: Signing,
     /// The node's initiator name, where the plan has none.
     pub initiator: Option<String>,
     /// Whether a name that all nodes of the initramfs share may be used.
@@ -61,6 +64,30 @@ pub struct Config {
     pub report: Option<String>,
     /// How long a step waits for what is outside of the node.
     pub timeout: Duration,
+}
+
+/// What a plan must have to be taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Signing {
+    /// A signature, a node and a serial; none: as the initramfs has trusted keys or not.
+    pub required: Option<bool>,
+    /// The lowest serial that is accepted; 0: any, or none.
+    pub least_serial: u64,
+}
+
+impl Signing {
+    fn from_cmdline(cmdline: &Cmdline) -> Result<Signing> {
+        let required = cmdline.last(REQUIRE_SIGNATURE);
+        let least_serial = cmdline.last(LEAST_SERIAL).unwrap_or("0");
+        Ok(Signing {
+            required: required.map(|_| flag(REQUIRE_SIGNATURE, required)).transpose()?,
+            least_serial: least_serial
+                .parse()
+                .ok()
+                .filter(|_| least_serial.bytes().all(|byte| byte.is_ascii_digit()))
+                .ok_or_else(|| unusable(LEAST_SERIAL, "not a number"))?,
+        })
+    }
 }
 
 /// What the agent does on a node.
@@ -124,12 +151,14 @@ impl Config {
         if report.is_some_and(|report| !is_url(report)) {
             return Err(unusable(REPORT, url::EXPECTED));
         }
+        ConsoleShell::read(cmdline)?;
         let initiator = cmdline.last(INITIATOR);
         if initiator.is_some_and(|name| !is_iscsi_name(name)) {
             return Err(unusable(INITIATOR, "not an iSCSI name: iqn.YYYY-MM.DOMAIN[:ID], eui.… or naa.…"));
         }
         Ok(Config {
             plan,
+            signing: Signing::from_cmdline(cmdline)?,
             initiator: initiator.map(str::to_owned),
             shared_initiator: flag(SHARED, cmdline.last(SHARED))?,
             boot_mac: boot_mac(cmdline),
@@ -250,6 +279,15 @@ mod tests {
     }
 
     #[test]
+    fn what_a_plan_must_have() {
+        let signing = |words: &str| read(&format!("rd.diskless.plan=/p {words}")).unwrap().signing;
+        assert_eq!(signing(""), Signing { required: None, least_serial: 0 });
+        let both = signing("rd.diskless.require-signature=0 rd.diskless.least_serial=18446744073709551615");
+        assert_eq!(both, Signing { required: Some(false), least_serial: u64::MAX });
+        assert_eq!(signing("rd.diskless.require_signature").required, Some(true));
+    }
+
+    #[test]
     fn what_cannot_be_used_is_refused_by_name() {
         let cases = [
             ("quiet", Code::NoPlan, "kernel command line"),
@@ -263,6 +301,8 @@ mod tests {
             ("rd.diskless.plan=/p rd.diskless.plam=/q", Code::Parameter, "rd.diskless.plam"),
             ("rd.diskless.plan=/p rd.diskless.report=x", Code::Parameter, "rd.diskless.report="),
             ("rd.diskless.plan=/p rd.diskless.shared_initiator=x", Code::Parameter, "rd.diskless.shared_"),
+            ("rd.diskless.plan=/p rd.diskless.require_signature=x", Code::Parameter, "rd.diskless.require_"),
+            ("rd.diskless.plan=/p rd.diskless.least_serial=+1", Code::Parameter, "rd.diskless.least_serial="),
             ("rd.diskless.plan=/p rd.iscsi.initiator=node1", Code::Parameter, "rd.iscsi.initiator="),
         ];
         for (text, code, object) in cases {
@@ -316,8 +356,8 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_values_give_a_config_or_an_error(values in proptest::collection::vec("[ -~]{0,30}", 6)) {
-            let names = [PLAN, TIMEOUT, REPORT, SHARED, INITIATOR, BOOTIF];
+        fn any_values_give_a_config_or_an_error(values in proptest::collection::vec("[ -~]{0,30}", 8)) {
+            let names = [PLAN, TIMEOUT, REPORT, SHARED, INITIATOR, BOOTIF, REQUIRE_SIGNATURE, LEAST_SERIAL];
             let words: Vec<String> =
                 names.iter().zip(&values).map(|(name, value)| format!("{name}={value}")).collect();
             let _ = read(&words.join(" "));

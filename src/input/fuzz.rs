@@ -4,7 +4,7 @@ use super::authorized_key::AuthorizedKey;
 use super::cmdline::Cmdline;
 use super::conf::Conf;
 use super::config::{Acts, Config, acts};
-use super::document::{Document, Map, is_iscsi_name};
+use super::document::{Document, Map, Shown, is_iscsi_name};
 use super::facts::{Facts, is_uuid, mac, system_serial};
 use super::identity::{Identity, baked_name, is_machine_id};
 use super::memory::Memory;
@@ -13,15 +13,23 @@ use super::netroot::{Netroot, lun_number};
 use super::parameters;
 use super::portal::Portal;
 use super::settings::{Preset, SETTINGS, Settings};
+use super::signature::{PublicKey, SecretKey, Signature};
 use super::size::Size;
 use super::ssh_key;
 use super::trap::{Mode, Trap};
+use super::time::Time;
 use super::url::{has_account, is_url};
 use crate::steps::luks::kdf::available_memory;
 use crate::sys::http;
 
+/// A key that the seeds' signatures are by.
+const KEY: &[u8] = include_bytes!("../../tests/data/signatures/minisign.pub");
+
 /// A boot plan.
 pub fn plan(data: &[u8]) {
+    if let Ok(shown) = Shown::of(data) {
+        let _ = (shown.to_string(), shown.leaves().len());
+    }
     match Document::parse(data) {
         Ok(document) => assert!(is_iscsi_name(&document.iscsi.target)),
         Err(error) => _ = error.to_string(),
@@ -114,6 +122,23 @@ pub fn ssh_key(data: &[u8]) {
     if let Ok(public) = ssh_key::public(data) {
         // One line of a file, whatever the key says of its type.
         assert_eq!(public.line("comment").matches('\n').count(), 1);
+    }
+}
+
+/// A signature, or a key of either kind; and a time.
+pub fn signature(data: &[u8]) {
+    let signature = Signature::parse(data);
+    if let (Ok(signature), Ok(key)) = (&signature, PublicKey::parse(KEY)) {
+        let _ = (signature.id.to_string(), signature.verify(&key, data));
+    }
+    if let Ok(key) = PublicKey::parse(data) {
+        assert_eq!(PublicKey::parse(key.text().as_bytes()), Ok(key));
+    }
+    if let Ok(key) = SecretKey::parse(data) {
+        assert!(SecretKey::parse(key.text().as_bytes()).is_ok());
+    }
+    if let Some(time) = Time::parse(&String::from_utf8_lossy(data)) {
+        assert_eq!(Time::parse(&time.to_string()), Some(time));
     }
 }
 

@@ -48,6 +48,7 @@ pub fn document(cmdline: &Cmdline) -> Result<Document> {
     let multipath = config::multipath(cmdline)?;
     let document = Document {
         version: "1.0".into(),
+        validity: None,
         hostname: cmdline.last(HOSTNAME).map(str::to_owned),
         // The command line's goes before any plan.
         machine_id: None,

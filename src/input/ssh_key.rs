@@ -4,7 +4,6 @@
 use std::fmt;
 
 use base64ct::{Base64, Base64Unpadded, Encoding};
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -22,9 +21,7 @@ const LINE: usize = 70;
 const ED25519: &[u8] = b"ssh-ed25519";
 
 /// The types of host keys, as sshd's files are called by them: ssh_host_TYPE_key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Ed25519.
     Ed25519,

@@ -62,6 +62,9 @@ words! {
         "What follows a failure. trap: the boot holds for a person. `retry[:COUNT]`: again, after a pause that doubles from 10 \
          seconds to 10 minutes. `reboot[:COUNT]`: the machine starts anew, after a pause that doubles from 30 seconds to 15 \
          minutes. Both go on without end, or that often and then trap. poweroff: off.";
+    CONSOLE_SHELL "rd.diskless.console_shell" Ours, "no",
+        "What the consoles offer where the boot stands still. no: keys for status, diagnose, retry and release, and no shell. \
+         password: a shell for who knows root's password in the initramfs; the keys where root has none. yes: dracut's shell.";
     ATTEMPT "rd.diskless.attempt" Ours, "none: nobody counts",
         "How often the node was booted since it was last up, this time included: from 1. disklessd's boot script says it; \
          `rd.diskless.on_failure=reboot` goes by it.";
@@ -71,6 +74,12 @@ words! {
     TIMEOUT "rd.diskless.timeout" Ours, "180",
         "How many seconds a step waits for what is outside of the node (network, server, target) before it fails, 1 to \
          86400.";
+    REQUIRE_SIGNATURE "rd.diskless.require_signature" Ours, "1 where the initramfs has a key in /etc/diskless/trusted.d, \
+         else 0",
+        "1: only plans are taken that a trusted key has signed, and that say which node they are for and have a serial; not \
+         a boot from kernel parameters. 0: no signature is looked at.";
+    LEAST_SERIAL "rd.diskless.least_serial" Ours, "0: any, or none",
+        "Plans whose `validity.serial` is lower are refused, and those that have none.";
     REPORT "rd.diskless.report" Ours, "none",
         "The http:// or https:// URL that events are posted to, unless the plan names one.";
     SHARED "rd.diskless.shared_initiator" Ours, "0",

@@ -18,7 +18,7 @@ mod unit;
 mod wire;
 
 pub use client::{ask, hand_over};
-pub use journal::{Doing, FILE, Journal};
+pub use journal::{Doing, Event, FILE, Journal};
 pub use process::main;
 pub use step::Step;
 pub use wire::{Answer, Request};

@@ -30,6 +30,7 @@ pub fn main(host: &Host) -> Result<()> {
     if !runs_from_memory(program) {
         return Err(again_from_memory(program));
     }
+    memory::call(c"diskless-keeper");
     signal::ignore_requests_to_end();
     leave_unit(host);
     let listener = serve::listen(host)?;

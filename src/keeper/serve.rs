@@ -72,6 +72,7 @@ pub fn serve(host: &Host, listener: UnixListener) {
         };
         match order {
             Order::Keep(new) => plan = Some(new),
+            Order::Forget => plan = None,
             Order::End => return,
         }
     }
@@ -80,6 +81,7 @@ pub fn serve(host: &Host, listener: UnixListener) {
 /// What the keeper is to do from now on.
 enum Order {
     Keep(Box<Plan>),
+    Forget,
     End,
 }
 
@@ -119,6 +121,9 @@ impl<'a> Keeper<'a> {
 
     /// Waits for something to keep.
     fn idle(&mut self) -> Order {
+        if let Some(stream) = self.unanswered.take() {
+            self.answer(stream);
+        }
         loop {
             // Nothing else concerns it: no event wakes it up, and each is too old by the time it has something to keep.
             self.host.wait_for(&[self.listener.as_fd()], IDLE);
@@ -340,6 +345,16 @@ impl<'a> Keeper<'a> {
                 Ok(Request::Keep(plan)) => {
                     self.order = Some(Order::Keep(plan));
                     // Answered after the first look; two at once is nothing that the agent does.
+                    self.unanswered = Some(stream);
+                    return;
+                }
+                Ok(Request::Forget) => {
+                    (self.journal.doing, self.journal.map) = (Doing::Idle, None);
+                    self.journal.portals.clear();
+                    self.journal.note(self.host.now(), "told to keep nothing");
+                    self.order = Some(Order::Forget);
+                    self.save();
+                    // Answered when what was begun is called off.
                     self.unanswered = Some(stream);
                     return;
                 }

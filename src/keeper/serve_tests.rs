@@ -41,6 +41,8 @@ fn one_keeper_answers_until_it_is_told_to_end() {
     let mut answer = Vec::new();
     junk.read_to_end(&mut answer).unwrap();
     assert!(matches!(wire::read_answer(&answer).unwrap(), Answer::Refused(_)));
+    let forgot = client::ask(&host, &Request::Forget).unwrap();
+    assert_eq!((forgot.doing, forgot.portals.len()), (Doing::Idle, 0));
     assert_eq!(client::ask(&host, &Request::End).unwrap().doing, Doing::Ended);
     served.join().unwrap();
     assert_eq!(Journal::read(&host.path(journal::FILE)).unwrap().unwrap().doing, Doing::Ended);

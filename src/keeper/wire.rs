@@ -36,6 +36,8 @@ pub struct Plan {
 pub enum Request {
     /// From now on, keep this; in the place of what was kept before.
     Keep(Box<Plan>),
+    /// From now on, keep nothing: what was kept is taken apart.
+    Forget,
     /// Tell what you do.
     Status,
     /// The node goes down: what has no path left is to fail, not to wait.
@@ -59,6 +61,7 @@ pub enum Answer {
 #[serde(rename_all = "lowercase")]
 enum Out<'a> {
     Keep(Box<PlanOut<'a>>),
+    Forget,
     Status,
     Ending,
     End,
@@ -219,6 +222,7 @@ pub fn keep(iscsi: &Iscsi, map: Option<&Map>, initiator: &str) -> Result<Zeroizi
 pub fn plain(request: &Request) -> Result<Zeroizing<Vec<u8>>> {
     match request {
         Request::Keep(plan) => keep(&plan.iscsi, plan.map.as_ref(), &plan.initiator),
+        Request::Forget => encode(&Out::Forget),
         Request::Status => encode(&Out::Status),
         Request::Ending => encode(&Out::Ending),
         Request::End => encode(&Out::End),
@@ -300,7 +304,12 @@ mod tests {
 
     #[test]
     fn plain_requests_and_answers() {
-        for (of, text) in [(Request::Status, "status"), (Request::Ending, "ending"), (Request::End, "end")] {
+        for (of, text) in [
+            (Request::Forget, "forget"),
+            (Request::Status, "status"),
+            (Request::Ending, "ending"),
+            (Request::End, "end"),
+        ] {
             let bytes = plain(&of).unwrap();
             assert_eq!(*bytes, format!("\"{text}\"").into_bytes());
             assert!(request(&bytes).is_ok());

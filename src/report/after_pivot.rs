@@ -58,6 +58,15 @@ impl Destination {
         }
     }
 
+    /// Writes it, for root alone.
+    ///
+    /// # Errors
+    /// [`Code::Io`]: the file cannot be written.
+    pub fn keep(&self, host: &Host) -> Result<()> {
+        let json = serde_json::to_vec(self).context(Code::Io, FILE)?;
+        whole_file::write(&host.path(FILE), &json, 0o600, None)
+    }
+
     /// Where the CAs are after the switch.
     pub fn ca(host: &Host) -> PathBuf {
         host.path(CA_COPY)

@@ -23,6 +23,8 @@ pub enum Event<'a> {
         step: &'a str,
         /// What for.
         what: &'a str,
+        /// How long it has waited, for this or what came before.
+        waited: Duration,
         /// Until the step gives up.
         left: Duration,
     },
@@ -76,8 +78,9 @@ impl fmt::Display for Event<'_> {
         match self {
             Event::Run => f.write_str(concat!("diskless ", env!("CARGO_PKG_VERSION"), " starts")),
             Event::Started { step, about } => write!(f, "{step} starts: {about}"),
-            Event::Waiting { step, what, left } => {
-                write!(f, "{step} waiting for {what} ({} s left)", left.as_secs())
+            Event::Waiting { step, what, waited, left } => {
+                let (waited, left) = (waited.as_secs(), left.as_secs());
+                write!(f, "{step} waiting {waited} s for {what}, {left} s left")
             }
             Event::Done { step, took, detail } => {
                 write!(f, "{step} done in {:.3} s: {detail}", took.as_secs_f64())
@@ -107,8 +110,13 @@ mod tests {
         let lines = [
             (Event::Started { step: "luks", about: "luks_root" }, "luks starts: luks_root"),
             (
-                Event::Waiting { step: "iscsi", what: "disk of LUN 1", left: Duration::from_millis(28_900) },
-                "iscsi waiting for disk of LUN 1 (28 s left)",
+                Event::Waiting {
+                    step: "iscsi",
+                    what: "disk of LUN 1",
+                    waited: Duration::from_millis(1_099),
+                    left: Duration::from_millis(28_900),
+                },
+                "iscsi waiting 1 s for disk of LUN 1, 28 s left",
             ),
             (
                 Event::Done { step: "luks", took: Duration::from_millis(1_250), detail: "luks_root" },

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::record::Record;
 use super::spool::Spool;
+use super::timeline;
 use crate::error::{Code, Error, Result};
 use crate::sys::http::{Client, Failure};
 use crate::sys::random;
@@ -20,6 +21,8 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// The events of a run, on their way to the report server once it is known.
 pub struct PhoneHome {
     file: PathBuf,
+    /// Beside it: all events, sent or not.
+    timeline: PathBuf,
     run: u32,
     hostname: Option<String>,
     shared: Arc<Shared>,
@@ -49,13 +52,17 @@ impl PhoneHome {
     pub fn open(file: PathBuf, boot_id: &str, run: u32) -> PhoneHome {
         let queue = Queue { spool: Spool::read(&file, boot_id), closing: false, idle: true };
         let shared = Arc::new(Shared { queue: Mutex::new(queue), changed: Condvar::new() });
-        PhoneHome { file, run, hostname: None, shared }
+        let timeline = file.with_file_name(timeline::NAME);
+        PhoneHome { file, timeline, run, hostname: None, shared }
     }
 
     /// Queues `record`. Never waits.
     pub fn tell(&self, record: Record) {
         let mut queue = self.shared.lock();
         queue.spool.push(self.run, Record { hostname: self.hostname.clone(), ..record });
+        if let Some(record) = queue.spool.last() {
+            timeline::add(&self.timeline, record);
+        }
         drop(queue);
         self.shared.changed.notify_all();
     }

@@ -143,7 +143,7 @@ impl Record {
                 ..Record::new(Kind::Run, uptime)
             },
             Event::Started { step, about } => new(Kind::Start, step, about),
-            Event::Waiting { step, what, left } => {
+            Event::Waiting { step, what, left, .. } => {
                 Record { left_ms: Some(millis(*left)), ..new(Kind::Waiting, step, what) }
             }
             Event::Done { step, took, detail } => {
@@ -217,7 +217,7 @@ mod tests {
         let events = [
             Event::Run,
             Event::Started { step: "iscsi", about: "LUN 1" },
-            Event::Waiting { step: "iscsi", what: "disk of LUN 1", left: second },
+            Event::Waiting { step: "iscsi", what: "disk of LUN 1", waited: second, left: second },
             Event::Done { step: "iscsi", took: second, detail: "/dev/sda" },
             Event::Failed { step: "iscsi", error: &error },
             Event::Warning("w"),

@@ -73,6 +73,11 @@ impl Spool {
         self.records.front()
     }
 
+    /// The newest.
+    pub fn last(&self) -> Option<&Record> {
+        self.records.back()
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()

@@ -7,6 +7,7 @@ use super::form;
 use super::phone_home::{FIRST_WAIT, LONGEST_WAIT, REQUEST_LIMIT, is_refused};
 use super::record::{Kind, Record};
 use super::spool::{self, Spool};
+use super::timeline;
 use crate::engine::host::Host;
 use crate::engine::lock::Lock;
 use crate::engine::state::{self, State};
@@ -44,6 +45,7 @@ pub fn report(host: &Host, limit: Duration) -> Result<Sent> {
     if !spool.holds(Kind::Up) {
         let run = State::read(&host.path(state::FILE)).ok().flatten().map_or(1, |state| state.run);
         spool.push(run, Record { hostname: hostname.clone(), ..Record::new(Kind::Up, host.now()) });
+        timeline::add_last(host, &spool);
     }
     let ca = Destination::ca(host);
     let mut events = Post::to(&destination.url, Client::new(&destination.url, REQUEST_LIMIT, &ca)?);

@@ -8,6 +8,7 @@ use super::console::Console;
 use super::phone_home::{REQUEST_LIMIT, is_refused};
 use super::record::Record;
 use super::spool::{self, Spool};
+use super::timeline;
 use super::up::hostname;
 use super::watermark::{self, Change, Watermarks};
 use crate::engine::host::Host;
@@ -52,6 +53,7 @@ pub fn watch(host: &Host) -> Result<Vec<Change>> {
         for change in &changes {
             let hostname = hostname(host, destination);
             spool.push(run, Record { hostname, ..Record::of_watermark(change, host.now()) });
+            timeline::add_last(host, &spool);
         }
         spool.write(&host.path(spool::FILE))?;
     }

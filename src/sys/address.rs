@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::path::Path;
 
+pub(super) use timed::{NLM_F_DUMP as DUMP, call};
 pub use timed::{Timed, keep_for_ever, timed};
 
 /// The port that IANA gave to the discard protocol; nothing is sent to it.

@@ -1,5 +1,6 @@
 //! Clocks.
 
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 // nix, for rustix has no getrusage.
@@ -10,6 +11,15 @@ use rustix::time::{ClockId, clock_gettime};
 pub fn since_boot() -> Duration {
     let time = clock_gettime(ClockId::Boottime);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Made when the initramfs was, and the agent itself, which is older: no clock that is right stands before them.
+const MADE_WITH_THE_INITRAMFS: [&str; 2] = ["etc/initrd-release", "proc/self/exe"];
+
+/// When the initramfs at `root` was made, as far as its files tell.
+pub fn initramfs_made(root: &Path) -> Option<SystemTime> {
+    let modified = |file: &&str| std::fs::metadata(root.join(file)).and_then(|file| file.modified()).ok();
+    MADE_WITH_THE_INITRAMFS.iter().filter_map(modified).max()
 }
 
 /// `time` as RFC 3339 writes it, in UTC and to the second: `2026-01-31T23:59:59Z`. Before 1970 it is 1970.
@@ -40,6 +50,19 @@ pub fn process_user_time() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_initramfs_is_as_old_as_its_youngest_file() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(initramfs_made(root.path()), None);
+        for (file, seconds) in [("etc/initrd-release", 5000), ("proc/self/exe", 4000)] {
+            let file = root.path().join(file);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            let time = UNIX_EPOCH + Duration::from_secs(seconds);
+            std::fs::File::create(file).unwrap().set_modified(time).unwrap();
+        }
+        assert_eq!(initramfs_made(root.path()), Some(UNIX_EPOCH + Duration::from_secs(5000)));
+    }
 
     #[test]
     fn utc_as_date_writes_it() {

@@ -98,17 +98,15 @@ impl Root {
     /// [`ErrorKind::InvalidInput`] for a path that leads out of the root; a folder or the file cannot be made.
     pub fn write(&self, path: &str, bytes: &[u8], mode: u32) -> Result<()> {
         let (walk, name) = self.place(path, true)?.ok_or(Errno::ISDIR)?;
+        let label_of_folder = walk.keep_labels()?;
         let folder = walk.here();
         let label = match stat(folder, &name)? {
             Some(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
-                label(openat(folder, &name, READ, Mode::empty())?)?
+                label(&openat(folder, &name, READ, Mode::empty())?)?
             }
             _ => None,
         };
-        let label = match label {
-            None => label_of_folder(folder)?,
-            label => label,
-        };
+        let label = label.or(label_of_folder);
         unlink(folder, OsStr::new(UNFINISHED))?; // a killed run may have left one
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(folder, UNFINISHED, flags, Mode::RUSR | Mode::WUSR)?;
@@ -128,8 +126,9 @@ impl Root {
     /// something is there.
     pub fn link(&self, path: &str, target: &str) -> Result<()> {
         let (walk, name) = self.place(path, true)?.ok_or(Errno::EXIST)?;
+        let label = walk.keep_labels()?;
         symlinkat(target, walk.here(), &name)?;
-        if let Some(label) = label_of_folder(walk.here())? {
+        if let Some(label) = label {
             // No descriptor of a link takes attributes.
             let link = Path::new("/proc/self/fd").join(walk.here().as_raw_fd().to_string()).join(&name);
             lsetxattr(link, LABEL, &label, XattrFlags::empty())?;
@@ -143,7 +142,10 @@ impl Root {
     /// [`ErrorKind::InvalidInput`] for a path that leads out of the root; it cannot be removed.
     pub fn remove(&self, path: &str) -> Result<()> {
         match self.place(path, false)? {
-            Some((walk, name)) => unlink(walk.here(), &name),
+            Some((walk, name)) => {
+                walk.keep_labels()?;
+                unlink(walk.here(), &name)
+            }
             None => Ok(()),
         }
     }
@@ -205,6 +207,24 @@ impl Walk<'_> {
         self.folders.last().unwrap_or(self.root).as_fd()
     }
 
+    /// Sets the SELinux labels of all folders on the way again, as they are, before something in the last of them changes;
+    /// gives the last one's.
+    ///
+    /// In an overlay the change copies these folders up, and before a policy is loaded, as in an initramfs, that leaves
+    /// their labels behind (security/selinux/hooks.c, `selinux_inode_copy_up_xattr`, before Linux 6.9). A label that is set
+    /// is one of the copy.
+    fn keep_labels(&self) -> Result<Option<Vec<u8>>> {
+        let mut last = None;
+        for folder in std::iter::once(self.root).chain(&self.folders) {
+            let folder = openat(folder, ".", READ, Mode::empty())?;
+            last = label(&folder)?;
+            if let Some(label) = &last {
+                fsetxattr(&folder, LABEL, label, XattrFlags::empty())?;
+            }
+        }
+        Ok(last)
+    }
+
     /// Goes along all of `path` but its last part, which is given back; none if it ends in a folder's own name.
     fn up_to_last<'p>(&mut self, path: &'p OsStr, make: bool) -> Result<Option<&'p OsStr>> {
         if path.as_bytes().starts_with(b"/") {
@@ -234,7 +254,10 @@ impl Walk<'_> {
         }
         match openat(self.here(), name, FOLDER, Mode::empty()) {
             Ok(folder) => self.folders.push(folder),
-            Err(Errno::NOENT) if make => self.folders.push(make_folder(self.here(), name)?),
+            Err(Errno::NOENT) if make => {
+                let label = self.keep_labels()?;
+                self.folders.push(make_folder(self.here(), name, label.as_deref())?);
+            }
             // A link, or a file: what a folder is wanted of is not followed.
             Err(Errno::NOTDIR | Errno::LOOP) => {
                 let target = self.read_link(name)?;
@@ -284,14 +307,14 @@ fn unlink(folder: BorrowedFd<'_>, name: &OsStr) -> Result<()> {
     }
 }
 
-fn make_folder(parent: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd> {
+fn make_folder(parent: BorrowedFd<'_>, name: &OsStr, label: Option<&[u8]>) -> Result<OwnedFd> {
     match mkdirat(parent, name, Mode::from_raw_mode(0o755)) {
         Ok(()) => {
             let folder = openat(parent, name, READ, Mode::empty())?;
             // What the umask took.
             fchmod(&folder, Mode::from_raw_mode(0o755))?;
-            if let Some(label) = label_of_folder(parent)? {
-                fsetxattr(&folder, LABEL, &label, XattrFlags::empty())?;
+            if let Some(label) = label {
+                fsetxattr(&folder, LABEL, label, XattrFlags::empty())?;
             }
         }
         Err(Errno::EXIST) => (),
@@ -312,14 +335,10 @@ fn fill(file: OwnedFd, bytes: &[u8], mode: u32, label: Option<&[u8]>) -> Result<
     Ok(())
 }
 
-fn label_of_folder(folder: BorrowedFd<'_>) -> Result<Option<Vec<u8>>> {
-    label(openat(folder, ".", READ, Mode::empty())?)
-}
-
 /// The SELinux label of a file or folder; none where there are no labels.
-fn label(file: OwnedFd) -> Result<Option<Vec<u8>>> {
+fn label(file: &OwnedFd) -> Result<Option<Vec<u8>>> {
     let mut label = vec![0; LONGEST_LABEL];
-    match fgetxattr(&file, LABEL, &mut label[..]) {
+    match fgetxattr(file, LABEL, &mut label[..]) {
         Ok(length) => {
             label.truncate(length);
             Ok(Some(label))

@@ -1,6 +1,7 @@
 //! The memory of a process that must go on when no page can be read back from a disk.
 #![allow(unsafe_code)] // mallopt and malloc_trim have no wrapper in the crates that are used here
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -9,7 +10,7 @@ use std::path::Path;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::Errno;
 use rustix::mm::{MlockAllFlags, mlockall};
-use rustix::thread::disable_transparent_huge_pages;
+use rustix::thread::{disable_transparent_huge_pages, set_name};
 
 /// A copy of the file `program` in memory that nobody can change any more, and where it is to be run from.
 ///
@@ -23,6 +24,13 @@ pub fn sealed_copy(program: &Path, name: &str) -> io::Result<(OwnedFd, String)> 
     fcntl_add_seals(&copy, seals)?;
     let path = format!("/proc/self/fd/{}", copy.as_raw_fd());
     Ok((copy.into(), path))
+}
+
+/// Has this process called `name` by who lists processes (at most 15 bytes of it, PR_SET_NAME of prctl(2)): one that runs
+/// from a descriptor has the descriptor's number for a name.
+pub fn call(name: &CStr) {
+    // It has a name anyway.
+    let _ = set_name(name);
 }
 
 /// Keeps every page in memory from the first time it is used, and the heap small: one arena, no huge pages.

@@ -80,6 +80,51 @@ pub fn replace(program: &Path, args: &[&OsStr]) -> std::io::Error {
     Command::new(program).args(args).exec()
 }
 
+/// What `program`, found in PATH or given as a path, says on its output in at most `limit`: the last `most` bytes of it. Of one
+/// that does not end, what it said so far; it is killed.
+///
+/// # Errors
+/// [`Failure::Missing`], [`Failure::Start`]; or [`Failure::Failed`], if it said nothing and failed.
+pub fn output(program: &str, args: &[&str], most: usize, limit: Duration) -> Result<Vec<u8>, Failure> {
+    let deadline = Instant::now() + limit;
+    let command = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut child = match command {
+        Ok(child) => child,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(Failure::Missing),
+        Err(error) => return Err(Failure::Start(error)),
+    };
+    let (said, listen) = mpsc::channel();
+    if let Some(mut output) = child.stdout.take() {
+        std::thread::spawn(move || {
+            let mut piece = vec![0; 64 * 1024];
+            // Until nobody listens any more.
+            while let Ok(length @ 1..) = output.read(&mut piece) {
+                if said.send(piece.get(..length).unwrap_or_default().to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    let mut all = Vec::new();
+    while let Ok(piece) = listen.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        all.extend(piece);
+        let surplus = all.len().saturating_sub(most);
+        all.drain(..surplus);
+    }
+    match wait(&mut child, deadline) {
+        Ok(Some(status)) if !status.success() && all.is_empty() => {
+            Err(Failure::Failed(status, String::new()))
+        }
+        Ok(_) => Ok(all),
+        Err(error) => Err(Failure::Start(error)),
+    }
+}
+
 /// Waits for `child`, and kills it at the deadline: then there is no status.
 fn wait(child: &mut Child, deadline: Instant) -> std::io::Result<Option<ExitStatus>> {
     loop {
@@ -112,6 +157,18 @@ mod tests {
     }
 
     const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn the_end_of_what_is_said_is_given() {
+        let said = |script: &str, most, limit| output("sh", &["-c", script], most, limit);
+        assert_eq!(said("echo abc; echo not this >&2", 3, LONG).unwrap(), b"bc\n");
+        assert_eq!(said("echo a; exit 1", 9, LONG).unwrap(), b"a\n");
+        assert!(matches!(said("exit 1", 9, LONG), Err(Failure::Failed(..))));
+        assert!(matches!(output("no-such-program-of-diskless", &[], 9, LONG), Err(Failure::Missing)));
+        let begin = Instant::now();
+        assert_eq!(said("echo a; exec sleep 100", 9, Duration::from_secs(1)).unwrap(), b"a\n");
+        assert!(begin.elapsed() < Duration::from_secs(30));
+    }
 
     #[test]
     fn success_and_failure_with_what_was_said() {

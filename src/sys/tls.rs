@@ -20,8 +20,6 @@ use crate::error::{Code, Context, Error, Result};
 
 /// No file of CA certificates is longer.
 const LONGEST_CA: u64 = 1 << 20;
-/// Made when the initramfs was, beside the file with the CA: no clock that is right stands before them.
-const MADE_WITH_THE_INITRAMFS: [&str; 2] = ["/etc/initrd-release", "/proc/self/exe"];
 
 /// A client that trusts the CAs in the PEM file `ca`, and no other.
 ///
@@ -38,8 +36,8 @@ pub fn trusting(ca: &Path) -> Result<Arc<ClientConfig>> {
     }
     let roots = roots(&std::fs::read(ca).context(Code::TlsCa, object())?);
     let roots = roots.map_err(|why| Error::new(Code::TlsCa, object()).because(why))?;
-    let others = MADE_WITH_THE_INITRAMFS.iter().filter_map(|file| std::fs::metadata(file).ok());
-    let made = others.chain([metadata]).filter_map(|metadata| metadata.modified().ok()).max();
+    // Nor does one stand before the file with the CA.
+    let made = clock::initramfs_made(Path::new("/")).max(metadata.modified().ok());
     let time = NotBefore(made.unwrap_or(UNIX_EPOCH));
     time.tell_once();
     let provider = Arc::new(rustls::crypto::ring::default_provider());

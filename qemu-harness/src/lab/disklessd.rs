@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use super::DISKLESSD;
+use super::bundles;
 use super::dhcp::UEFI_LOADER;
 use super::service::Service;
 use crate::chroot::Root;
@@ -117,7 +118,12 @@ impl<'a> Disklessd<'a> {
     pub fn knows(&self, node: &str) -> Value {
         let ask = |verb| self.ask(&[verb, node, "--json"]).ok();
         let parsed = |text: Option<String>| text.and_then(|text| serde_json::from_str::<Value>(&text).ok());
-        json!({ "status": parsed(ask("status")), "timeline": parsed(ask("timeline")) })
+        // What the site's files hold that is for nobody else.
+        let secrets =
+            ["chap", "token"].map(|name| fs::read_to_string(self.folder.join(name)).unwrap_or_default());
+        let secrets = secrets.map(|secret| secret.trim().to_owned());
+        let bundles = bundles::facts(&self.folder.join("bundles").join(node), &secrets);
+        json!({ "status": parsed(ask("status")), "timeline": parsed(ask("timeline")), "bundles": bundles })
     }
 
     /// The node's timeline as its verb shows it.

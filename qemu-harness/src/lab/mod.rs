@@ -1,6 +1,7 @@
 //! What a node meets when it boots: a network with DHCP, an HTTP server, iSCSI targets, and the virtual
 //! machine itself. All of it lives in the network namespace of the thread that sets it up.
 
+mod bundles;
 mod cable;
 mod console;
 mod dhcp;

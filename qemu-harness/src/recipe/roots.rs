@@ -125,6 +125,9 @@ const MANAGER_PACKAGES: &[&str] = &["ifupdown", "network-manager"];
 /// It brings python with it.
 const CLOUD_INIT_PACKAGES: &[&str] = &["cloud-init"];
 
+/// A package of its own there; on Debian 12 it comes with systemd.
+const TRIXIE_PACKAGES: &[&str] = &["systemd-repart"];
+
 /// With the host keys that its installation makes.
 const SSHD_PACKAGES: &[&str] = &["openssh-server"];
 
@@ -134,7 +137,8 @@ const SELINUX_PACKAGES: &[&str] = &["selinux-policy-default", "policycoreutils"]
 /// What is in an image beside what any Debian has.
 fn image_packages(software: Software) -> Vec<&'static str> {
     let more: &[&[&str]] = match software {
-        Software::Debian | Software::Trixie => &[STORAGE_PACKAGES],
+        Software::Debian => &[STORAGE_PACKAGES],
+        Software::Trixie => &[STORAGE_PACKAGES, TRIXIE_PACKAGES],
         Software::CloudInit => &[STORAGE_PACKAGES, CLOUD_INIT_PACKAGES],
         Software::Networks => &[MANAGER_PACKAGES],
         Software::Sshd => &[STORAGE_PACKAGES, SSHD_PACKAGES],

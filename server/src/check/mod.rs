@@ -18,6 +18,7 @@ mod plan;
 mod rule;
 mod secret;
 mod server;
+mod sign;
 mod storage;
 mod view;
 

@@ -3,7 +3,7 @@
 use super::found::Found;
 use super::view::View;
 use super::{Finding, Level};
-use super::{address, identity, image, link, name, network, online, plan, secret, server, storage};
+use super::{address, identity, image, link, name, network, online, plan, secret, server, sign, storage};
 use crate::error::Error;
 
 /// One thing that a site is held to.
@@ -55,6 +55,7 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
         plan::RULES,
         storage::RULES,
         secret::RULES,
+        sign::RULES,
         online::RULES,
     ]
     .into_iter()

@@ -65,7 +65,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         code: "secret-open",
         level: Error,
-        doc: "A file with a token, or with a secret of boot plans, can be read by its owner and group alone, and written by its \
+        doc: "A file with a token, the key that plans are signed with, or a secret of boot plans, can be read by its owner and group alone, and written by its \
               owner alone.",
         advice: "`chmod 0640` it, and give it to the server's group",
         run: Run::Files(secret_open),
@@ -178,7 +178,8 @@ fn secret_open(view: &View<'_>, found: &mut Found) {
     let secrets: BTreeSet<&str> = parts(&view.site.file).flat_map(|part| secret_files(part)).collect();
     let secrets = secrets.into_iter().map(|name| (format!("secret_file {name}"), folder.join(name)));
     let tokens = tokens(view).map(|(object, path)| (object, path.to_owned()));
-    for (object, path) in tokens.chain(secrets) {
+    let key = view.site.file.server.sign_key.iter().map(|path| ("server sign_key".to_owned(), path.clone()));
+    for (object, path) in tokens.chain(key).chain(secrets) {
         if let Ok(metadata) = std::fs::metadata(&path)
             && metadata.mode() & 0o027 != 0
         {

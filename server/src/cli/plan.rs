@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::{CONFIG, Failed, print};
 use crate::error::Error;
 use crate::site::plan::{Rendered, render};
-use crate::site::{self, Node, Origin, Site};
+use crate::site::{self, Node, Origin, Site, signing};
+use crate::time::Time;
 
 const HELP: &str = "\
 usage: disklessd plan NODE [--config FILE] [--explain|--json] [--secrets]
@@ -98,7 +99,9 @@ impl Asked {
 /// The plan in the newest version that there is.
 fn newest(site: &Site, node: &Node) -> Rendered {
     let known = VERSIONS.iter().find_map(|version| render(site, node, version).ok());
-    known.unwrap_or_default()
+    let mut plan = known.unwrap_or_default();
+    signing::bind(&mut plan, site, node, Time::now());
+    plan
 }
 
 fn pretty(value: &Value) -> String {

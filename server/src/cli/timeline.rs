@@ -8,13 +8,15 @@ use lexopt::Parser;
 use super::asking::{Takes, plain, print_json};
 use super::{Failed, print};
 use crate::error::Error;
+use crate::serve::operator::answer::{Bundle, Bundles};
 use crate::state::{Bar, Ending, Sign, Timeline};
 
 const TAKES: Takes = Takes {
     help: "\
 usage: disklessd timeline NODE [--boot NUMBER] [--json]
 
-What took how long in the node's newest boot, or in that of the number, which GET /v1/nodes/NODE/boots tells.
+What took how long in the node's newest boot, or in that of the number, which GET /v1/nodes/NODE/boots tells;
+and the bundles that it has sent, by their place in the API.
   --json    as the API says it: GET /v1/nodes/NODE/timeline
 ",
     flags: &["json"],
@@ -42,7 +44,23 @@ pub fn main(args: &mut Parser) -> Result<(), Failed> {
     }
     let timeline: Timeline = server.get(&path, Duration::ZERO).map_err(Error::from)?;
     let width = terminal_size::terminal_size().map_or(USUAL_WIDTH, |(width, _)| usize::from(width.0));
-    print(&drawn(&timeline, width))
+    print(&drawn(&timeline, width))?;
+    let path = format!("/v1/nodes/{}/bundles", part(node).replace('+', "%20"));
+    // A server of an earlier version has none.
+    let bundles =
+        server.get::<Bundles>(&path, Duration::ZERO).map(|bundles| bundles.bundles).unwrap_or_default();
+    print(
+        &bundles
+            .iter()
+            .map(|bundle| format!("{path}/{} of {}\n", bundle.id, said(bundle)))
+            .collect::<String>(),
+    )
+}
+
+/// `boot 7, 2026-01-31T08:00:00Z, 341 KiB`
+fn said(bundle: &Bundle) -> String {
+    let boot = bundle.boot.map_or_else(|| plain(&bundle.boot_id), |number| format!("boot {number}"));
+    format!("{boot}, {}, {} KiB", bundle.at, bundle.bytes.div_ceil(1024))
 }
 
 /// The bars, in lines of `width` characters where that is enough for their names.

@@ -11,8 +11,8 @@ use axum::response::Response;
 use futures_util::{FutureExt, StreamExt};
 use tokio::time::timeout;
 
-use super::line;
 use super::peer::Peer;
+use super::{bundle, line};
 use crate::log::ACCESS;
 
 /// The bounds of this server. Those of a connection are [`super::listen`]'s.
@@ -35,6 +35,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Until the body of a request is there.
     pub body_time: Duration,
+    /// Until a bundle is there; how large it may be says the site's file.
+    pub bundle_time: Duration,
     /// Until a node has its answer, but for the time that it takes to send it.
     pub answer_time: Duration,
     /// A peer that takes nothing of its answer for so long is gone.
@@ -54,6 +56,7 @@ impl Default for Limits {
             url_bytes: 4 << 10,
             body_bytes: 64 << 10,
             body_time: Duration::from_secs(15),
+            bundle_time: Duration::from_secs(120),
             answer_time: Duration::from_secs(20),
             stall: Duration::from_secs(60),
             drain: Duration::from_secs(10),
@@ -78,9 +81,14 @@ async fn bounded(limits: Limits, request: Request, next: Next) -> Response {
     if url > limits.url_bytes {
         return last(StatusCode::URI_TOO_LONG, &format!("a URL has at most {} bytes", limits.url_bytes));
     }
-    let request = match whole(limits, request).await {
-        Ok(request) => request,
-        Err(refusal) => return refusal,
+    // A bundle is bounded by those who take it, piece by piece.
+    let request = if request.uri().path().starts_with(bundle::PREFIX) {
+        request
+    } else {
+        match whole(limits, request).await {
+            Ok(request) => request,
+            Err(refusal) => return refusal,
+        }
     };
     // The hook of `log::install` has said where and why.
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
@@ -122,7 +130,7 @@ async fn whole(limits: Limits, request: Request) -> Result<Request, Response> {
 }
 
 /// The last answer on its connection: what else the peer sends there cannot be understood any more.
-fn last(status: StatusCode, text: &str) -> Response {
+pub(super) fn last(status: StatusCode, text: &str) -> Response {
     let mut response = line(status, text);
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response

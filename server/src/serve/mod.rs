@@ -1,8 +1,9 @@
 //! TALK: HTTP, with nodes and with people.
 //!
 //! [`run`] is the server's life; [`listen`] takes connections and [`limits`] bounds what they may cost. What is asked is
-//! answered by one file each: [`node`], [`files`], [`operator`], [`metrics`], [`health`], [`page`].
+//! answered by one file each: [`node`], [`bundle`], [`files`], [`operator`], [`metrics`], [`health`], [`page`].
 
+pub mod bundle;
 pub mod files;
 pub mod form;
 pub mod health;
@@ -25,7 +26,7 @@ use std::time::Instant;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, middleware};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::metrics::Metrics;
 use crate::site::Site;
@@ -46,6 +47,8 @@ pub struct App {
     pub reloaded: RwLock<reload::Outcome>,
     /// What the log has said lately.
     pace: peer::Pace,
+    /// Places for bundles that come.
+    bundles: Semaphore,
     /// Whether the server is about to end.
     stopping: watch::Sender<bool>,
 }
@@ -60,6 +63,7 @@ impl App {
             store,
             limits: Limits::default(),
             pace: peer::Pace::default(),
+            bundles: Semaphore::new(bundle::PLACES),
             stopping: watch::Sender::new(false),
         }
     }
@@ -103,6 +107,7 @@ pub fn router(app: Arc<App>) -> Router {
     // What operators and the page ask may be answered for hours: they end by `App::stopping`.
     Router::new()
         .merge(quick)
+        .merge(bundle::routes())
         .merge(operator::routes(&app))
         .merge(metrics::routes(&app))
         .merge(page::routes())

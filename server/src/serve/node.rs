@@ -20,13 +20,15 @@ use super::peer::Peer;
 use super::{App, form, line, not_found, who};
 use crate::error::{Error, Result};
 use crate::ipxe::{self, Asked, Who};
-use crate::site::{Site, plan};
+use crate::site::{Site, plan, signing};
 use crate::state;
 use crate::store::{Call, Change, Wish};
 use crate::time::Time;
 
 /// iPXE's GET as it starts the kernel.
 const KERNEL: &str = "/phone_home/kernel";
+/// Behind a node's name: not its plan, but the signature of it.
+const SIGNATURE: &str = ".minisig";
 /// A boot script waits no longer for the database.
 const BOOKKEEPING: Duration = Duration::from_secs(2);
 /// A node whose word could not be written is to say it again after so many seconds.
@@ -204,7 +206,8 @@ async fn report(
     }
 }
 
-/// `GET /plan/NODE`: its boot plan, in the newest version that it knows, by `Diskless-Plan-Versions: 1.0, 1.1`.
+/// `GET /plan/NODE`: its boot plan, in the newest version that it knows, by `Diskless-Plan-Versions: 1.0, 1.1`. Behind
+/// its name `.minisig`: the signature of that plan, if the site signs them.
 async fn plan(
     State(app): State<Arc<App>>,
     Peer(peer): Peer,
@@ -212,8 +215,10 @@ async fn plan(
     headers: HeaderMap,
 ) -> Response {
     let site = app.site();
-    let Some(node) = who::find(&site, &word) else {
-        return stranger(&app, peer, "/plan", &word);
+    let signature = word.strip_suffix(SIGNATURE).filter(|_| site.signer.is_wanted());
+    let word = signature.unwrap_or(&word);
+    let Some(node) = who::find(&site, word) else {
+        return stranger(&app, peer, "/plan", word);
     };
     if !who::may_have_plans(&site, peer) {
         if app.may_log("plan-refused", peer) {
@@ -230,9 +235,17 @@ async fn plan(
         }
         return line(StatusCode::NOT_ACCEPTABLE, &there_is);
     };
-    match document(&site, node, version) {
+    let answer = document(&site, node, version).and_then(|text| match signature {
+        Some(_) => site.signer.sign(&node.name, &text).map(String::into_bytes).ok_or_else(|| {
+            let why = site.signer.wrong().unwrap_or_default();
+            format!("the plan cannot be signed: {why}")
+        }),
+        None => Ok(text),
+    });
+    match answer {
         Ok(text) => {
-            let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+            let kind = if signature.is_some() { "text/plain; charset=utf-8" } else { "application/json" };
+            let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")];
             (headers, text).into_response()
         }
         // Not 4xx, which would end the boot: whoever mends the site's file need not visit every node then.
@@ -247,7 +260,8 @@ async fn plan(
 
 /// A boot plan that the agent will take.
 fn document(site: &Site, node: &crate::site::Node, version: &str) -> Result<Vec<u8>, String> {
-    let rendered = plan::render(site, node, version).map_err(|error| error.to_string())?;
+    let mut rendered = plan::render(site, node, version).map_err(|error| error.to_string())?;
+    signing::bind(&mut rendered, site, node, Time::now());
     let text = serde_json::to_vec(&rendered.document).map_err(|error| error.to_string())?;
     match Document::parse(&text) {
         Ok(_) => Ok(text),

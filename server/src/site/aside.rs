@@ -8,6 +8,7 @@ use diskless::input::facts;
 use diskless::input::secret::Secret;
 
 use super::file::{File, Part};
+use super::signing::Signer;
 
 /// What these files say, or why they could not be read.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub struct Aside {
     pub ethers: BTreeMap<PathBuf, Result<HashMap<String, String>, String>>,
     /// The secrets.
     pub secrets: Secrets,
+    /// The key that boot plans are signed with.
+    pub signer: Signer,
     /// Which files were read, or would have been.
     pub files: BTreeSet<PathBuf>,
 }
@@ -59,6 +62,10 @@ impl Aside {
         for path in interfaces.filter_map(|interface| interface.ethers.as_ref()) {
             let read = || ethers(&super::text(path).map_err(|error| error.to_string())?.0);
             aside.ethers.entry(path.clone()).or_insert_with(read);
+            aside.files.insert(path.clone());
+        }
+        if let Some(path) = &file.server.sign_key {
+            aside.signer = Signer::read(path);
             aside.files.insert(path.clone());
         }
         for part in parts(file) {

@@ -48,8 +48,11 @@ impl File {
     /// The same file with all its paths below `folder`, but those that are absolute.
     pub fn below(mut self, folder: &Path) -> File {
         let server = &mut self.server;
-        let mut paths = vec![&mut server.database];
-        paths.extend(server.files.iter_mut().chain(&mut server.token_file));
+        if server.bundles.as_os_str().is_empty() {
+            server.bundles = server.database.with_file_name("bundles");
+        }
+        let mut paths = vec![&mut server.database, &mut server.bundles];
+        paths.extend(server.files.iter_mut().chain(&mut server.token_file).chain(&mut server.sign_key));
         let webhooks = self.webhooks.iter_mut();
         paths.extend(webhooks.flat_map(|webhook| webhook.token_file.iter_mut().chain(&mut webhook.ca_file)));
         paths.extend(self.images.values_mut().filter_map(|image| image.disk.as_mut()));
@@ -80,6 +83,12 @@ pub struct Server {
     pub url: String,
     /// The database; relative paths are below the folder of the site's file, here and everywhere.
     pub database: PathBuf,
+    /// The folder of the bundles that nodes send; none: `bundles` beside the database.
+    pub bundles: PathBuf,
+    /// A bundle has no more MiB.
+    pub bundle_mib: u32,
+    /// So many bundles of a node are kept, the newest ones; at least one.
+    pub bundles_of_node: u32,
     /// The folder of kernels and initramfs, served below `/files/`; none: they are elsewhere.
     pub files: Option<PathBuf>,
     /// The file with the operators' token; none: operators' calls are refused.
@@ -90,6 +99,10 @@ pub struct Server {
     pub silent_after: String,
     /// Networks whose addresses may have boot plans, `10.1.0.0/16`; none: the site's own. An empty list lets everybody.
     pub plans_from: Option<Vec<String>>,
+    /// The secret key that boot plans are signed with; none: they are not.
+    pub sign_key: Option<PathBuf>,
+    /// For how long a signed plan is valid: `24h`, `7d`.
+    pub sign_for: String,
     /// Where nodes phone home.
     pub paths: Paths,
 }
@@ -100,11 +113,16 @@ impl Default for Server {
             listen: vec!["[::]:32001".to_owned()],
             url: String::new(),
             database: PathBuf::from("disklessd.db"),
+            bundles: PathBuf::new(),
+            bundle_mib: 16,
+            bundles_of_node: 10,
             files: None,
             token_file: None,
             metrics_open: false,
             silent_after: "3m".to_owned(),
             plans_from: None,
+            sign_key: None,
+            sign_for: "24h".to_owned(),
             paths: Paths::default(),
         }
     }

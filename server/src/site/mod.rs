@@ -10,6 +10,7 @@ pub mod file;
 pub mod nodeset;
 pub mod plan;
 mod resolve;
+pub mod signing;
 pub mod variables;
 
 use std::collections::{BTreeMap, HashMap};
@@ -49,6 +50,8 @@ pub struct Site {
     pub remarks: Vec<Remark>,
     /// The secrets that the file names files of.
     pub secrets: Secrets,
+    /// What boot plans are signed with.
+    pub signer: signing::Signer,
     /// The files that it was made of, there or not: when one of them changes, so may the site.
     pub files: Vec<PathBuf>,
     /// Made when it is first asked.

@@ -42,6 +42,7 @@ impl Site {
             groups: groups.into_iter().collect(),
             remarks: remarks.0,
             secrets: aside.secrets,
+            signer: aside.signer,
             file,
             ..Site::default()
         }
@@ -65,13 +66,12 @@ impl Remarks {
 
     /// What is wrong with the tables themselves, whichever node they are for.
     fn of_tables(&mut self, file: &File, secrets: &Secrets) {
-        let after = &file.server.silent_after;
-        if time::duration(after).is_none() {
-            self.add(
-                Problem::Duration,
-                "server silent_after",
-                format!("{after:?} is no duration like 90s or 3m"),
-            );
+        let durations = [("silent_after", &file.server.silent_after), ("sign_for", &file.server.sign_for)];
+        for (member, text) in durations {
+            if time::duration(text).is_none() {
+                let message = format!("{text:?} is no duration like 90s or 3m");
+                self.add(Problem::Duration, format!("server {member}"), message);
+            }
         }
         for (name, profile) in &file.profiles {
             if profile.profile.is_some() {

@@ -15,7 +15,8 @@ const APPLICATION: u32 = 0x6473_6b6c;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// What makes version N of the file from version N - 1. A line here is never changed once it was released.
-const VERSIONS: &[&str] = &["
+const VERSIONS: &[&str] = &[
+    "
     -- One row. The ids of events, and of what operators want, come from here: also those of a second server.
     CREATE TABLE counter (last INTEGER NOT NULL) STRICT;
     INSERT INTO counter VALUES (0);
@@ -51,7 +52,21 @@ const VERSIONS: &[&str] = &["
     ) STRICT;
 
     CREATE TABLE webhook (name TEXT PRIMARY KEY, through INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    -- Its boot may be one that is not kept any more, or that nothing else was heard of.
+    CREATE TABLE bundle (
+        id INTEGER PRIMARY KEY,  -- of the counter
+        node TEXT NOT NULL REFERENCES node,
+        boot_id TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        sender TEXT,
+        bytes INTEGER NOT NULL,
+        file TEXT NOT NULL       -- below server.bundles
+    ) STRICT;
+    CREATE INDEX bundle_of_node ON bundle (node, id);
+",
+];
 
 /// The connection that writes.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use super::counted::Counted;
 use super::database::{Database, failed};
 use super::read::{self, Readers};
 use super::writer::{Keep, Writer};
-use super::{Change, Heard, Node, Outcome, Wanted};
+use super::{Bundle, Change, Heard, Node, Outcome, Wanted};
 use crate::error::{Error, Result};
 use crate::metrics::Writes;
 use crate::state::Boot;
@@ -88,6 +88,15 @@ impl Store {
     pub async fn boots(&self, name: &str, limit: usize) -> Result<Vec<Boot>> {
         let name = name.to_owned();
         self.shared.readers.ask(move |sql| read::boots(sql, &name, limit)).await
+    }
+
+    /// The bundles of a node, the newest first.
+    ///
+    /// # Errors
+    /// As [`Store::nodes`].
+    pub async fn bundles(&self, name: &str) -> Result<Vec<Bundle>> {
+        let name = name.to_owned();
+        self.shared.readers.ask(move |sql| read::bundles(sql, &name)).await
     }
 
     /// What was heard of one boot: of iPXE, then of the agent as the node numbered it, then of the booted system.

@@ -52,6 +52,17 @@ pub enum Change {
         /// For the next boot only.
         once: bool,
     },
+    /// A node has sent a bundle, whose file is there.
+    Bundle {
+        /// Who.
+        node: String,
+        /// When.
+        at: Time,
+        /// Where from.
+        from: Option<IpAddr>,
+        /// What.
+        new: NewBundle,
+    },
     /// A webhook has been told of everything up to this event.
     Delivered {
         /// Which webhook.
@@ -77,6 +88,38 @@ pub enum Call {
     Up(Form),
     /// The form of cloud-init.
     Cloudinit(Form),
+}
+
+/// A bundle that came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewBundle {
+    /// The kernel's id of the boot that it is of.
+    pub boot_id: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Its file, below `server.bundles`.
+    pub file: String,
+    /// So many of the node are kept, the newest ones.
+    pub keep: u32,
+}
+
+/// A bundle, as the store knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bundle {
+    /// Its number; a later one is greater.
+    pub id: u64,
+    /// The boot that it is of, [`Boot::number`]; none: the store does not have it, or not any more.
+    pub boot: Option<u64>,
+    /// The kernel's id of that boot.
+    pub boot_id: String,
+    /// When it came.
+    pub at: Time,
+    /// Where from.
+    pub from: Option<IpAddr>,
+    /// Its size.
+    pub bytes: u64,
+    /// Its file, below `server.bundles`.
+    pub file: String,
 }
 
 /// cloud-init's phone_home form; what it has no value for (`N/A`) is absent.

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row};
 use tokio::sync::Semaphore;
 
 use super::database::{failed, reader};
-use super::{Heard, Node, Wanted, row};
+use super::{Bundle, Heard, Node, Wanted, row};
 use crate::error::{Error, Result};
 use crate::state::Boot;
 
@@ -80,6 +80,11 @@ pub(super) fn boots(sql: &Connection, name: &str, limit: usize) -> rusqlite::Res
     let newest = format!("SELECT {} WHERE node = ?1 ORDER BY number DESC LIMIT ?2", row::BOOT);
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     rows(sql, &newest, rusqlite::params![name, limit], row::boot)
+}
+
+pub(super) fn bundles(sql: &Connection, name: &str) -> rusqlite::Result<Vec<Bundle>> {
+    let newest = format!("SELECT {} WHERE node = ?1 ORDER BY id DESC", row::BUNDLE);
+    rows(sql, &newest, [name], row::bundle)
 }
 
 pub(super) fn boot_events(sql: &Connection, boot: u64) -> rusqlite::Result<Vec<Heard>> {

@@ -5,7 +5,7 @@ use rusqlite::types::Type;
 use rusqlite::{Error, Row};
 use serde::de::DeserializeOwned;
 
-use super::{Call, Heard, Node, Wanted, Wish};
+use super::{Bundle, Call, Heard, Node, Wanted, Wish};
 use crate::state::{Boot, Told};
 use crate::time::Time;
 
@@ -18,6 +18,23 @@ pub(super) const WANTED: &str = "wanted, wanted_once, wanted_at";
 /// The columns of [`node`].
 pub(super) const NODE: &str = "number, boot_id, told, name, changed, wanted, wanted_once, wanted_at \
     FROM node LEFT JOIN boot ON number = newest";
+
+/// The columns of [`bundle`].
+pub(super) const BUNDLE: &str =
+    "id, number, bundle.boot_id, at, sender, bytes, file FROM bundle LEFT JOIN boot USING (node, boot_id)";
+
+pub(super) fn bundle(row: &Row<'_>) -> rusqlite::Result<Bundle> {
+    let sender: Option<String> = row.get(4)?;
+    Ok(Bundle {
+        id: row.get(0)?,
+        boot: row.get(1)?,
+        boot_id: row.get(2)?,
+        at: Time(row.get(3)?),
+        from: sender.and_then(|sender| sender.parse().ok()),
+        bytes: row.get(5)?,
+        file: row.get(6)?,
+    })
+}
 
 /// The columns `kind` and `body` of a call.
 pub(super) fn columns(call: &Call) -> rusqlite::Result<(&'static str, String)> {

@@ -64,6 +64,28 @@ impl UnderWay<'_> {
                 )?;
                 self.changed(node)
             }
+            Change::Bundle { node, at, from, new } => {
+                self.node(node)?;
+                let outcome = self.changed(node)?;
+                self.run(
+                    "INSERT INTO bundle VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    params![
+                        self.last,
+                        node,
+                        new.boot_id,
+                        at.0,
+                        from.map(|from| from.to_string()),
+                        new.bytes,
+                        new.file
+                    ],
+                )?;
+                self.run(
+                    "DELETE FROM bundle WHERE node = ?1 AND id <=
+                        (SELECT id FROM bundle WHERE node = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+                    params![node, new.keep.max(1)],
+                )?;
+                Ok(outcome)
+            }
             Change::Delivered { webhook, through } => {
                 let new = self.run(
                     "INSERT INTO webhook VALUES (?1, ?2)

@@ -102,6 +102,13 @@ impl TestSite {
         self.router.clone().oneshot(request).await.unwrap()
     }
 
+    /// A bundle of a node.
+    pub async fn bundle(&self, node: &str, boot_id: &str, body: &str) -> Response<Body> {
+        let request = Request::post(format!("/bundle/{node}")).header("content-type", "application/x-tar");
+        let request = request.header("diskless-boot-id", boot_id);
+        self.ask(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+
     /// As an operator.
     pub async fn get(&self, url: &str) -> Response<Body> {
         let request = Request::get(url.replace('[', "%5B").replace(']', "%5D"));

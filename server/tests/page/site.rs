@@ -192,7 +192,10 @@ impl Tale {
             tale.event(uptime, &Event::Started { step, about: "" });
             if !waits.is_empty() {
                 let left = Duration::from_secs(200);
-                tale.event(uptime + took / 3, &Event::Waiting { step, what: waits, left });
+                tale.event(
+                    uptime + took / 3,
+                    &Event::Waiting { step, what: waits, waited: Duration::ZERO, left },
+                );
             }
             uptime += took;
             if index < last {

@@ -20,11 +20,9 @@ use crate::input::trap::Trap;
 use crate::input::words::ROOT;
 use crate::keeper::{self, Request};
 use crate::plan;
+use crate::steps::fetch;
 use crate::steps::overlay::root_is_there;
 use crate::sys::module;
-
-/// A boot plan that an operator tries in this boot: it goes before every other.
-pub const TRIED: &str = "/run/diskless/plan.json";
 
 /// Runs the boot that is `configured` as far as `run` goes.
 ///
@@ -41,9 +39,9 @@ pub fn pass(run: &mut Run<'_>, host: &Host, configured: Result<(Cmdline, Vec<Err
         run.warn(&format!("[{}] {error}; passed over, for the boot was released", error.code().as_str()));
     }
     run.hold(FIRST)?;
-    let tried = host.path(TRIED).exists().then(|| Source::File(TRIED.to_owned()));
-    if tried.is_some() {
-        run.warn(&format!("the plan of `diskless plan --try` goes before every other ({TRIED})"));
+    let tried = fetch::tried(host);
+    if let Some(tried) = &tried {
+        run.warn(&format!("the plan of `diskless plan --try` goes before every other ({tried})"));
     } else if config::acts(&cmdline) == Acts::Holds {
         return without_plan(run, host, &cmdline);
     }
@@ -52,7 +50,7 @@ pub fn pass(run: &mut Run<'_>, host: &Host, configured: Result<(Cmdline, Vec<Err
     if let Some(warning) = parameters::warning(&cmdline.of_kernel()) {
         run.warn(warning);
     }
-    let document = document(run, &cmdline, &config)?;
+    let document = document(run, host, &cmdline, &config)?;
     let_in(run, host, &document);
     let skip = Orders::read(host).skip;
     if !skip.is_empty() {
@@ -87,8 +85,9 @@ fn let_in(run: &mut Run<'_>, host: &Host, document: &Document) {
 }
 
 /// The boot plan, from wherever it is.
-fn document(run: &mut Run<'_>, cmdline: &Cmdline, config: &Config) -> Result<Document, Stop> {
+fn document(run: &mut Run<'_>, host: &Host, cmdline: &Cmdline, config: &Config) -> Result<Document, Stop> {
     if config.plan == Source::Parameters {
+        fetch::may_be_parameters(host, config.signing).map_err(|error| refused(run, error))?;
         return parameters::document(cmdline).map_err(|error| refused(run, error));
     }
     let slot = Rc::new(OnceCell::new());

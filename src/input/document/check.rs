@@ -4,6 +4,7 @@ mod access;
 mod layer;
 mod lowers;
 mod paths;
+mod validity;
 
 use super::{
     Chap, CloudInit, Document, Handover, Header, HostKey, Iscsi, KeySource, LONGEST_KEY, Luks, Multipath,
@@ -22,31 +23,64 @@ const ISCSI_NAME: &str = "not an iSCSI name: iqn.YYYY-MM.DOMAIN[:ID], eui.… or
 /// PATH_MAX without the NUL (linux/limits.h).
 const LONGEST_PATH: usize = 4095;
 
+/// A rule.
+type Rule = fn(&Document) -> Result<()>;
+
+/// All of them, in the order in which they are looked at.
+const RULES: &[Rule] = &[
+    |document| document.validity.as_ref().map_or(Ok(()), validity::validity),
+    hostname,
+    machine_id,
+    |document| iscsi_names(&document.iscsi),
+    |document| paths::portals(&document.iscsi),
+    |document| document.iscsi.auth.as_ref().map_or(Ok(()), |auth| chap("iscsi.auth", auth)),
+    |document| match document.iscsi.discovery.as_ref().and_then(|discovery| discovery.auth.as_ref()) {
+        Some(auth) => chap("iscsi.discovery.auth", auth),
+        None => Ok(()),
+    },
+    |document| map_name(&document.luks),
+    |document| key(&document.luks),
+    |document| keyslot(&document.luks),
+    |document| layer::layer(&document.overlay),
+    |document| mounts(&document.overlay),
+    |document| services(&document.handover),
+    |document| files(&document.handover),
+    |document| host_keys(&document.handover),
+    |document| access::access(&document.access),
+    |document| document.cloud_init.as_ref().map_or(Ok(()), cloud_init),
+    |document| document.multipath.as_ref().map_or(Ok(()), multipath),
+    paths::map,
+    paths::quorum,
+    |document| document.report.as_ref().map_or(Ok(()), report),
+];
+
 /// Holds `document` to all rules; the first that it breaks is the error.
 pub fn check(document: &Document) -> Result<()> {
-    if let Some(hostname) = &document.hostname
-        && !is_hostname(hostname)
-    {
-        return broken(
+    RULES.iter().try_for_each(|rule| rule(document))
+}
+
+/// Everything that is wrong with `document`.
+pub fn findings(document: &Document) -> Vec<Error> {
+    RULES.iter().filter_map(|rule| rule(document).err()).collect()
+}
+
+fn hostname(document: &Document) -> Result<()> {
+    match &document.hostname {
+        Some(hostname) if !is_hostname(hostname) => broken(
             Code::PlanHostname,
             "hostname",
             "not a host name: letters, digits, `-` and `.`, 64 at most",
-        );
+        ),
+        _ => Ok(()),
     }
+}
+
+fn machine_id(document: &Document) -> Result<()> {
     if document.machine_id.as_deref().is_some_and(|id| !is_machine_id(id)) {
         let cause = "not 32 lower-case hexadecimal digits, neither all 0 nor all f";
         return broken(Code::PlanMachineId, "machine_id", cause);
     }
-    iscsi(&document.iscsi)?;
-    luks(&document.luks)?;
-    overlay(&document.overlay)?;
-    handover(&document.handover)?;
-    access::access(&document.access)?;
-    document.cloud_init.as_ref().map_or(Ok(()), cloud_init)?;
-    document.multipath.as_ref().map_or(Ok(()), multipath)?;
-    paths::map(document)?;
-    paths::quorum(document)?;
-    document.report.as_ref().map_or(Ok(()), report)
+    Ok(())
 }
 
 fn report(report: &Report) -> Result<()> {
@@ -67,19 +101,12 @@ fn broken(
     Err(Error::new(code, place).because(cause))
 }
 
-fn iscsi(iscsi: &Iscsi) -> Result<()> {
+fn iscsi_names(iscsi: &Iscsi) -> Result<()> {
     let names = [("iscsi.initiator", iscsi.initiator.as_ref()), ("iscsi.target", Some(&iscsi.target))];
     for (place, name) in names {
         if name.is_some_and(|name| !is_iscsi_name(name)) {
             return broken(Code::PlanIscsiName, place, ISCSI_NAME);
         }
-    }
-    paths::portals(iscsi)?;
-    if let Some(auth) = &iscsi.auth {
-        chap("iscsi.auth", auth)?;
-    }
-    if let Some(auth) = iscsi.discovery.as_ref().and_then(|discovery| discovery.auth.as_ref()) {
-        chap("iscsi.discovery.auth", auth)?;
     }
     Ok(())
 }
@@ -108,10 +135,14 @@ fn chap(place: &str, auth: &Chap) -> Result<()> {
     Ok(())
 }
 
-fn luks(luks: &Luks) -> Result<()> {
+fn map_name(luks: &Luks) -> Result<()> {
     if !is_map_name(&luks.name) {
         return broken(Code::PlanMapName, "luks.name", "letters, digits, `.`, `_` and `-`, 100 at most");
     }
+    Ok(())
+}
+
+fn key(luks: &Luks) -> Result<()> {
     let mut places = match &luks.key {
         KeySource::File(path) => vec![("luks.key.file", Some(path), None)],
         KeySource::Url(url) => vec![("luks.key.url", None, Some(url))],
@@ -132,6 +163,10 @@ fn luks(luks: &Luks) -> Result<()> {
     if luks.key_size.is_some_and(|size| !(1..=LONGEST_KEY).contains(&size)) {
         return broken(Code::PlanKey, "luks.key_size", "not from 1 byte to 8 MiB");
     }
+    Ok(())
+}
+
+fn keyslot(luks: &Luks) -> Result<()> {
     if luks.keyslot.is_some_and(|keyslot| keyslot >= KEYSLOTS) {
         return broken(Code::PlanKeyslot, "luks.keyslot", "not a number from 0 to 31");
     }
@@ -141,8 +176,7 @@ fn luks(luks: &Luks) -> Result<()> {
     Ok(())
 }
 
-fn overlay(overlay: &Overlay) -> Result<()> {
-    layer::layer(overlay)?;
+fn mounts(overlay: &Overlay) -> Result<()> {
     for (i, mount) in overlay.mounts.iter().enumerate() {
         let place = format!("overlay.mounts[{i}]");
         if !is_mount_point(&mount.at) {
@@ -162,7 +196,7 @@ fn overlay(overlay: &Overlay) -> Result<()> {
     Ok(())
 }
 
-fn handover(handover: &Handover) -> Result<()> {
+fn services(handover: &Handover) -> Result<()> {
     for (i, service) in handover.services.iter().enumerate() {
         let place = format!("handover.services[{i}]");
         // systemd.unit(5): these, and 255 at most.
@@ -179,6 +213,10 @@ fn handover(handover: &Handover) -> Result<()> {
             return broken(Code::PlanServices, place, format!("{service} stands twice"));
         }
     }
+    Ok(())
+}
+
+fn files(handover: &Handover) -> Result<()> {
     for (i, file) in handover.files.iter().enumerate() {
         let place = format!("handover.files[{i}]");
         if !is_path(&file.path) {
@@ -191,14 +229,14 @@ fn handover(handover: &Handover) -> Result<()> {
             return broken(Code::PlanFiles, place, "`mode` gives not even the owner the right to read it");
         }
     }
-    host_keys(handover)
+    Ok(())
 }
 
 fn host_keys(handover: &Handover) -> Result<()> {
-    for (kind, key) in &handover.ssh_host_keys {
+    for (kind, key) in handover.ssh_host_keys.iter() {
         let place = format!("handover.ssh_host_keys.{kind}");
         let wrong = match key {
-            HostKey::Secret(text) => ssh_key::public_of(*kind, text.expose()).err().map(ToString::to_string),
+            HostKey::Secret(text) => ssh_key::public_of(kind, text.expose()).err().map(ToString::to_string),
             HostKey::File(path) if !is_path(path) => {
                 Some("not the absolute path of a file, without `..`".to_owned())
             }

@@ -1,7 +1,5 @@
 //! What the new root is told.
 
-use std::collections::BTreeMap;
-
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
@@ -20,7 +18,33 @@ pub struct Handover {
     /// The boot stops where the new root lacks the modules of the running kernel; without it there is a warning.
     pub require_modules: bool,
     /// The node's SSH host keys, by their type; none: one is made at each boot.
-    pub ssh_host_keys: BTreeMap<Kind, HostKey>,
+    pub ssh_host_keys: HostKeys,
+}
+
+/// SSH host keys of a node, one of each type at the most.
+#[derive(Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct HostKeys {
+    /// That of Ed25519.
+    pub ed25519: Option<HostKey>,
+    /// That of ECDSA.
+    pub ecdsa: Option<HostKey>,
+    /// That of RSA.
+    pub rsa: Option<HostKey>,
+}
+
+impl HostKeys {
+    /// Those there are, by their type.
+    pub fn iter(&self) -> impl Iterator<Item = (Kind, &HostKey)> {
+        let all = [(Kind::Ed25519, &self.ed25519), (Kind::Ecdsa, &self.ecdsa), (Kind::Rsa, &self.rsa)];
+        all.into_iter().filter_map(|(kind, key)| Some((kind, key.as_ref()?)))
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
 }
 
 /// Where a private SSH host key is, in OpenSSH's own format and without a passphrase.

@@ -9,16 +9,20 @@ mod lower;
 mod luks;
 mod multipath;
 mod overlay;
+mod shown;
+mod validity;
 
 pub use access::{Access, MOST_KEYS};
 pub use check::{is_hostname, is_iscsi_name};
 pub use cloud_init::CloudInit;
-pub use handover::{File, Handover, HostKey, Mode};
+pub use handover::{File, Handover, HostKey, HostKeys, Mode};
 pub use iscsi::{Algorithm, Chap, Discovery, Iscsi, Mutual, TargetPortal};
 pub use lower::{Lower, Lowers, MOST_LOWERS};
 pub use luks::{Header, KeySource, LONGEST_KEY, Luks};
 pub use multipath::{Identify, Map, Multipath, Queueing};
 pub use overlay::{Backing, FileSystem, LEAST_LAYER, LEAST_XFS, Mount, Overlay, Unclean};
+pub use shown::Shown;
+pub use validity::{Node, Validity};
 
 use std::collections::BTreeMap;
 
@@ -37,6 +41,8 @@ pub const VERSIONS: &[&str] = &["1.0"];
 pub struct Document {
     /// `MAJOR.MINOR`; this agent knows major version 1.
     pub version: String,
+    /// Whom the plan is for, and when; none: it is for any node at any time.
+    pub validity: Option<Validity>,
     /// The node's name, for /etc/hostname of the new root; none: the name that the node has by then.
     pub hostname: Option<String>,
     /// The node's machine-id; none: derived from what is the node's alone.
@@ -115,6 +121,18 @@ impl Document {
         let document: Document = read(text)?;
         check::check(&document)?;
         Ok(document.with_timers())
+    }
+
+    /// Everything that is wrong with a boot plan. What is of another type than it should be, or unknown, hides the rest:
+    /// it is the only finding then.
+    pub fn findings(text: &[u8]) -> Vec<Error> {
+        match Document::parse(text) {
+            Ok(_) => Vec::new(),
+            Err(first) => match read(text) {
+                Ok(document) if first.code() != Code::PlanVersion => check::findings(&document),
+                _ => vec![first],
+            },
+        }
     }
 }
 

@@ -96,7 +96,18 @@ fn portals_of_all_kinds() {
 }
 
 /// Codes of what is wrong on the way to a plan; all other `plan-*` are of what is wrong in one.
-const ON_THE_WAY: &[Code] = &[Code::PlanMissing, Code::PlanFetch, Code::PlanRefused];
+const ON_THE_WAY: &[Code] = &[
+    Code::PlanMissing,
+    Code::PlanFetch,
+    Code::PlanRefused,
+    Code::PlanSignatureMissing,
+    Code::PlanSignatureWrong,
+    Code::PlanSignatureKey,
+    Code::PlanOutdated,
+    Code::PlanNotYet,
+    Code::PlanOtherNode,
+    Code::PlanSerial,
+];
 
 /// `place` in a plan (a JSON pointer; what is not there is made), a value for it, the code, and what the message says.
 fn faults() -> Vec<(&'static str, Value, Code, &'static str)> {
@@ -112,6 +123,17 @@ fn faults() -> Vec<(&'static str, Value, Code, &'static str)> {
         ("/version", json!("2.0"), Code::PlanVersion, "2.0"),
         ("/version", json!("1"), Code::PlanVersion, "\"1\""),
         ("/verison", json!("1.0"), Code::PlanInvalid, "verison"),
+        ("/validity", json!({ "node": {} }), Code::PlanValidity, "validity.node"),
+        ("/validity", json!({ "node": { "macs": ["00:00:00:00:00:00"] } }), Code::PlanValidity, "macs[0]"),
+        ("/validity", json!({ "node": { "macs": vec!["52:54:00:00:00:01"; 65] } }), Code::PlanValidity, "64"),
+        ("/validity", json!({ "node": { "uuid": "1" } }), Code::PlanValidity, "validity.node.uuid"),
+        (
+            "/validity",
+            json!({ "not_before": "2026-01-02T00:00:00Z", "not_after": "2026-01-02T01:00:00+01:00" }),
+            Code::PlanValidity,
+            "validity.not_after",
+        ),
+        ("/validity", json!({ "not_after": "tomorrow" }), Code::PlanInvalid, "validity.not_after"),
         ("/hostname", json!("a b"), Code::PlanHostname, "hostname"),
         ("/hostname", json!(""), Code::PlanHostname, "hostname"),
         ("/hostname", json!("a".repeat(65)), Code::PlanHostname, "hostname"),
@@ -266,7 +288,7 @@ fn faults() -> Vec<(&'static str, Value, Code, &'static str)> {
         ("/handover", host_key(json!({ "secret": "hunter2" })), Code::PlanHostKeys, "ssh_host_keys.rsa"),
         ("/handover", host_key(json!({ "file": "key" })), Code::PlanHostKeys, "ssh_host_keys.rsa"),
         ("/handover", host_key(json!({ "url": "ftp://a/" })), Code::PlanHostKeys, "ssh_host_keys.rsa"),
-        ("/handover", host_key(json!({ "path": "/key" })), Code::PlanInvalid, "handover.ssh_host_keys"),
+        ("/handover", host_key(json!({ "path": "/key" })), Code::PlanInvalid, "handover.ssh_host_keys.rsa"),
         ("/handover", json!({ "ssh_host_keys": { "dsa": {} } }), Code::PlanInvalid, "ssh_host_keys"),
         ("/access", json!({ "authorized_keys": ["hunter2"] }), Code::PlanAccess, "access.authorized_keys[0]"),
         ("/access", json!({ "authorized_keys": vec!["k"; 257] }), Code::PlanAccess, "access.authorized_keys"),
@@ -341,6 +363,24 @@ fn every_code_of_a_plan_has_an_example() {
     for code in Code::ALL.iter().filter(|code| code.as_str().starts_with("plan-")) {
         assert!(codes.contains(code) != ON_THE_WAY.contains(code), "{}", code.as_str());
     }
+}
+
+#[test]
+fn everything_that_is_wrong_is_found() {
+    let codes = |plan: &Value| -> Vec<Code> {
+        Document::findings(plan.to_string().as_bytes()).iter().map(crate::error::Error::code).collect()
+    };
+    let mut plan = good();
+    assert_eq!(codes(&plan), []);
+    put(&mut plan, "/hostname", &json!("a b"));
+    put(&mut plan, "/luks/name", &json!("a b"));
+    put(&mut plan, "/luks/keyslot", &json!(99));
+    assert_eq!(codes(&plan), [Code::PlanHostname, Code::PlanMapName, Code::PlanKeyslot]);
+    // What has the wrong type hides the rest.
+    put(&mut plan, "/iscsi/lun", &json!("one"));
+    assert_eq!(codes(&plan), [Code::PlanInvalid]);
+    put(&mut plan, "/version", &json!("2.0"));
+    assert_eq!(codes(&plan), [Code::PlanVersion]);
 }
 
 #[test]

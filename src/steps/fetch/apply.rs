@@ -1,21 +1,19 @@
 //! Fetches the plan.
 
 use std::fmt;
-use std::io::Read;
+use std::time::SystemTime;
 
-use zeroize::Zeroizing;
-
+use super::judge::{Judged, judge};
+use super::place::{Found, find};
 use super::plan::shown;
+use super::trust::Rules;
 use super::turns::{Turns, Why};
 use crate::engine::host::Host;
-use crate::error::{Code, Context, Error, Result};
-use crate::input::config::Source;
-use crate::input::document::{Document, VERSIONS};
-use crate::sys::http::{self, Client};
-use crate::sys::random;
-
-/// No plan is longer.
-const LONGEST_PLAN: u64 = 1 << 20;
+use crate::error::Result;
+use crate::input::config::{Signing, Source};
+use crate::input::facts::Facts;
+use crate::input::time::Clock;
+use crate::sys::{clock, random};
 
 /// Fetch the plan from there.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,61 +25,30 @@ impl fmt::Display for Fetch {
     }
 }
 
-pub fn apply(host: &Host, Fetch(source): Fetch, turns: &mut Turns) -> Result<Document> {
-    match &source {
-        Source::File(path) => Document::parse(&read(host, path, LONGEST_PLAN, Code::PlanMissing)?),
-        Source::Urls(_) => round(host, turns),
-        Source::Parameters => Err(Error::new(Code::NoPlan, "kernel command line")),
-    }
-}
-
-/// Asks each URL whose turn it is, until one has a plan.
-fn round(host: &Host, turns: &mut Turns) -> Result<Document> {
-    for (number, url) in turns.due(host.now()) {
-        match from_url(host, &url) {
-            Ok(document) => return Ok(document),
+/// Asks each place whose turn it is, until one has a plan that may be used. None: there is hope for another round.
+///
+/// # Errors
+/// Why no place has one.
+pub fn apply(host: &Host, signing: Signing, turns: &mut Turns) -> Result<Option<Judged>> {
+    let rules = Rules::read(&host.path("/"), signing)?;
+    for (number, place) in turns.due(host.now()) {
+        match usable(host, &place, &rules) {
+            Ok((_, judged)) => return Ok(Some(judged)),
             Err(why) => turns.failed(number, why, host.now(), random::around),
         }
     }
-    Err(turns.error())
+    if turns.hope() { Ok(None) } else { Err(turns.error()) }
 }
 
-fn from_url(host: &Host, url: &str) -> Result<Document, Why> {
-    let plain = |error: Error| Why { code: error.code(), cause: error.to_string(), retry_after: None };
-    let client = Client::new(url, http::REQUEST_LIMIT, &host.path(http::CA_FILE)).map_err(plain)?;
-    let headers = [("accept", "application/json"), ("diskless-plan-versions", &VERSIONS.join(", "))];
-    let text = client.get(&headers, LONGEST_PLAN).map_err(|failure| Why {
-        code: failure.code(Code::PlanFetch, Code::PlanRefused),
-        cause: failure.to_string(),
-        retry_after: failure.retry_after,
-    })?;
-    Document::parse(&text).map_err(plain)
+/// The plan at `place`, if it may be used.
+pub fn usable(host: &Host, place: &str, rules: &Rules) -> Result<(Found, Judged), Why> {
+    let found = find(host, place, rules.required)?;
+    let judged = judge(&found, rules, Some(&Facts::read(&host.path("/"))), clock_of(host))?;
+    Ok((found, judged))
 }
 
-/// A file of the initramfs, of at most `most` bytes.
-fn read(host: &Host, path: &str, most: u64, missing: Code) -> Result<Zeroizing<Vec<u8>>> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    let file = std::fs::File::open(host.path(path)).context(missing, path)?;
-    file.take(most + 1).read_to_end(&mut bytes).context(missing, path)?;
-    if bytes.len() as u64 > most {
-        return Err(Error::new(missing, path).because(format!("longer than {most} bytes")));
-    }
-    Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_missing_or_endless_file_is_an_error() {
-        let root = tempfile::tempdir().unwrap();
-        let host = Host::fake(root.path());
-        let source = |path: &str| Source::File(path.into());
-        let error = apply(&host, Fetch(source("/plan.json")), &mut Turns::default()).err().unwrap();
-        assert_eq!(error.code(), Code::PlanMissing);
-        std::fs::write(root.path().join("plan.json"), b"{}").unwrap();
-        assert_eq!(read(&host, "/plan.json", 2, Code::PlanMissing).unwrap().as_slice(), b"{}");
-        assert!(read(&host, "/plan.json", 1, Code::PlanMissing).is_err());
-    }
+/// The clock of this node.
+pub fn clock_of(host: &Host) -> Clock {
+    let made = clock::initramfs_made(&host.path("/")).unwrap_or(SystemTime::UNIX_EPOCH);
+    Clock { says: SystemTime::now().into(), made: made.into() }
 }

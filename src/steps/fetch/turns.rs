@@ -24,6 +24,10 @@ struct Url {
     url: String,
     not_before: Duration,
     why: Option<Why>,
+    /// When it failed first in a way that may be only for now.
+    since: Option<Duration>,
+    /// Whether the time that such a failure is given is not over yet.
+    hope: bool,
 }
 
 /// Why a URL brought no plan.
@@ -35,13 +39,33 @@ pub struct Why {
     pub cause: String,
     /// How long the server wants to be left alone.
     pub retry_after: Option<Duration>,
+    /// How long it may take until it goes away by itself, if it does, whatever the class of its code.
+    pub patience: Duration,
+}
+
+impl Why {
+    /// Of this code and cause, of a place that nobody wants to be left alone.
+    pub fn new(code: Code, cause: impl ToString) -> Why {
+        Why { code, cause: cause.to_string(), retry_after: None, patience: Duration::ZERO }
+    }
+
+    /// As the error of `place`.
+    pub fn into_error(self, place: &str) -> Error {
+        Error::new(self.code, http::shown(place)).because(self.cause)
+    }
 }
 
 impl Turns {
     /// All of `urls`, at once.
     pub fn of(urls: &[String]) -> Turns {
-        let urls = urls.iter().map(|url| Url { url: url.clone(), not_before: Duration::ZERO, why: None });
-        Turns { urls: urls.collect(), rounds: 0 }
+        let url = |url: &String| Url {
+            url: url.clone(),
+            not_before: Duration::ZERO,
+            why: None,
+            since: None,
+            hope: false,
+        };
+        Turns { urls: urls.iter().map(url).collect(), rounds: 0 }
     }
 
     /// Why there is nobody to ask `now`; none if there is.
@@ -64,8 +88,14 @@ impl Turns {
         if let Some(url) = self.urls.get_mut(number) {
             // Drawn on top of what a server asks for: it says the same to every node.
             url.not_before = now + asked + around(wait);
+            url.hope = !why.patience.is_zero() && now < *url.since.get_or_insert(now) + why.patience;
             url.why = Some(why);
         }
+    }
+
+    /// Whether a failure may be only for now.
+    pub fn hope(&self) -> bool {
+        self.urls.iter().any(|url| url.hope)
     }
 
     /// The error of a round that brought nothing.
@@ -97,7 +127,7 @@ mod tests {
     use super::*;
 
     fn why(code: Code, retry_after: Option<u64>) -> Why {
-        Why { code, cause: "because".into(), retry_after: retry_after.map(Duration::from_secs) }
+        Why { retry_after: retry_after.map(Duration::from_secs), ..Why::new(code, "because") }
     }
 
     fn turns() -> Turns {
@@ -131,6 +161,19 @@ mod tests {
         turns.failed(1, why(Code::PlanFetch, None), Duration::ZERO, |wait| wait);
         assert!(turns.failure(second / 2).is_some());
         assert_eq!(turns.due(second), [(1, "http://b/p".to_owned())]);
+    }
+
+    #[test]
+    fn what_may_be_for_now_is_given_its_time() {
+        let mut turns = turns();
+        let patient = || Why { patience: Duration::from_secs(3), ..why(Code::PlanSignatureWrong, None) };
+        let at = Duration::from_secs;
+        for (now, hope) in [(10, true), (12, true), (13, false)] {
+            turns.failed(0, patient(), at(now), |wait| wait);
+            assert_eq!(turns.hope(), hope, "{now}");
+        }
+        turns.failed(1, why(Code::PlanRefused, None), at(13), |wait| wait);
+        assert!(!turns.hope());
     }
 
     #[test]

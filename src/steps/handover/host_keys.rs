@@ -4,7 +4,6 @@
 //! (sshd-keygen@ of EL) adds the other types.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
 use std::io::Read;
 
 use ring::signature::{Ed25519KeyPair, KeyPair};
@@ -15,7 +14,7 @@ use super::files::{Content, File};
 use super::observe::open;
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Error, Result};
-use crate::input::document::{Handover, HostKey};
+use crate::input::document::{self, Handover, HostKey};
 use crate::input::secret::Secret;
 use crate::input::ssh_key::{self, Kind, LONGEST, Public};
 use crate::sys::in_root::Root;
@@ -38,7 +37,7 @@ pub struct Make {
 
 /// What the plan says of them.
 pub struct HostKeys<'a> {
-    wanted: &'a BTreeMap<Kind, HostKey>,
+    wanted: &'a document::HostKeys,
     /// The plan has files at their places.
     are_files: bool,
     /// What was read, once: a server is not asked again at each look.
@@ -77,7 +76,7 @@ impl<'a> HostKeys<'a> {
         if let Some(keys) = self.read.get() {
             return Ok(keys);
         }
-        let keys = self.wanted.iter().map(|(kind, key)| read(host, *kind, key)).collect::<Result<_>>()?;
+        let keys = self.wanted.iter().map(|(kind, key)| read(host, kind, key)).collect::<Result<_>>()?;
         Ok(self.read.get_or_init(|| keys))
     }
 

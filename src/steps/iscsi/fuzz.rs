@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
+use super::ask::told;
 use super::chap::{Account, Mutual, decode_binary, encode_binary};
 use super::discovery::list;
 use super::listing::{names, portals, target_address, targets};
@@ -24,6 +25,14 @@ use crate::sys::flag::Flag;
 
 const INITIATOR: &str = "iqn.2026-01.example:n1";
 const TARGET: &str = "iqn.2026-01.example:image";
+
+/// What a target says to an INQUIRY: the status, and the data behind it.
+pub fn inquiry(data: &[u8]) {
+    if let Some((status, data)) = data.split_first() {
+        let told = told("LUN 1".to_owned(), *status, data);
+        assert!(told.is_err() || *status == 0);
+    }
+}
 
 /// The values in text keys, and lists of targets.
 pub fn text(data: &[u8]) {

@@ -3,9 +3,10 @@
 //! Reading order: `plan` (what is to be done), `quorum` (what is enough), `attempts` (what is under way), `session` (how a
 //! session is made), `route` (at which addresses),
 //! `login` (what is said to the target), `sys::iscsi_netlink` (how the kernel is told), `discovery` (where the target
-//! is, if the plan leaves that open).
+//! is, if the plan leaves that open). `ask` is for who looks and makes nothing.
 
 mod apply;
+mod ask;
 mod attempts;
 mod chap;
 mod discovery;
@@ -34,7 +35,8 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use observe::{Device, Session, disk};
+pub use ask::{Asked, Question, asks, discovers, frames};
+pub use observe::{Device, Session, disk, is_of_iscsid};
 pub use params::wait_as_planned;
 pub use paths::{Path, paths};
 pub use plan::{Action, Seen};

@@ -153,6 +153,11 @@ fn is_orphaned(host: &Host, session: &Folder) -> bool {
         .is_some_and(|pid| pid > 0 && !host.path("/proc").join(pid.to_string()).exists())
 }
 
+/// Whether an iscsid made session `sid`, and lives.
+pub fn is_of_iscsid(host: &Host, sid: u32) -> bool {
+    is_supervised(host, &host.path("/sys/class/iscsi_session").join(format!("session{sid}")))
+}
+
 /// The process that made the session is an iscsid, and alive.
 fn is_supervised(host: &Host, session: &Folder) -> bool {
     attribute(session, "creator").is_some_and(|creator| {

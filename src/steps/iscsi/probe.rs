@@ -38,7 +38,7 @@ const SLICE: Duration = Duration::from_millis(100);
 /// The kernel shows a disk so much before it can be opened, at most.
 const OPEN_LIMIT: Duration = Duration::from_secs(5);
 /// What fits into an Ethernet frame without jumbo frames: TCP over IPv4.
-const USUAL_SEGMENT: u32 = 1460;
+pub(super) const USUAL_SEGMENT: u32 = 1460;
 
 /// Reads the first sectors of the disk of session `sid`, however long it takes, unless the session is lost or `cancel` is
 /// raised.
@@ -128,7 +128,7 @@ fn why(
             return None;
         }
         interface = stream.local_addr().ok().and_then(|local| address::interface_of(local.ip()));
-        if is_answered(stream, &pdu, cancel) == is_large {
+        if is_answered(stream, &pdu, ANSWER_LIMIT, cancel) == is_large {
             return None;
         }
     }
@@ -141,15 +141,15 @@ fn why(
     Some(Error::new(Code::Mtu, format!("portal {to}{over}")))
 }
 
-/// Whether the other side takes notice of `pdu`. To end the connection is an answer, too.
-fn is_answered(stream: TcpStream, pdu: &Pdu, cancel: &Flag) -> bool {
-    let deadline = Instant::now() + ANSWER_LIMIT;
+/// Whether the other side takes notice of `pdu` within `limit`. To end the connection is an answer, too.
+pub(super) fn is_answered(stream: TcpStream, pdu: &Pdu, limit: Duration, cancel: &Flag) -> bool {
+    let deadline = Instant::now() + limit;
     let answer = Socket { stream, deadline, max_recv: MOST_DATA, cancel }.exchange(pdu);
     !matches!(answer, Err(error) if error.kind() == io::ErrorKind::TimedOut)
 }
 
 /// The first PDU of a login that nothing comes of: for a discovery, which every target lets begin.
-fn request(iscsi: &Iscsi, initiator: &str) -> Pdu {
+pub(super) fn request(iscsi: &Iscsi, initiator: &str) -> Pdu {
     let [a, b, c] = random::bytes_now();
     let parameters = Parameters {
         initiator,
@@ -162,7 +162,7 @@ fn request(iscsi: &Iscsi, initiator: &str) -> Pdu {
 }
 
 /// The same with keys that mean nothing (RFC 7143, section 6.1: X-), up to what a login may hold.
-fn enlarged(mut pdu: Pdu) -> Pdu {
+pub(super) fn enlarged(mut pdu: Pdu) -> Pdu {
     for number in 0.. {
         let key = format!("X-diskless.fill.{number}={}\0", "x".repeat(200));
         if pdu.data.len() + key.len() > MOST_DATA {

@@ -67,6 +67,16 @@ impl<'a> Step<'a> {
         Step { luks, disk: Box::new(disk), fetched: OnceCell::new(), keyslot: Cell::new(None) }
     }
 
+    /// Tries the key of the plan, and makes nothing of it: the keyslot that it opens.
+    ///
+    /// # Errors
+    /// As for [`Volume::unlock`]; the key or the header is not to be had.
+    pub fn try_key(&self, host: &Host, open: &Open) -> Result<u32> {
+        let mut header = self.header(host, &open.disk)?;
+        let key = source::key(host, self.luks)?;
+        Ok(open.volume.unlock(host, &mut &mut *header, &key, self.luks.keyslot)?.keyslot)
+    }
+
     /// What the header of `disk` is to be read from.
     fn header(&self, host: &Host, disk: &Disk) -> Result<Box<dyn source::Bytes + '_>> {
         match &self.luks.header {

@@ -17,7 +17,7 @@ const RTM_GETADDR: u16 = 22;
 const NLM_F_REQUEST: u16 = 0x1;
 const NLM_F_ACK: u16 = 0x4;
 const NLM_F_REPLACE: u16 = 0x100;
-const NLM_F_DUMP: u16 = 0x300;
+pub(in crate::sys) const NLM_F_DUMP: u16 = 0x300;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_CACHEINFO: u16 = 6;
@@ -120,7 +120,12 @@ fn attribute(message: &[u8], wanted: u16) -> Option<std::ops::Range<usize>> {
 }
 
 /// Sends one request and reads its answers until the last, each as its type and what follows its header.
-fn call(kind: u16, flags: u16, message: &[u8], mut answer: impl FnMut(u16, &[u8])) -> io::Result<()> {
+pub(in crate::sys) fn call(
+    kind: u16,
+    flags: u16,
+    message: &[u8],
+    mut answer: impl FnMut(u16, &[u8]),
+) -> io::Result<()> {
     let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
     bind(&socket, &netlink::SocketAddrNetlink::new(0, 0))?;
     let length = u32::try_from(HEADER + message.len()).map_err(|_| Errno::INVAL)?;

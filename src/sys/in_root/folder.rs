@@ -42,7 +42,10 @@ impl Root {
     /// cannot be removed.
     pub fn remove_all(&self, path: &str) -> Result<()> {
         match self.place(path, false)? {
-            Some((walk, name)) => remove_all(walk.here(), &name, DEEPEST),
+            Some((walk, name)) => {
+                walk.keep_labels()?;
+                remove_all(walk.here(), &name, DEEPEST)
+            }
             None => Ok(()),
         }
     }

@@ -122,7 +122,25 @@ const CMDLINE: &str = "cmdline = \"console=ttyS0\"";
 const SIZE: &str = "plan.overlay.size = \"50%\"";
 const KEY: &str = "plan.luks.key.file = \"/etc/diskless/image.key\"\n";
 
+/// The key of the tests, readable by its owner alone.
+fn signing_key(folder: &Path) {
+    let key = folder.join("site.key");
+    fs::write(&key, include_str!("../../../../tests/data/signatures/minisign.key")).unwrap();
+    fs::set_permissions(key, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+const SIGN: (&str, &str) = ("[server]\n", "[server]\nsign_key = \"site.key\"\n");
+
 pub const EXAMPLES: &[Example] = &[
+    // sign.rs
+    edited("sign-key", "FOLDER/site.key", &[SIGN]),
+    Example {
+        code: "sign-node",
+        edits: &[SIGN, (MAC, ""), (UUID, "")],
+        disturb: signing_key,
+        also: &["node-unrecognized"],
+        object: "node[1-4]",
+    },
     // server.rs
     edited("server-url", "server url", &[(URL, "url = \"\"")]),
     edited("server-url", "server url", &[(URL, "url = \"198.18.0.2:32001\"")]),

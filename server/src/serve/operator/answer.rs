@@ -98,6 +98,45 @@ pub struct Boots {
     pub boots: Vec<Boot>,
 }
 
+/// The bundles of a node, the newest first.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Bundles {
+    /// The node.
+    pub node: String,
+    /// At most as many as the site's file says.
+    pub bundles: Vec<Bundle>,
+}
+
+/// A bundle that a node has sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Bundle {
+    /// Its number; a later one is greater.
+    pub id: u64,
+    /// The boot that it is of, by its number; none: the server does not have it, or not any more.
+    pub boot: Option<u64>,
+    /// The kernel's id of that boot.
+    pub boot_id: String,
+    /// When it came.
+    pub at: Time,
+    /// Where from.
+    pub from: Option<IpAddr>,
+    /// Its size.
+    pub bytes: u64,
+}
+
+impl From<store::Bundle> for Bundle {
+    fn from(bundle: store::Bundle) -> Bundle {
+        Bundle {
+            id: bundle.id,
+            boot: bundle.boot,
+            boot_id: bundle.boot_id,
+            at: bundle.at,
+            from: bundle.from,
+            bytes: bundle.bytes,
+        }
+    }
+}
+
 /// The boot plan of a node as it is served to it, but for its secrets.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {

@@ -4,6 +4,7 @@
 
 pub mod answer;
 pub mod asked;
+mod bundles;
 mod check;
 mod events;
 mod nodes;

@@ -82,6 +82,7 @@ fn responses(route: &Route, schemas: &mut SchemaGenerator) -> Value {
     let (media, schema) = match route.answer {
         Answer::Json(of) => ("application/json", of(schemas).to_value()),
         Answer::Events(of) => ("text/event-stream", of(schemas).to_value()),
+        Answer::Tar => ("application/x-tar", json!({"type": "string", "contentEncoding": "binary"})),
         Answer::OpenApi => ("application/json", json!({"type": "object", "required": ["openapi", "paths"]})),
     };
     let mut content = Map::new();

@@ -75,7 +75,7 @@ impl Code {
     /// What it means.
     pub fn meaning(self) -> &'static str {
         match self {
-            Code::NotFound => "no such node, boot or path, or no valid token",
+            Code::NotFound => "no such node, boot, bundle or path, or no valid token",
             Code::BadQuery => "a parameter of the URL cannot be used",
             Code::BadNodeSet => "the node set cannot be read",
             Code::BadBody => "the body is not the JSON that the call takes",

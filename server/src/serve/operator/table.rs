@@ -7,7 +7,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use schemars::{Schema, SchemaGenerator};
 
 use super::problem::Code;
-use super::{answer, check, events, nodes, want};
+use super::{answer, bundles, check, events, nodes, want};
 use crate::serve::App;
 use crate::state::Timeline;
 
@@ -73,6 +73,8 @@ pub enum Answer {
     Json(SchemaOf),
     /// Server-sent events, with JSON as their data.
     Events(SchemaOf),
+    /// A tar.
+    Tar,
     /// The OpenAPI document itself.
     OpenApi,
 }
@@ -204,6 +206,33 @@ pub const ROUTES: &[Route] = &[
         answer: Answer::Json(schema::<answer::Plan>),
         problems: &[Code::NoPlan],
         handler: |method| on(method, nodes::plan),
+    },
+    Route {
+        method: Method::Get,
+        path: "/v1/nodes/{node}/bundles",
+        name: "bundles",
+        summary: "The bundles that it has sent, the newest first",
+        token: true,
+        params: &[NODE],
+        body: None,
+        answer: Answer::Json(schema::<answer::Bundles>),
+        problems: &[],
+        handler: |method| on(method, bundles::list),
+    },
+    Route {
+        method: Method::Get,
+        path: "/v1/nodes/{node}/bundles/{id}",
+        name: "bundle",
+        summary: "One of its bundles",
+        token: true,
+        params: &[
+            NODE,
+            Param { name: "id", place: Place::Path, kind: Kind::Number, about: "The number of the bundle" },
+        ],
+        body: None,
+        answer: Answer::Tar,
+        problems: &[],
+        handler: |method| on(method, bundles::one),
     },
     Route {
         method: Method::Put,

@@ -1,70 +1,31 @@
-//! `diskless plan`: the boot of a node, on any machine, with nothing touched.
-
-mod paths;
+//! `diskless plan --cmdline`: the boot of a node, on any machine, with nothing touched.
 
 use std::cell::OnceCell;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::Read as _;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
 use std::rc::Rc;
 
-use lexopt::{Arg, Parser};
+use lexopt::Parser;
 use serde::Serialize;
-use zeroize::Zeroizing;
 
-use super::{Failed, print};
-use crate::engine::host::Host;
+use super::given::{Node, OF_A_NODE, Options, print_json, read};
+use super::paths::Paths;
+use crate::cli::{Failed, print};
 use crate::engine::run::Step;
-use crate::error::{Code, Context, Error, Result};
-use crate::input::cmdline::Cmdline;
-use crate::input::config::{Config, Source};
+use crate::error::{Code, Error, Result};
+use crate::input::config::Source;
 use crate::input::document::Document;
-use crate::input::facts::Facts;
 use crate::input::identity::Identity;
 use crate::input::parameters;
 use crate::plan;
 use crate::steps::fetch;
-use paths::Paths;
-
-const HELP: &str = "\
-usage: diskless plan --cmdline TEXT|@FILE [--plan FILE] [--facts FILE] [--json]
-
-Shows what the agent would do on a node: its steps, its paths to the disk, the node's initiator name and host name. Nothing is fetched or
-changed, and any user may run it.
-
-  --cmdline TEXT|@FILE  the node's kernel command line, or a file with it
-  --plan FILE           the boot plan; without it, of a plan elsewhere only the steps that lead to it are shown
-  --facts FILE          the node's facts, as JSON:
-                        {\"interfaces\": [{\"name\": \"eth0\", \"mac\": \"52:54:00:00:00:01\"}], \"uuid\": \"...\"}
-  --json                the same for programs
-";
-
-/// No file that this reads is longer.
-const LONGEST: u64 = 1 << 20;
 
 /// Says what a boot would do.
-pub fn main(args: &mut Parser, _: &Host) -> Result<(), Failed> {
-    let (mut cmdline, mut document, mut facts, mut json) = (None, None, None, false);
-    while let Some(arg) = args.next()? {
-        match arg {
-            Arg::Long("cmdline") => cmdline = Some(args.value()?),
-            Arg::Long("plan") => document = Some(args.value()?),
-            Arg::Long("facts") => facts = Some(args.value()?),
-            Arg::Long("json") => json = true,
-            Arg::Short('h') | Arg::Long("help") => return print(HELP),
-            other => return Err(other.unexpected().into()),
-        }
-    }
-    let cmdline = cmdline.ok_or_else(|| lexopt::Error::from("--cmdline is missing"))?;
-    let boot = Boot::of(&cmdline, document.as_deref(), facts.as_deref())?;
-    if json {
-        let text = serde_json::to_string_pretty(&boot).context(Code::Io, "standard output")?;
-        return print(&format!("{text}\n"));
-    }
-    print(&boot.describe())
+pub fn main(args: &mut Parser) -> Result<(), Failed> {
+    let Some(options) = Options::parse(args, OF_A_NODE, 0)? else { return Ok(()) };
+    let cmdline = options.value("cmdline").ok_or_else(|| lexopt::Error::from("--cmdline is missing"))?;
+    let boot = Boot::of(cmdline, options.value("plan"), options.value("facts"))?;
+    if options.json { print_json(&boot) } else { print(&boot.describe()) }
 }
 
 /// What a node would do.
@@ -102,20 +63,7 @@ impl Line {
 
 impl Boot {
     fn of(cmdline: &OsStr, document: Option<&OsStr>, facts: Option<&OsStr>) -> Result<Boot> {
-        let text = match cmdline.as_bytes().strip_prefix(b"@") {
-            Some(file) => read(OsStr::from_bytes(file))?,
-            None => Zeroizing::new(cmdline.as_bytes().to_vec()),
-        };
-        let cmdline = Cmdline::parse(&String::from_utf8_lossy(&text));
-        let config = Config::from_cmdline(&cmdline)?;
-        let facts = match facts {
-            Some(file) => {
-                let facts: Facts =
-                    serde_json::from_slice(&read(file)?).context(Code::Facts, file.display().to_string())?;
-                facts.checked(&file.display().to_string())?
-            }
-            None => Facts::default(),
-        };
+        let Node { cmdline, config, facts, .. } = Node::elsewhere(cmdline, facts)?;
         let document = match (document, &config.plan) {
             (Some(_), Source::Parameters) => {
                 let cause = "the kernel command line describes the boot itself, and names no plan";
@@ -139,7 +87,6 @@ impl Boot {
         };
         if let Some(document) = document {
             let document = if config.multipath { document } else { document.without_map() };
-            // What this machine keeps in /etc is nothing to the node.
             let identity = Identity::of(&document, &config, &facts, None)?;
             let steps = plan::from_document(&config, &document, &identity)?;
             boot.steps.extend(steps.iter().map(Line::of));
@@ -183,19 +130,10 @@ impl Boot {
     }
 }
 
-fn read(file: &OsStr) -> Result<Zeroizing<Vec<u8>>> {
-    let object = || OsString::from(file).display().to_string();
-    let mut bytes = Zeroizing::new(Vec::new());
-    let opened = File::open(Path::new(file)).context(Code::Io, object())?;
-    opened.take(LONGEST + 1).read_to_end(&mut bytes).context(Code::Io, object())?;
-    if bytes.len() as u64 > LONGEST {
-        return Err(Error::new(Code::Io, object()).because(format!("longer than {LONGEST} bytes")));
-    }
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use super::*;
 
     const PLAN: &str = r#"{

@@ -1,0 +1,2 @@
+untrusted comment: verify with signify.pub
+RWT6PzispCXrUCSEbauLa1JisJW/N6OjWTcYcmaTb8GZBE1XHlcIQ5m/JuV2IATtRcYhAO58kcu3GQ519hwPb2zdeJX3qPreCQY=
