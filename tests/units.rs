@@ -12,7 +12,7 @@ const OLDEST: u16 = 239;
 const ANCIENT: &str = "CapabilityBoundingSet ConditionKernelCommandLine ConditionPathExists \
     ConditionPathIsMountPoint DefaultDependencies ExecReload ExecStart ExecStartPre ExecStop ExecStopPost \
     Group LimitNOFILE Name Nice OOMScoreAdjust OnActiveSec OnUnitInactiveSec OriginalName PrivateTmp \
-    ListenStream PathExists RemainAfterExit Restart RestartSec StandardError StandardInput StandardOutput Type UMask User What \
+    ListenStream PathExists RemainAfterExit Restart RestartSec StandardError StandardInput StandardOutput SyslogIdentifier Type UMask User What \
     Where";
 
 /// The others, and with which version they came, by the manual pages of systemd 257.

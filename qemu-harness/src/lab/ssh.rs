@@ -23,6 +23,15 @@ const KEYS: [(&str, &str); 2] = [
 ];
 /// Where the initramfs has the keys of operators.
 pub const AUTHORIZED: &str = "etc/diskless/authorized_keys";
+/// How lines of the client's log begin that are of its own work.
+const NOT_FOR_PEOPLE: [&str; 6] = [
+    "debug1: ",
+    "OpenSSH_",
+    "Authenticated to ",
+    "Warning: Permanently added",
+    "Transferred: ",
+    "Bytes per second: ",
+];
 /// Between two tries to reach the node, and two looks whether a command is over.
 const AGAIN: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_millis(20);
@@ -151,10 +160,16 @@ fn of_log(log: &str) -> (String, Option<String>) {
         let (_, key) = line.split_once("Server host key: ")?;
         key.split_whitespace().find(|word| word.starts_with("SHA256:")).map(str::to_owned)
     });
-    let for_people = log.lines().filter(|line| {
-        !line.starts_with("debug") && !line.starts_with("OpenSSH_") && !line.starts_with("Authenticated to")
-    });
-    (for_people.map(|line| format!("{}\n", line.trim_end())).collect(), host_key)
+    // What was typed stands there too, over several lines: it is not what was said.
+    let (mut said, mut typed) = (String::new(), false);
+    for line in log.lines().map(str::trim_end) {
+        let of_client = NOT_FOR_PEOPLE.iter().any(|beginning| line.starts_with(beginning));
+        typed = line.contains("Sending command: ") || typed && !of_client;
+        if !typed && !of_client {
+            said += &format!("{line}\n");
+        }
+    }
+    (said, host_key)
 }
 
 /// The address of the node's first card in dnsmasq's file of leases: `EXPIRY MAC ADDRESS NAME ID`.
@@ -179,6 +194,9 @@ mod tests {
             ("root@198.18.0.101: Permission denied (publickey).\n".to_owned(), Some("SHA256:abc".to_owned()));
         assert_eq!(of_log(log), expected);
         assert_eq!(of_log(""), (String::new(), None));
+        let log = "debug1: Sending command: set -e\r\nfalse\r\n\r\ndebug1: client_input_channel_req\r\nConnection closed.\r\n\
+                   Transferred: sent 1, received 2 bytes\r\n";
+        assert_eq!(of_log(log).0, "Connection closed.\n");
     }
 
     #[test]

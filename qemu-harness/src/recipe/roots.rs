@@ -264,7 +264,10 @@ fn derive(cache: &Cache, base: &Path, at: &Path, name: &str, packages: &[&str], 
     write(at, "etc/resolv.conf", &resolver)?;
     namespace::apart(CloneFlags::CLONE_NEWNS, || {
         let root = Root::enter(at, cache.folder())?;
-        command::run(root.command("sh").args(["-c", INSTALL, "install"]).args(packages), &log)?;
+        // Debian's packages would have dracut make an initramfs of the root itself, over and over.
+        let mut install = root.command("sh");
+        install.env("INITRD", "No").args(["-c", INSTALL, "install"]).args(packages);
+        command::run(&mut install, &log)?;
         command::run(root.command("sh").args(["-c", then]), &log)
     })
 }
