@@ -48,10 +48,15 @@ pub fn pass(run: &mut Run<'_>, host: &Host, configured: Result<(Cmdline, Vec<Err
     }
     let config = Config::with_plan(&cmdline, tried).map_err(|error| refused(run, error))?;
     module::load_ahead(host, plan::MODULES);
+    let by_parameters = (config.plan == Source::Parameters).then(|| parameters::document(&cmdline));
+    let by_parameters = by_parameters.transpose().map_err(|error| refused(run, error))?;
     if let Some(warning) = parameters::warning(&cmdline.of_kernel()) {
         run.warn(warning);
     }
-    let document = document(run, &cmdline, &config)?;
+    let document = match by_parameters {
+        Some(document) => document,
+        None => fetched(run, &config)?,
+    };
     let skip = Orders::read(host).skip;
     if !skip.is_empty() {
         run.warn(&format!("skipped, as ordered: {}", skip.join(", ")));
@@ -74,11 +79,8 @@ pub fn pass(run: &mut Run<'_>, host: &Host, configured: Result<(Cmdline, Vec<Err
     Ok(())
 }
 
-/// The boot plan, from wherever it is.
-fn document(run: &mut Run<'_>, cmdline: &Cmdline, config: &Config) -> Result<Document, Stop> {
-    if config.plan == Source::Parameters {
-        return parameters::document(cmdline).map_err(|error| refused(run, error));
-    }
+/// The boot plan from where it is.
+fn fetched(run: &mut Run<'_>, config: &Config) -> Result<Document, Stop> {
     let slot = Rc::new(OnceCell::new());
     run.steps(&plan::until_document(config, &slot))?;
     // The steps are gone, and what they fetched is ours.
