@@ -228,9 +228,9 @@ fn warn(result: Result<Orders>) {
 
 #[cfg(test)]
 mod tests {
-    use crate::steps::fetch::TRIED;
     use super::*;
     use crate::engine::state::{self, State};
+    use crate::steps::fetch::TRIED;
     use std::fs;
 
     /// What the console shows of a boot with this command line, and this file of open-iscsi in the initramfs.
