@@ -56,7 +56,7 @@ impl Person {
         while !self.seen.contains(text) {
             let mut bytes = [0; 4096];
             match self.terminal.read(&mut bytes) {
-                Ok(count) => self.seen.push_str(&String::from_utf8_lossy(&bytes[..count])),
+                Ok(count) => self.seen.push_str(&String::from_utf8_lossy(bytes.get(..count).unwrap())),
                 Err(error)
                     if matches!(error.kind(), ErrorKind::WouldBlock) || error.raw_os_error() == Some(5) =>
                 {

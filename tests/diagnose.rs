@@ -29,7 +29,8 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("wrong-chap-secret", "iscsi-auth"),
     ("wrong-luks-key", "luks-no-key"),
     // These keep the boot waiting for a while.
-    ("cable", "no-neighbour"),
+    // It goes before DHCP has answered.
+    ("cable", "no-address"),
     ("site-net-late-legacy", "no-address"),
     ("site-net-late-manager", "no-address"),
     ("target-late", "iscsi-connect"),
@@ -86,13 +87,14 @@ fn a_healthy_node_has_none_and_two_faults_are_both_named() {
     for name in ["healthy-trapped", "healthy-booted"] {
         assert!(causes(&evidence(name)).is_empty(), "{name}");
     }
+    assert_eq!(causes(&evidence("server-away")), ["no-neighbour"]);
     // The key stops the boot, the cable takes one path of two.
     assert_eq!(causes(&evidence("two-faults")), ["luks-no-key", "link-down"]);
 }
 
 #[test]
 fn what_was_recorded_is_judged_again() {
-    for (name, cause, code) in [("cable", "no-neighbour", 1), ("healthy-booted", "none", 0)] {
+    for (name, cause, code) in [("server-away", "no-neighbour", 1), ("healthy-booted", "none", 0)] {
         let file = format!("{}/tests/data/diagnose/{name}.json", env!("CARGO_MANIFEST_DIR"));
         let output = Command::new(env!("CARGO_BIN_EXE_diskless"))
             .args(["diagnose", "--json", "--from", &file])

@@ -228,9 +228,9 @@ fn warn(result: Result<Orders>) {
 
 #[cfg(test)]
 mod tests {
-    use crate::steps::fetch::TRIED;
     use super::*;
     use crate::engine::state::{self, State};
+    use crate::steps::fetch::TRIED;
     use std::fs;
 
     /// What the console shows of a boot with this command line, and this file of open-iscsi in the initramfs.
@@ -260,7 +260,7 @@ mod tests {
         assert!(lines[1].starts_with("<30>diskless: input failed [initiator-shared] /etc/iscsi/"), "{shown}");
         assert_eq!(lines.len(), 2, "{shown}");
         let shown = console(&disk.replace("rd.luks.key", "rd.luks.kye"), "");
-        assert!(shown.contains("\n<30>diskless: input failed [parameter] rd.luks.kye="), "{shown}");
+        assert!(shown.starts_with("<30>diskless: input failed [parameter] rd.luks.kye="), "{shown}");
     }
 
     /// A node whose kernel says this, and an operator this before the boot.

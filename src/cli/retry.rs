@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser};
 
-use super::boot::pass::pass;
 use super::boot::in_initramfs;
+use super::boot::pass::pass;
 use super::{Failed, configured, no_more, print, step};
 use crate::engine::host::Host;
 use crate::engine::lock;

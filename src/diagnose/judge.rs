@@ -59,7 +59,7 @@ pub fn judge(evidence: &[Check]) -> Vec<Cause> {
     causes.extend(own.map(|check| Cause::of(check, check.stage != Stage::Keeper)));
     causes
         .extend(evidence.iter().filter_map(|check| by_journal(evidence, &causes, check)).collect::<Vec<_>>());
-    causes.sort_by(|a, b| (!a.stops, a.stage).cmp(&(!b.stops, b.stage)));
+    causes.sort_by_key(|cause| (!cause.stops, cause.stage));
     merged(causes)
 }
 

@@ -79,13 +79,11 @@ pub fn ended(told: u32, orders: &Orders, left: bool) -> Option<Ended> {
 /// still.
 pub fn wait(host: &Host, console: &mut Console, told: u32) -> Ended {
     let socket = host.path(bus::SOCKET);
-    let mut opened = match bus::start(&socket, ANSWER, SHELL) {
-        Ok(()) => Some(Shell::default()),
-        Err(error) => {
-            console.warn(&format!("no shell on the console: {SHELL}: {error}"));
-            None
-        }
-    };
+    // Without an answer it may come all the same.
+    if let Err(error) = bus::start(&socket, ANSWER, SHELL) {
+        console.warn(&format!("{SHELL}: {error}; there may be no shell on the console"));
+    }
+    let mut shell = Shell::default();
     let mut invited = None;
     let ended = loop {
         // An address may be yet to come, or become another one.
@@ -94,21 +92,19 @@ pub fn wait(host: &Host, console: &mut Console, told: u32) -> Ended {
             console.say(&how);
             invited = Some(how);
         }
-        let left = opened.as_mut().is_some_and(|shell| {
-            let state = bus::state(&socket, ANSWER, SHELL).ok();
-            shell.left(state.as_deref(), host.now())
-        });
+        let state = bus::state(&socket, ANSWER, SHELL).ok();
+        let left = shell.left(state.as_deref(), host.now());
         if let Some(ended) = ended(told, &Orders::read(host), left) {
             break ended;
         }
         host.changes_seen();
         host.wait_for_change(LOOK_EVERY);
     };
-    if opened.is_some() && ended == Ended::Told {
-        // The console belongs to the boot again. A shell that does not end ends with the initramfs.
-        if let Err(error) = bus::stop(&socket, ANSWER, SHELL) {
-            log::warn!("{SHELL}: {error}");
-        }
+    // The console belongs to the boot again. A shell that does not end ends with the initramfs.
+    if ended == Ended::Told
+        && let Err(error) = bus::stop(&socket, ANSWER, SHELL)
+    {
+        log::warn!("{SHELL}: {error}");
     }
     ended
 }

@@ -59,7 +59,7 @@ fn pci_address(root: &Path, device: &str) -> Option<String> {
         let hex = part.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b':' || byte == b'.');
         hex && part.matches(':').count() == 2 && part.contains('.')
     };
-    way.iter().filter_map(|part| part.to_str()).filter(is_address).last().map(str::to_owned)
+    way.iter().filter_map(|part| part.to_str()).rfind(is_address).map(str::to_owned)
 }
 
 /// The GUID in the address of an InfiniBand port.

@@ -87,3 +87,61 @@ fn join(socket: &OwnedFd, interface: u32, group: &[u8; 6]) -> io::Result<()> {
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::{SendFlags, send};
+
+    const PROTOCOL: u16 = 0x88cc;
+    const GROUP: [u8; 6] = [0x01, 0x80, 0xc2, 0, 0, 0x0e];
+
+    /// Sends a frame of `protocol` to [`GROUP`] on the interface `name`, from its header on.
+    fn send_frame(name: &str, protocol: u16, payload: &[u8]) {
+        let wire = std::num::NonZeroU32::new(u32::from(protocol.to_be())).map(Protocol::from_raw);
+        let socket = socket_with(AddressFamily::PACKET, SocketType::RAW, SocketFlags::CLOEXEC, wire).unwrap();
+        let number = netdevice::name_to_index(&socket, name).unwrap();
+        // SAFETY: all zeros is a value of this plain structure of the C interface.
+        let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+        address.sll_family = libc::AF_PACKET as u16;
+        address.sll_protocol = protocol.to_be();
+        address.sll_ifindex = number as i32;
+        let length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+        // SAFETY: the descriptor is open for as long as `socket` lives, and the kernel reads a live address of that length.
+        let bound = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) };
+        assert_eq!(bound, 0);
+        let frame = [&GROUP[..], &[2, 0, 0, 0, 0, 1], &protocol.to_be_bytes(), payload].concat();
+        send(&socket, &frame, SendFlags::empty()).unwrap();
+    }
+
+    /// On the loopback interface; it needs CAP_NET_RAW, and says so where it is not there.
+    #[test]
+    fn frames_of_the_protocol_are_heard_and_others_are_not() {
+        let lo = ["lo".to_owned()];
+        let quiet = listen(&lo, PROTOCOL, &[GROUP], Duration::from_millis(1), |_, _| true);
+        if !rustix::process::geteuid().is_root() {
+            assert_eq!(quiet.unwrap_err().raw_os_error(), Some(libc::EPERM));
+            return;
+        }
+        quiet.unwrap();
+        let mut heard = Vec::new();
+        let sender = std::thread::spawn(|| {
+            for _ in 0..200 {
+                send_frame("lo", 0x88b5, b"another protocol");
+                send_frame("lo", PROTOCOL, b"hello");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        listen(&lo, PROTOCOL, &[GROUP], Duration::from_secs(10), |name, frame| {
+            heard.push((name.to_owned(), frame.to_vec()));
+            true
+        })
+        .unwrap();
+        assert_eq!(heard, [("lo".to_owned(), b"hello".to_vec())]);
+        let began = Instant::now();
+        listen(&lo, 0x88b6, &[], Duration::from_millis(100), |_, _| true).unwrap();
+        assert!(began.elapsed() >= Duration::from_millis(100));
+        assert!(listen(&["no-such-nic".to_owned()], PROTOCOL, &[], Duration::ZERO, |_, _| true).is_err());
+        sender.join().unwrap();
+    }
+}

@@ -20,8 +20,9 @@ const MOST_MESSAGES: usize = 1000;
 /// Types of messages.
 const ANSWER: u8 = 2;
 const ERROR: u8 = 3;
-/// "I am 0", in hexadecimal digits of its decimal ones, as SASL's mechanism EXTERNAL has it.
-const AUTH: &[u8] = b"\0AUTH EXTERNAL 30\r\n";
+/// "I am 0", in hexadecimal digits of its decimal ones, as SASL's mechanism EXTERNAL has it; and that messages follow, which
+/// must not come behind the answer: systemd would not look at a message that arrives together with this word.
+const AUTH: &[u8] = b"\0AUTH EXTERNAL 30\r\nBEGIN\r\n";
 /// The whole of systemd, and its units below it.
 const SYSTEMD: &str = "/org/freedesktop/systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
@@ -120,7 +121,6 @@ fn call(socket: &Path, limit: Duration, call: &Call<'_>) -> io::Result<Vec<u8>> 
     if !said.starts_with(b"OK") {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
-    stream.write_all(b"BEGIN\r\n")?;
     stream.write_all(&call.bytes())?;
     for _ in 0..MOST_MESSAGES {
         match message(&mut stream, deadline)? {
@@ -246,9 +246,9 @@ mod tests {
         let listener = UnixListener::bind(&socket).unwrap();
         let systemd = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut hello = [0; 19];
+            let mut hello = [0; AUTH.len()];
             stream.read_exact(&mut hello).unwrap();
-            assert_eq!(&hello, AUTH);
+            assert_eq!(hello, AUTH);
             let _ = stream.write_all(greeting).and_then(|()| stream.write_all(&answer));
             let _ = stream.shutdown(std::net::Shutdown::Write);
             let mut call = Vec::new();
@@ -293,7 +293,6 @@ mod tests {
         let (jobs, call) = asked(b"OK 0123\r\n", answer);
         let expected = JOBS.map(|(unit, kind)| (unit.to_owned(), kind.to_owned()));
         assert_eq!(jobs.unwrap(), expected);
-        let call = call.strip_prefix(b"BEGIN\r\n").unwrap();
         assert_eq!(call.len() % 8, 0);
         let field = |text: &str| call.windows(text.len()).any(|part| part == text.as_bytes());
         assert!(field("ListJobs\0") && field("/org/freedesktop/systemd1\0"));

@@ -108,12 +108,7 @@ fn file(server: &str, file: &str) -> Result<String, &'static str> {
     Ok(file.to_owned())
 }
 
-fn command_line(
-    server: &str,
-    node: &Node,
-    action: Action,
-    attempt: Option<u32>,
-) -> Result<String, String> {
+fn command_line(server: &str, node: &Node, action: Action, attempt: Option<u32>) -> Result<String, String> {
     let name = percent(&node.name);
     let (plan, report) = (format!("{server}/plan/{name}"), format!("{server}/report/{name}"));
     // A comma stands between two URLs there.

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
@@ -30,6 +31,8 @@ pub const PREFIX: &str = "/bundle/";
 pub const PLACES: usize = 8;
 /// A file that did not become a bundle for so long never will.
 const ABANDONED: Duration = Duration::from_secs(3600);
+/// Counts the bundles of this server.
+static NUMBER: AtomicU64 = AtomicU64::new(1);
 /// What the name of a file ends with until it is whole.
 const PART: &str = ".part";
 
@@ -66,7 +69,9 @@ async fn take(
     let at = Time::now();
     // No name of a node holds a slash or begins with a dot: the site's check says so, and here it is held to it.
     let folder = site.file.server.bundles.join(plain(&node.name));
-    let name = format!("{boot_id}-{}.tar", at.0);
+    // Two may come in one millisecond.
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("{boot_id}-{}-{number}.tar", at.0);
     let most = bytes(site.file.server.bundle_mib);
     let written = timeout(app.limits.bundle_time, write(&folder, &name, body, most)).await;
     let size = match written {

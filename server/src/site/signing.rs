@@ -110,8 +110,11 @@ mod tests {
 
     const KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/signatures/minisign.key");
 
+    const SITE: &str = "server.sign_for = \"24h\"\n[[nodes]]\nnames = \"node4\"\n\
+                        interfaces.eth0.mac = \"52:54:00:00:00:04\"";
+
     fn bound(more: &str, key: bool, now: u64) -> Rendered {
-        let text = format!("{}\n{more}", crate::cli::init::SITE);
+        let text = format!("{SITE}\n{more}");
         let signer = if key { Signer::read(Path::new(KEY)) } else { Signer::default() };
         let site = Site::of(File::parse(&text).unwrap(), Aside { signer, ..Aside::default() });
         let node = &site.nodes["node4"];

@@ -287,7 +287,11 @@ mod tests {
         };
         let cases: [Case; 14] = [
             ("a hold", vec![(1, record(2, Kind::Done)), (2, held(3))], [some("s3"), some("d3"), None]),
-            ("a hold for a failure", vec![failed(), (2, record(4, Kind::Held))], [some("s3"), None, some("c3")]),
+            (
+                "a hold for a failure",
+                vec![failed(), (2, record(4, Kind::Held))],
+                [some("s3"), None, some("c3")],
+            ),
             ("a pause", vec![failed(), (2, record(4, Kind::Pause))], [some("s3"), None, some("c3")]),
             ("a wait", vec![(1, record(3, Kind::Waiting))], [some("s3"), some("d3"), None]),
             (

@@ -47,10 +47,19 @@ pub fn pass(run: &mut Run<'_>, host: &Host, configured: Result<(Cmdline, Vec<Err
     }
     let config = Config::with_plan(&cmdline, tried).map_err(|error| refused(run, error))?;
     module::load_ahead(host, plan::MODULES);
+    let by_parameters = match config.plan {
+        Source::Parameters => {
+            Some(of_parameters(host, &cmdline, &config).map_err(|error| refused(run, error))?)
+        }
+        Source::File(_) | Source::Urls(_) => None,
+    };
     if let Some(warning) = parameters::warning(&cmdline.of_kernel()) {
         run.warn(warning);
     }
-    let document = document(run, host, &cmdline, &config)?;
+    let document = match by_parameters {
+        Some(document) => document,
+        None => fetched(run, &config)?,
+    };
     let_in(run, host, &document);
     let skip = Orders::read(host).skip;
     if !skip.is_empty() {
@@ -84,12 +93,14 @@ fn let_in(run: &mut Run<'_>, host: &Host, document: &Document) {
     }
 }
 
-/// The boot plan, from wherever it is.
-fn document(run: &mut Run<'_>, host: &Host, cmdline: &Cmdline, config: &Config) -> Result<Document, Stop> {
-    if config.plan == Source::Parameters {
-        fetch::may_be_parameters(host, config.signing).map_err(|error| refused(run, error))?;
-        return parameters::document(cmdline).map_err(|error| refused(run, error));
-    }
+/// The boot plan that the parameters are, where they may be one.
+fn of_parameters(host: &Host, cmdline: &Cmdline, config: &Config) -> Result<Document> {
+    fetch::may_be_parameters(host, config.signing)?;
+    parameters::document(cmdline)
+}
+
+/// The boot plan from where it is.
+fn fetched(run: &mut Run<'_>, config: &Config) -> Result<Document, Stop> {
     let slot = Rc::new(OnceCell::new());
     run.steps(&plan::until_document(config, &slot))?;
     // The steps are gone, and what they fetched is ours.

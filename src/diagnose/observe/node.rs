@@ -85,11 +85,26 @@ fn journal(look: Look<'_>) -> Option<Check> {
         return Some(Check { code, ..check });
     }
     let at = state.steps.iter().find(|step| step.status == Status::Running);
+    let waits = at.and_then(|step| Some((step, step.waiting_for.as_ref()?)));
+    if let Some((step, what)) = waits
+        && let Some(code) = code_in(what)
+    {
+        return Some(Check::bad(Stage::Journal, Of::Node, &step.name, code, format!("it waits: {what}")));
+    }
     let waits = at.map_or_else(String::new, |step| match &step.waiting_for {
         Some(what) => format!(", {} waits for {what}", step.name),
         None => format!(", at {}", step.name),
     });
     of_node(Check::open, "journal", format!("run {}{waits}", state.run))
+}
+
+/// The code of an error that a step waits on to go away, by its text: `object: meaning: cause`. Of several, that of the first.
+fn code_in(waiting_for: &str) -> Option<Code> {
+    let place = |code: &Code| waiting_for.find(&format!(": {}", code.meaning()));
+    let found = Code::ALL.iter().filter_map(|code| Some((place(code)?, code)));
+    // One meaning may begin like another.
+    let first = found.min_by_key(|(at, code)| (*at, std::cmp::Reverse(code.meaning().len())))?;
+    Some(*first.1)
 }
 
 /// Which modules a boot of `document` needs, as the kernel names them; without a plan, any boot.

@@ -47,6 +47,16 @@ fn the_journal_of_this_boot_says_where_it_stands() {
     };
     state.write(&file).unwrap();
     assert_eq!(of_journal(root.path()).0, Outcome::Open);
+    // A boot that waits for something to go away says what.
+    state.steps[1].status = Status::Running;
+    state.steps[1].waiting_for = Some("disk of LUN 1".into());
+    state.write(&file).unwrap();
+    assert_eq!(of_journal(root.path()).0, Outcome::Open);
+    let error =
+        crate::error::Error::new(Code::IscsiNoTarget, "iqn.a:b at 198.18.0.1:3260").because("status 0203");
+    state.steps[1].waiting_for = Some(format!("path 1 of 2: {error}, attempt 7"));
+    state.write(&file).unwrap();
+    assert_eq!(of_journal(root.path()), (Outcome::Bad, "iscsi".into(), Some("iscsi-no-target".into())));
     state.status = Status::Failed;
     state.steps[1].status = Status::Failed;
     let error = Failure { code: "iscsi-auth".into(), message: "m".into(), advice: "a".into() };
