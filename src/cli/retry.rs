@@ -52,8 +52,10 @@ pub(super) fn here(host: &Host, until: Option<&'static str>, mut console: Consol
         }
         lock => lock?,
     };
+    // Without a journal nobody knows whether an agent waits: what lets one go does no harm where there is none.
+    let unknown = !host.path(state::FILE).exists();
     let mut run = Run::start(host, Rule::Until(until), console);
-    let waits = run.waits();
+    let waits = run.waits() || unknown;
     match pass(&mut run, host, configured(host)) {
         Ok(()) if waits => {
             run.close();
