@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser};
 
-use super::{Failed, configured, print, retry};
+use super::{Failed, print, retry};
+use crate::engine::configured::configured;
 use crate::engine::host::Host;
 use crate::engine::lock::{self, Lock};
 use crate::engine::orders::{NEXT, Orders};

@@ -6,7 +6,8 @@ use lexopt::{Arg, Parser};
 
 use super::boot::in_initramfs;
 use super::boot::pass::pass;
-use super::{Failed, configured, no_more, print, step};
+use super::{Failed, no_more, print, step};
+use crate::engine::configured::configured;
 use crate::engine::host::Host;
 use crate::engine::lock;
 use crate::engine::orders::Orders;
