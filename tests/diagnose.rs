@@ -5,35 +5,36 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use diskless::diagnose::{Check, Of, Outcome, Stage, judge};
 use serde_json::Value;
 
-/// Which cause belongs to which scenario. The evidence is in `tests/data/diagnose/NAME.json`, in the form of
+/// Which causes belong to which scenario: nearly always one. The evidence is in `tests/data/diagnose/NAME.json`, in the form of
 /// `diskless diagnose --json`.
-const SCENARIOS: &[(&str, &str)] = &[
+const SCENARIOS: &[(&str, &[&str])] = &[
     // These end in an emergency.
-    ("argon2-too-large", "luks-memory"),
-    ("https-untrusted", "tls-untrusted"),
+    ("argon2-too-large", &["luks-memory"]),
+    ("https-untrusted", &["tls-untrusted"]),
     // tgtd hides a target from initiators that it is not for.
-    ("initiator-refused", "iscsi-no-target"),
-    ("lun-missing", "iscsi-no-disk"),
-    ("lv-missing", "no-volume"),
-    ("paths-luks-uuid-other-image", "path-mismatch"),
-    ("paths-mtu", "mtu"),
-    ("plan-invalid", "plan-invalid"),
-    ("site-lun-writable", "lun-writable"),
-    ("site-unclean", "file-system-unclean"),
-    ("target-not-found", "iscsi-no-target"),
-    ("wrong-chap-secret", "iscsi-auth"),
-    ("wrong-luks-key", "luks-no-key"),
+    ("initiator-refused", &["iscsi-no-target"]),
+    ("lun-missing", &["iscsi-no-disk"]),
+    ("lv-missing", &["no-volume"]),
+    ("paths-luks-uuid-other-image", &["path-mismatch"]),
+    ("paths-mtu", &["mtu"]),
+    ("plan-invalid", &["plan-invalid"]),
+    ("site-lun-writable", &["lun-writable"]),
+    ("site-unclean", &["file-system-unclean"]),
+    // And its initramfs has no key.
+    ("target-not-found", &["iscsi-no-target", "luks-key-missing"]),
+    ("wrong-chap-secret", &["iscsi-auth"]),
+    ("wrong-luks-key", &["luks-no-key"]),
     // These keep the boot waiting for a while.
     // It goes before DHCP has answered.
-    ("cable", "no-address"),
-    ("site-net-late-legacy", "no-address"),
-    ("site-net-late-manager", "no-address"),
-    ("target-late", "iscsi-connect"),
+    ("cable", &["no-address"]),
+    ("site-net-late-legacy", &["no-address"]),
+    ("site-net-late-manager", &["no-address"]),
+    ("target-late", &["iscsi-connect"]),
 ];
 
 fn evidence(name: &str) -> Vec<Check> {
@@ -50,12 +51,12 @@ fn causes(evidence: &[Check]) -> Vec<String> {
 
 #[test]
 fn each_fault_has_its_cause_with_the_journal_and_without() {
-    for (name, cause) in SCENARIOS {
+    for (name, expected) in SCENARIOS {
         let mut evidence = evidence(name);
-        assert_eq!(causes(&evidence), [*cause], "{name}");
+        assert_eq!(causes(&evidence), *expected, "{name}");
         // As if state.json was deleted.
         evidence.retain(|check| check.stage != Stage::Journal);
-        assert_eq!(causes(&evidence), [*cause], "{name} without a journal");
+        assert_eq!(causes(&evidence), *expected, "{name} without a journal");
     }
 }
 
@@ -160,21 +161,25 @@ fn diagnose(node: &Node<'_>) -> (Value, Duration) {
         mkdir {root}/etc
         cp {root}/initrd-release {root}/resolv.conf {root}/hosts {root}/etc
         mount --bind {root}/etc /etc
+        read -r now rest < /proc/uptime
+        echo \"$now\"
         exec {program} diagnose --json",
         network = node.network,
         plan = node.plan.replace("ROOT", &root.to_string()),
     );
-    let started = Instant::now();
     let output = Command::new("unshare")
         .args(["--map-root-user", "--net", "--mount", "sh", "-c", &script])
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let took = started.elapsed();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let told = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("nothing was told: {said}"));
-    assert!(!String::from_utf8_lossy(&output.stdout).contains("hunter2"), "a secret is told");
-    (told, took)
+    let now = std::fs::read_to_string("/proc/uptime").unwrap();
+    let (said, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
+    assert!(!said.contains("hunter2"), "a secret is told");
+    let (started, told) = said.split_once('\n').unwrap_or_else(|| panic!("nothing was told: {errors}"));
+    let told = serde_json::from_str(told).unwrap_or_else(|_| panic!("no JSON: {told}{errors}"));
+    // From when the program was started: making the namespaces takes its time on a busy machine.
+    let seconds = |text: &str| text.split_whitespace().next().unwrap().parse::<f64>().unwrap();
+    (told, Duration::from_secs_f64(seconds(&now) - seconds(started)))
 }
 
 /// A cable to a switch where nobody answers, and a way through a router that is none.
@@ -223,7 +228,8 @@ fn what_never_comes_back_does_not_hold_up_the_rest() {
     let (told, took) = diagnose(&node);
     assert!(took < LIMIT, "{took:?}");
     let evidence: Vec<Check> = serde_json::from_value(told["evidence"].clone()).unwrap();
-    let rest = evidence.iter().find(|check| check.object == "the rest").unwrap();
+    let rest = evidence.iter().find(|check| check.object == "the rest");
+    let rest = rest.unwrap_or_else(|| panic!("it came back: {told:#}"));
     assert_eq!((rest.outcome, rest.of), (Outcome::Unseen, Of::Node));
     assert!(evidence.iter().any(|check| check.stage == Stage::Carrier));
 }

@@ -4,8 +4,8 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use diskless::diagnose::{CHAIN, Link};
 use diskless::bundle::source::{SOURCES, Source};
+use diskless::diagnose::{CHAIN, Link};
 use diskless::error::{Class, Code};
 use diskless::input::cmdline::Cmdline;
 use diskless::input::conf::Conf;

@@ -129,8 +129,8 @@ diskless_install_sshd() {
         derror "diskless: diskless_sshd=yes, and there is no sshd; install OpenSSH's server"
         return 1
     fi
-    # Since OpenSSH 9.8 and 10.0 these do what sshd did.
     inst_multiple sshd
+    # Since OpenSSH 9.8 and 10.0 these do what sshd did.
     for file in sshd-session sshd-auth; do
         inst_multiple -o "/usr/lib/openssh/$file" "/usr/libexec/openssh/$file" "/usr/lib/ssh/$file"
     done
@@ -192,8 +192,9 @@ diskless_install_tools() {
         [[ ! -f $tool ]] || inst_simple "${tool#"$dracutsysrootdir"}"
     done
     # Where they keep what they know. No configuration of theirs: it would be that of the machine that builds.
-    mkdir -p "$initdir/etc/iscsi" "$initdir/etc/multipath" "$initdir/etc/lvm" "$initdir/var/lib/iscsi/nodes" \
-        "$initdir/overlay"
+    for tool in etc/iscsi etc/multipath etc/lvm var/lib/iscsi/nodes overlay; do
+        mkdir -p "$initdir/$tool"
+    done
 
     # In front of the distribution's, which want scripts and targets of a whole system.
     inst_simple "$moddir/iscsid.service" /etc/systemd/system/iscsid.service

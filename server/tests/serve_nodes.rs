@@ -227,7 +227,9 @@ fn the_numbers_know_what_was_heard() {
 #[test]
 fn a_plan_that_is_served_is_signed_for_its_node() {
     let server = serve(Limits::default());
-    assert_eq!(get(&server, "/plan/node1.minisig").0, 404);
+    for ending in ["minisig", "sig"] {
+        assert_eq!(get(&server, &format!("/plan/node1.{ending}")).0, 404, "{ending}");
+    }
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/signatures");
     let key = server.folder.path().join("site.key");
     std::fs::copy(format!("{data}/minisign.key"), &key).unwrap();

@@ -25,7 +25,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::engine::host::Host;
 use crate::input::cmdline::Cmdline;
+use crate::input::conf::{self, Conf};
 use crate::report::after_pivot::Destination;
+use crate::steps::fetch;
 use crate::sys::clock;
 use scrub::Scrub;
 use source::{Member, SOURCES, Source};
@@ -165,26 +167,17 @@ fn folders(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// The lines of the configuration in the initramfs as kernel parameters; empty: there is none.
-fn configuration(host: &Host) -> String {
-    let text = bounded(&host.path("/etc/diskless.conf"), 64 << 10).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text).into_owned();
-    let parameter = |line: &str| {
-        let line = line.trim();
-        let (key, value) = line.split_once('=').filter(|_| !line.starts_with('#'))?;
-        let (key, value) = (key.trim(), value.trim().trim_matches('\''));
-        let whole = key.contains('.') || ["netroot", "root", "rootfstype", "BOOTIF", "mode"].contains(&key);
-        let key = if key == "mode" { "rd.diskless" } else { key };
-        Some(if whole { format!("{key}={value}") } else { format!("rd.diskless.{key}={value}") })
-    };
-    text.lines().filter_map(parameter).map(|line| line + "\n").collect()
+/// The lines of the configuration in the initramfs, as kernel parameters; none: there is no file, or none of use.
+fn configuration(host: &Host) -> Vec<String> {
+    let text = bounded(&host.path(conf::FILE), conf::LONGEST as u64).unwrap_or_default();
+    Conf::parse(&String::from_utf8_lossy(&text)).parameters().collect()
 }
 
 /// The kernel command line, and each line of the configuration.
 fn command_lines(host: &Host) -> Vec<String> {
     let words = bounded(&host.path("/proc/cmdline"), 64 << 10).unwrap_or_default();
     let words = String::from_utf8_lossy(&words).into_owned();
-    std::iter::once(words).chain(configuration(host).lines().map(str::to_owned)).collect()
+    std::iter::once(words).chain(configuration(host)).collect()
 }
 
 /// The files of boot plans on the node: the one that is tried, and those that are configured.
@@ -193,6 +186,6 @@ fn plan_files(host: &Host) -> Vec<PathBuf> {
     let named = words.flat_map(|words| words.all("rd.diskless.plan").map(str::to_owned).collect::<Vec<_>>());
     let named: Vec<String> = named.collect();
     let paths = named.iter().flat_map(|value| value.split(',')).filter(|path| path.starts_with('/'));
-    let tried = std::iter::once("/run/diskless/plan.json");
+    let tried = std::iter::once(fetch::TRIED);
     tried.chain(paths).map(|path| host.path(path)).filter(|path| path.is_file()).collect()
 }

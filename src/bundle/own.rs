@@ -117,7 +117,7 @@ pub fn configuration(host: &Host) -> Members {
     if lines.is_empty() {
         return absent();
     }
-    let lines: String = lines.lines().map(|line| redact::cmdline(line) + "\n").collect();
+    let lines: String = lines.iter().map(|line| redact::cmdline(line) + "\n").collect();
     Ok(vec![Member::of("configuration.txt", lines)])
 }
 

@@ -4,8 +4,9 @@ use std::ffi::OsStr;
 
 use lexopt::{Arg, Parser};
 
-use super::{Failed, configured, print};
+use super::{Failed, print};
 use crate::access::{self, CONFIG, KEYS};
+use crate::engine::configured::configured;
 use crate::engine::host::Host;
 use crate::error::{Code, Error, Result};
 use crate::input::cmdline::Cmdline;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser};
 
-use super::{Failed, configured, print};
+use super::{Failed, print};
+use crate::engine::configured::configured;
 use crate::engine::host::Host;
 use crate::engine::orders::Orders;
 use crate::engine::state::{self, State, Status};

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser};
 
-use super::{Failed, configured, print, retry};
+use super::{Failed, print, retry};
+use crate::engine::configured::configured;
 use crate::engine::host::Host;
 use crate::engine::lock::{self, Lock};
 use crate::engine::orders::{NEXT, Orders};
@@ -228,9 +229,9 @@ fn warn(result: Result<Orders>) {
 
 #[cfg(test)]
 mod tests {
-    use crate::steps::fetch::TRIED;
     use super::*;
     use crate::engine::state::{self, State};
+    use crate::steps::fetch::TRIED;
     use std::fs;
 
     /// What the console shows of a boot with this command line, and this file of open-iscsi in the initramfs.

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use lexopt::{Arg, Parser};
 use serde::Serialize;
 
-use super::{CMDLINE, Failed, configured, configured_behind, print};
+use super::{Failed, print};
+use crate::engine::configured::{CMDLINE, behind, configured};
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Error};
 use crate::input::cmdline::{Cmdline, Origin};
@@ -69,7 +70,7 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
             if there.path(CMDLINE).exists() {
                 configured(&there)?
             } else {
-                configured_behind(&there, Cmdline::default())
+                behind(&there, Cmdline::default())
             }
         }
     };

@@ -3,8 +3,8 @@
 //! two or more behind it.
 
 use super::{
-    access, acts, boot, bundle, completion, config, console, diagnose, exit, hold, inspect, logs, luks, plan, release,
-    resume, retry, skip, status, undo,
+    access, acts, boot, bundle, completion, config, console, diagnose, exit, hold, inspect, logs, luks, plan,
+    release, resume, retry, skip, status, undo,
 };
 
 /// Each verb with its text.

@@ -32,11 +32,10 @@ use std::process::ExitCode;
 
 use lexopt::{Arg, Parser};
 
+use crate::engine::configured::configured;
 use crate::engine::generator;
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Error, Result};
-use crate::input::cmdline::Cmdline;
-use crate::input::conf::{self, Conf};
 use crate::plan::STEPS;
 use crate::report::kernel_log;
 
@@ -84,7 +83,6 @@ Exit codes: 0 done, 1 failed, 2 usage.
 ";
 
 /// Where the kernel command line is.
-const CMDLINE: &str = "/proc/cmdline";
 
 /// A verb: its name, and what it does with its arguments.
 type Verb = (&'static str, fn(&mut Parser, &Host) -> Result<(), Failed>);
@@ -197,42 +195,6 @@ fn print(text: &str) -> Result<(), Failed> {
     use std::io::Write;
     let wrote = std::io::stdout().write_all(text.as_bytes());
     Ok(wrote.context(Code::Io, "standard output")?)
-}
-
-/// What the kernel command line and the configuration file behind it say, and what is wrong with that file. Of a file that
-/// is wrong the lines that are not hold.
-fn configured(host: &Host) -> Result<(Cmdline, Vec<Error>)> {
-    let text = read_text(&host.path(CMDLINE)).context(Code::Io, CMDLINE)?;
-    Ok(configured_behind(host, Cmdline::parse(&text)))
-}
-
-/// The same for who can do without the lines that are wrong.
-fn configuration(host: &Host) -> Result<Cmdline> {
-    let (cmdline, wrong) = configured(host)?;
-    for error in wrong {
-        log::warn!("{error}; {}", error.advice());
-    }
-    Ok(cmdline)
-}
-
-/// The same with `cmdline` for the kernel command line.
-fn configured_behind(host: &Host, cmdline: Cmdline) -> (Cmdline, Vec<Error>) {
-    match read_text(&host.path(conf::FILE)) {
-        Ok(text) => {
-            let conf = Conf::parse(&text);
-            (conf.behind(cmdline), conf.wrong().to_vec())
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => (cmdline, Vec::new()),
-        Err(error) => (cmdline, vec![Error::new(Code::Configuration, conf::FILE).because(error)]),
-    }
-}
-
-/// A file of parameters. Not only UTF-8 may stand there; what is not is none of ours.
-fn read_text(path: &Path) -> std::io::Result<String> {
-    use std::io::Read;
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(conf::LONGEST as u64).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The step that a word names.

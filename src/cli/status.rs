@@ -6,7 +6,8 @@ mod watch;
 use lexopt::{Arg, Parser};
 use serde::Serialize;
 
-use super::{Failed, configured, print};
+use super::{Failed, print};
+use crate::engine::configured::configured;
 use crate::engine::host::Host;
 use crate::engine::state::{self, State};
 use crate::error::{Code, Context, Error, Result};

@@ -79,7 +79,8 @@ fn take_apart(host: &Host, part: Part, dry_run: bool) -> Result<(), Failed> {
     }
     let _lock = lock::take(&host.path(lock::FILE))?;
     let acts = undo::decide(host, part)?;
-    let mut console = Console::open(host);
+    // To whoever asked for it, by ssh as well.
+    let mut console = Console::of_caller(host);
     if acts.is_empty() {
         console.say("undo: there is nothing left of it");
     }

@@ -25,6 +25,9 @@ const WAITS: &[&str] = &[
     "NetworkManager-wait-online-initrd.service",
     "systemd-networkd-wait-online.service",
 ];
+/// Who would make maps of the agent's disks: dracut's own module for multipath comes along where the site's machine has
+/// multipath-tools, and its multipathd starts by itself. An operator's, typed by hand, does not ask for the unit.
+const DAEMONS: &[&str] = &["multipathd.service", "multipathd.socket", "multipathd-configure.service"];
 /// What systemd-fstab-generator makes of a `root=` that is a device: initrd.target would wait for one that never comes.
 const ROOT_DEVICE: &str = "initrd-root-device.target.d/50-root-device.conf";
 const NOTHING: &str = "/dev/null";
@@ -77,7 +80,7 @@ pub fn generate(acts: Acts, cmdline: &Cmdline, normal: &Path, early: &Path) -> R
         }
         return Ok(());
     }
-    for unit in WAITS {
+    for unit in WAITS.iter().chain(DAEMONS) {
         whole_file::link(NOTHING, &early.join(unit))?;
     }
     // That of the kernel alone is known to others.
@@ -108,6 +111,7 @@ mod tests {
             "normal/initrd-root-fs.target.requires/diskless.service",
             "normal/diskless.service.wants/diskless-keeper.service",
             "early/systemd-networkd-wait-online.service",
+            "early/multipathd.service",
             "early/sysroot.mount",
             "early/initrd-root-device.target.d/50-root-device.conf",
             "normal/sysroot.mount.d/50-diskless.conf",
@@ -124,15 +128,17 @@ mod tests {
         assert!(generated("root=/dev/vda1").is_empty());
         assert!(generated("root=/dev/vda1 netroot=nfs:server:/export").is_empty());
         let wait = "early/systemd-networkd-wait-online.service";
+        let multipathd = "early/multipathd.service";
         let root = [
             unit,
             keeper,
             wait,
+            multipathd,
             "early/sysroot.mount",
             "early/initrd-root-device.target.d/50-root-device.conf",
         ];
-        assert_eq!(generated("rd.diskless.plan=/p"), [unit, keeper, wait]);
-        assert_eq!(generated("netroot=iscsi rd.iscsi.target.name=iqn.a:b"), [unit, keeper, wait]);
+        assert_eq!(generated("rd.diskless.plan=/p"), [unit, keeper, wait, multipathd]);
+        assert_eq!(generated("netroot=iscsi rd.iscsi.target.name=iqn.a:b"), [unit, keeper, wait, multipathd]);
         assert_eq!(generated("netroot=iscsi:10.0.0.1::::iqn.a:b root=/dev/mapper/luks_root1"), root);
         assert_eq!(generated("rd.diskless.plan=/p root=diskless"), root);
         assert!(generated("rd.diskless=off rd.diskless.plan=/p root=/dev/vda1").is_empty());

@@ -1,5 +1,6 @@
 //! DRIVE: the loop that brings each step to its end, the list of steps, and the journal.
 
+pub mod configured;
 pub mod converge;
 pub mod emergency;
 pub mod generator;

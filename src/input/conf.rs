@@ -59,6 +59,14 @@ impl Conf {
         &self.wrong
     }
 
+    /// Each line that can be used, as the kernel parameter that it stands for.
+    pub fn parameters(&self) -> impl Iterator<Item = String> {
+        self.settings.iter().map(|Setting { name, value, .. }| match value.contains(char::is_whitespace) {
+            true => format!("{name}=\"{value}\""),
+            false => format!("{name}={value}"),
+        })
+    }
+
     /// `cmdline` with this file behind it. A kernel parameter goes before all lines of its name, and one that says what to
     /// boot before all lines that do.
     pub fn behind(&self, cmdline: Cmdline) -> Cmdline {

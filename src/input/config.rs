@@ -11,8 +11,8 @@ use super::identity::is_machine_id;
 use super::trap::Mode;
 use super::url::{self, is_url};
 use super::words::{
-    AUTHORIZED_KEY, BOOTIF, INITIATOR, LEAST_SERIAL, MACHINE_ID, MULTIPATH, NETROOT, PARAMETERS, PLAN, REPORT,
-    REQUIRE_SIGNATURE, SHARED, TIMEOUT,
+    AUTHORIZED_KEY, BOOTIF, INITIATOR, LEAST_SERIAL, MACHINE_ID, MULTIPATH, NETROOT, PARAMETERS, PLAN,
+    REPORT, REQUIRE_SIGNATURE, SHARED, TIMEOUT,
 };
 use crate::error::{Code, Error, Result};
 

@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use diskless::input::document::{Document, VERSIONS};
+use diskless::input::signature::ENDINGS;
 use tokio::time::timeout;
 
 use super::peer::Peer;
@@ -215,8 +216,13 @@ async fn plan(
     headers: HeaderMap,
 ) -> Response {
     let site = app.site();
-    let signature = word.strip_suffix(SIGNATURE).filter(|_| site.signer.is_wanted());
+    let signature = word.strip_suffix(SIGNATURE);
     let word = signature.unwrap_or(&word);
+    // Else the name would be that of the node in a domain, and it would get the plan for its signature.
+    let none = signature.is_some() && !site.signer.is_wanted();
+    if none || ENDINGS.iter().any(|ending| word.ends_with(ending)) {
+        return not_found();
+    }
     let Some(node) = who::find(&site, word) else {
         return stranger(&app, peer, "/plan", word);
     };

@@ -48,7 +48,9 @@ pub fn pass(run: &mut Run<'_>, host: &Host, configured: Result<(Cmdline, Vec<Err
     let config = Config::with_plan(&cmdline, tried).map_err(|error| refused(run, error))?;
     module::load_ahead(host, plan::MODULES);
     let by_parameters = match config.plan {
-        Source::Parameters => Some(of_parameters(host, &cmdline, &config).map_err(|error| refused(run, error))?),
+        Source::Parameters => {
+            Some(of_parameters(host, &cmdline, &config).map_err(|error| refused(run, error))?)
+        }
         Source::File(_) | Source::Urls(_) => None,
     };
     if let Some(warning) = parameters::warning(&cmdline.of_kernel()) {

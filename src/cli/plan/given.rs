@@ -12,7 +12,8 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::HELP;
-use crate::cli::{self, Failed, print};
+use crate::cli::{Failed, print};
+use crate::engine::configured;
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Error, Result};
 use crate::input::cmdline::Cmdline;
@@ -104,7 +105,7 @@ impl Node {
 
     /// This one, with its plan at `plan` if that is given.
     pub fn this(host: &Host, plan: Option<Source>) -> Result<Node> {
-        let cmdline = cli::configuration(host)?;
+        let cmdline = configured::usable(host)?;
         let root = host.path("/");
         Ok(Node {
             config: Config::with_plan(&cmdline, plan)?,

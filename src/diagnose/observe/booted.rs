@@ -3,15 +3,19 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{Look, WAYS_UNTIL, way};
+use super::{ALL_UNTIL, Look, WAYS_UNTIL, way};
 use crate::diagnose::evidence::{Check, Of, Stage};
 use crate::error::Code;
 use crate::input::portal::Portal;
 use crate::keeper::{self, Journal};
 use crate::steps::network::Server;
 
+/// A session that is being logged in again is back within this time: iscsid does so with each that it adopts.
+const BACK_LIMIT: Duration = Duration::from_secs(4);
+/// Between two looks at it.
+const PAUSE: Duration = Duration::from_millis(200);
 /// So many sessions are looked at.
 const MOST_SESSIONS: usize = 32;
 
@@ -40,19 +44,36 @@ pub fn look(look: Look<'_>) {
 
 fn one(look: Look<'_>, session: &Session, until: Duration) {
     let Session { portal, seen } = session;
+    let class = look.host.path("/sys/class");
     let name = format!("portal {portal}");
     let server = Server::new(portal.host.clone(), portal.port);
-    way::look(look, Of::Portal, &name, &server, until);
+    let is_reached = way::look(look, Of::Portal, &name, &server, until).is_some();
+    let until = Instant::now() + look.left(ALL_UNTIL, BACK_LIMIT);
     look.tell(match seen {
-        Some((sid, state)) if state == "LOGGED_IN" => {
-            Check::ok(Stage::Session, Of::Portal, &name, format!("iSCSI session {sid} is logged in"))
-        }
         Some((sid, state)) => {
-            let found = format!("iSCSI session {sid} has lost its connection: {state}");
-            Check::bad(Stage::Session, Of::Portal, &name, Code::SessionLost, found)
+            let mut state = state.clone();
+            while state != LOGGED_IN && is_reached && Instant::now() < until {
+                std::thread::sleep(PAUSE);
+                state = state_of(&class, *sid);
+            }
+            if state == LOGGED_IN {
+                Check::ok(Stage::Session, Of::Portal, &name, format!("iSCSI session {sid} is logged in"))
+            } else {
+                let found = format!("iSCSI session {sid} has lost its connection: {state}");
+                Check::bad(Stage::Session, Of::Portal, &name, Code::SessionLost, found)
+            }
         }
         None => Check::bad(Stage::Session, Of::Portal, &name, Code::SessionLost, "there is no session at it"),
     });
+}
+
+/// The state of a session whose commands reach the target.
+const LOGGED_IN: &str = "LOGGED_IN";
+
+/// Empty if it is gone.
+fn state_of(class: &Path, sid: u32) -> String {
+    let state = fs::read_to_string(class.join(format!("iscsi_session/session{sid}/state")));
+    state.unwrap_or_default().trim().to_owned()
 }
 
 /// The kernel's sessions, by where they were configured to be, and the portals of the keeper that have none.
@@ -68,8 +89,7 @@ fn sessions(class: &Path, journal: Option<&Journal>) -> Vec<Session> {
             let connection = |name: &str| read(format!("iscsi_connection/connection{sid}:0/{name}"));
             let host = connection("persistent_address")?;
             let port = connection("persistent_port")?.parse().ok()?;
-            let state = read(format!("iscsi_session/session{sid}/state")).unwrap_or_default();
-            Some(Session { portal: Portal { host, port }, seen: Some((sid, state)) })
+            Some(Session { portal: Portal { host, port }, seen: Some((sid, state_of(class, sid))) })
         })
         .collect();
     // A portal by name cannot be told from those with an address here; it is the keeper's to say whether it has one.

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{Look, PLAN_UNTIL, way};
 use crate::diagnose::evidence::{Check, Of, Outcome, Stage};
+use crate::engine::configured;
 use crate::error::{Code, Context, Error, Result};
 use crate::input::cmdline::Cmdline;
 use crate::input::config::{Config, Source};
@@ -16,11 +17,10 @@ use crate::input::document::{Document, VERSIONS};
 use crate::input::facts::Facts;
 use crate::input::identity::{self, Identity};
 use crate::input::parameters;
+use crate::steps::fetch;
 use crate::steps::network::Server;
 use crate::sys::http::{self, Client};
 
-/// A plan that an operator tries: it goes before every other.
-const TRIED: &str = "/run/diskless/plan.json";
 /// A server that takes connections answers within this time.
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 /// No plan is longer.
@@ -79,10 +79,8 @@ pub fn look(look: Look<'_>) -> Option<Known> {
 }
 
 fn config(look: Look<'_>) -> Result<(Cmdline, Config)> {
-    let path = look.host.path("/proc/cmdline");
-    let text = std::fs::read(&path).context(Code::Io, path.display().to_string())?;
-    let cmdline = Cmdline::parse(&String::from_utf8_lossy(&text));
-    let config = Config::from_cmdline(&cmdline)?;
+    let cmdline = configured::usable(look.host)?;
+    let config = Config::with_plan(&cmdline, fetch::tried(look.host))?;
     Ok((cmdline, config))
 }
 
@@ -92,9 +90,6 @@ fn document(look: Look<'_>, cmdline: &Cmdline, config: &Config) -> Option<(Strin
         let text = read(look, path);
         (path.to_owned(), text.and_then(|text| Document::parse(&text)))
     };
-    if look.host.path(TRIED).exists() {
-        return Some(file(TRIED));
-    }
     match &config.plan {
         Source::File(path) => Some(file(path)),
         Source::Parameters => Some((config.plan.to_string(), parameters::document(cmdline))),
