@@ -74,8 +74,8 @@ pub(super) fn in_initramfs(host: &Host) -> Result<()> {
 enum Turn {
     /// The root is there.
     Done,
-    /// The boot stands still.
-    Stands,
+    /// The boot stands still before this step; none: where it failed.
+    Stands(Option<&'static str>),
     /// It failed at this step with this code, and this follows.
     Pauses(&'static str, Code, Next),
     /// The machine is to end.
@@ -96,13 +96,13 @@ fn service(host: &Host) -> Result<Option<Emergency>> {
         goes_on = Some(match turn {
             Turn::Done => return Ok(None),
             Turn::Ends(end) => return Ok(Some(end)),
-            Turn::Stands => stand(host, told, &mut short),
+            Turn::Stands(held) => stand(host, held, told, &mut short),
             Turn::Pauses(step, code, next) => {
                 match trap::pause(host, &mut Console::open(host), &next, told) {
                     Paused::Told => "the boot goes on: somebody ended the pause",
                     Paused::Held => {
                         hold_here(host, step, code)?;
-                        stand(host, told, &mut short)
+                        stand(host, None, told, &mut short)
                     }
                     Paused::Over => match next.does {
                         Does::Retry => "the boot is tried again",
@@ -135,14 +135,14 @@ fn turn(host: &Host, failures: &mut u32, goes_on: Option<&str>) -> Turn {
         }
         Err(Stop::Held(step, why)) => {
             run.stands_still(step, why, None);
-            Turn::Stands
+            Turn::Stands(Some(step))
         }
         Err(Stop::Failed(step, error)) => {
             *failures += 1;
             follow(host, &mut run, &trap, *failures, step, error.code())
         }
         // No run with this rule ends so.
-        Err(Stop::Reached) => Turn::Stands,
+        Err(Stop::Reached) => Turn::Stands(None),
     };
     run.close();
     turn
@@ -162,7 +162,7 @@ fn follow(
     match if ordered { Then::Trap } else { policy::after_failure(trap, failures) } {
         Then::Trap => {
             run.stands_still(step, Why::Failure, Some(code));
-            Turn::Stands
+            Turn::Stands(None)
         }
         Then::End(end) => Turn::Ends(end),
         Then::Pause { pause, does, number, of } => {
@@ -191,9 +191,9 @@ fn hold_here(host: &Host, step: &str, code: Code) -> Result<()> {
     Ok(())
 }
 
-/// Waits until somebody lets the boot go on, which stands still and was `told` so often to go on before; gives who. Counts
-/// the shells that ended soon, one after the other: `short`.
-fn stand(host: &Host, told: u32, short: &mut u32) -> &'static str {
+/// Waits until somebody lets the boot go on, which stands still, before the step `held` if that is given, and was `told` so
+/// often to go on before; gives who. Counts the shells that ended soon, one after the other: `short`.
+fn stand(host: &Host, held: Option<&str>, told: u32, short: &mut u32) -> &'static str {
     warn(Orders::change(host, Orders::reached));
     match trap::wait(host, &mut Console::open(host), told, *short) {
         Ended::Told => {
@@ -202,7 +202,7 @@ fn stand(host: &Host, told: u32, short: &mut u32) -> &'static str {
         }
         Ended::Left { soon } => {
             *short = if soon { *short + 1 } else { 0 };
-            warn(Orders::change(host, Orders::leave));
+            warn(Orders::change(host, |orders| orders.leave(held)));
             "the boot goes on: the shell was left"
         }
     }

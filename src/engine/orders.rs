@@ -82,13 +82,14 @@ impl Orders {
 
     /// The boot goes on, and no hold holds any more.
     pub fn release(&mut self) {
-        self.leave();
+        self.leave(None);
         self.holds.clear();
     }
 
-    /// The boot goes on, for its shell was left: only what was asked for by [`Orders::hold`] still holds.
-    pub fn leave(&mut self) {
-        self.told = self.told.wrapping_add(1);
+    /// The boot goes on, for its shell was left; it stood still before the step `held`, if that is given. Only what else was
+    /// asked for by [`Orders::hold`] still holds.
+    pub fn leave(&mut self, held: Option<&str>) {
+        self.resume(held);
         self.released = true;
     }
 
@@ -206,7 +207,7 @@ mod tests {
     #[test]
     fn a_release_ends_all_holds_and_leaving_the_shell_those_of_parameters() {
         let trap = trap(Mode::Trap, &["network"]);
-        for end in [Orders::release, Orders::leave] {
+        for end in [Orders::release, |orders: &mut Orders| orders.leave(Some(FIRST))] {
             let mut orders = Orders::default();
             end(&mut orders);
             assert_eq!((orders.holds_before(&trap, FIRST), orders.told), (None, 1));
@@ -215,8 +216,13 @@ mod tests {
             assert_eq!(orders.holds_before(&trap, "luks"), Some(Why::Order));
         }
         let mut orders = Orders::default();
+        orders.hold(Some("iscsi"));
         orders.hold(Some("luks"));
-        orders.leave();
+        // That before which it stood is over, whoever asked for it.
+        orders.leave(Some("iscsi"));
+        assert_eq!(orders.holds, ["luks"]);
+        assert_eq!(orders.holds_before(&trap, "iscsi"), None);
+        orders.leave(None);
         assert_eq!(orders.holds, ["luks"]);
         orders.release();
         assert!(orders.holds.is_empty());
