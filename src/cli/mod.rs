@@ -82,8 +82,6 @@ Kernel parameters: rd.diskless.plan=URL|FILE or netroot=iscsi:..., and more: dis
 Exit codes: 0 done, 1 failed, 2 usage.
 ";
 
-/// Where the kernel command line is.
-
 /// A verb: its name, and what it does with its arguments.
 type Verb = (&'static str, fn(&mut Parser, &Host) -> Result<(), Failed>);
 
