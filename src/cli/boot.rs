@@ -85,7 +85,7 @@ enum Turn {
 /// Boots until the root is there; where the boot holds, or fails, as the configuration and operators have it. Gives how
 /// the machine is to end, if that is what comes.
 fn service(host: &Host) -> Result<Option<Emergency>> {
-    let mut failures = 0;
+    let (mut failures, mut short) = (0, 0);
     let mut goes_on = None;
     loop {
         let lock = lock(host)?;
@@ -96,13 +96,13 @@ fn service(host: &Host) -> Result<Option<Emergency>> {
         goes_on = Some(match turn {
             Turn::Done => return Ok(None),
             Turn::Ends(end) => return Ok(Some(end)),
-            Turn::Stands => stand(host, told),
+            Turn::Stands => stand(host, told, &mut short),
             Turn::Pauses(step, code, next) => {
                 match trap::pause(host, &mut Console::open(host), &next, told) {
                     Paused::Told => "the boot goes on: somebody ended the pause",
                     Paused::Held => {
                         hold_here(host, step, code)?;
-                        stand(host, told)
+                        stand(host, told, &mut short)
                     }
                     Paused::Over => match next.does {
                         Does::Retry => "the boot is tried again",
@@ -191,12 +191,17 @@ fn hold_here(host: &Host, step: &str, code: Code) -> Result<()> {
     Ok(())
 }
 
-/// Waits until somebody lets the boot go on, which stands still and was `told` so often to go on before; gives who.
-fn stand(host: &Host, told: u32) -> &'static str {
+/// Waits until somebody lets the boot go on, which stands still and was `told` so often to go on before; gives who. Counts
+/// the shells that ended soon, one after the other: `short`.
+fn stand(host: &Host, told: u32, short: &mut u32) -> &'static str {
     warn(Orders::change(host, Orders::reached));
-    match trap::wait(host, &mut Console::open(host), told) {
-        Ended::Told => "the boot goes on: released",
-        Ended::Left => {
+    match trap::wait(host, &mut Console::open(host), told, *short) {
+        Ended::Told => {
+            *short = 0;
+            "the boot goes on: released"
+        }
+        Ended::Left { soon } => {
+            *short = if soon { *short + 1 } else { 0 };
             warn(Orders::change(host, Orders::leave));
             "the boot goes on: the shell was left"
         }

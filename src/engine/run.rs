@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::converge::{Converge, Waiting, converge};
 use super::host::Host;
-use super::orders::{FIRST, Orders};
+use super::orders::Orders;
 use super::policy::announce;
 use super::skip;
 use super::state::{self, Failure, Held, Next, State, Status, StepState, Why};
+use super::trap;
 use crate::error::{Code, Error, Result};
 use crate::input::document::Report;
 use crate::input::trap::Trap;
@@ -65,7 +66,7 @@ pub enum Rule {
 /// Why a run does not go on.
 #[derive(Debug)]
 pub enum Stop {
-    /// It holds before this step, or at its beginning, [`FIRST`].
+    /// It holds before this step, or at its beginning, [`FIRST`](super::orders::FIRST).
     Held(&'static str, Why),
     /// It was to go up to here.
     Reached,
@@ -193,7 +194,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Stops before `step`, or at the beginning, [`FIRST`], if somebody asked for that.
+    /// Stops before `step`, or at the beginning, [`FIRST`](super::orders::FIRST), if somebody asked for that.
     ///
     /// # Errors
     /// [`Stop::Held`]
@@ -335,8 +336,8 @@ impl<'a> Run<'a> {
         let since_ms = millis(self.host.now());
         self.state.held = Some(Held { why, step: step.to_owned(), since_ms, pid: std::process::id() });
         self.save();
-        let node = self.state.node.clone().unwrap_or_else(|| name_of(self.host));
-        self.tell(&Event::Held { step, what: &standing(&node, step, why, code), code });
+        let node = self.state.node.clone().unwrap_or_else(|| trap::name_of(self.host));
+        self.tell(&Event::Held { step, what: &trap::standing(&node, step, why, code), code });
     }
 
     /// The boot failed, and `next` follows in so long.
@@ -368,35 +369,6 @@ impl<'a> Run<'a> {
     fn save(&self) {
         warn(self.state.write(&self.file));
     }
-}
-
-/// The name that the node has by now.
-fn name_of(host: &Host) -> String {
-    let name = std::fs::read_to_string(host.path("/proc/sys/kernel/hostname")).unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() { "this node".to_owned() } else { name.to_owned() }
-}
-
-/// Why a boot stands still, and what to do, on one line.
-fn standing(node: &str, step: &str, why: Why, code: Option<Code>) -> String {
-    let before = if step == FIRST { "before its first change".to_owned() } else { format!("before {step}") };
-    let at = match why {
-        Why::Failure => {
-            let code = code.map_or_else(String::new, |code| format!(" with {}", code.as_str()));
-            format!("at {step}, which failed{code}")
-        }
-        Why::Mode => format!("{before}: rd.diskless=trap"),
-        Why::Parameter if step == FIRST => format!("{before}: rd.break=diskless"),
-        Why::Parameter => format!("{before}: rd.break=diskless-{step}"),
-        Why::Order => format!("{before}: diskless hold"),
-    };
-    let next = match why {
-        Why::Failure => "`diskless diagnose` says why, `diskless retry` tries again",
-        Why::Mode | Why::Parameter | Why::Order => "`diskless resume` goes on to the next hold",
-    };
-    format!(
-        "TRAP: {node} stands {at}; {next}, `diskless release`, or leaving the shell, goes on with the boot"
-    )
 }
 
 /// The boot matters more than its journal and its reports; without them, the console still tells.

@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use super::host::Host;
-use super::orders::{NEXT, Orders};
+use super::orders::{FIRST, NEXT, Orders};
 use super::policy::announce;
-use super::state::Next;
+use super::state::{Next, Why};
 use crate::access;
+use crate::error::Code;
 use crate::input::trap::Emergency;
 use crate::report::console::Console;
 use crate::sys::shutdown::{self, End};
@@ -23,8 +24,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(5);
 /// How often a pause, or the wait for another's work, is told again.
 const TELL_EVERY: Duration = Duration::from_secs(10);
-/// A shell that ends sooner was never open: nobody is at it, and nobody has left it.
+/// A shell that ends sooner may never have been open: nobody is at it.
 const SHORTEST: Duration = Duration::from_secs(3);
+/// One that is not there by then has come and gone.
+const SEEN: Duration = Duration::from_secs(10);
+/// So many that ended so soon, one after the other, are taken for somebody who leaves them; the next is one that cannot be
+/// opened, and to go on for it would be a boot that fails without end.
+const MOST_SHORT: u32 = 3;
 /// systemd ends the machine within this, or it is ended without it.
 const GOING_DOWN: Duration = Duration::from_secs(60);
 
@@ -33,57 +39,67 @@ const GOING_DOWN: Duration = Duration::from_secs(60);
 pub enum Ended {
     /// A verb: `release`, `resume` or `retry`.
     Told,
-    /// The shell was left, or its unit stopped.
-    Left,
+    /// The shell was left, or its unit stopped; `soon`: before anybody can have been at it.
+    Left {
+        /// Soon after it began.
+        soon: bool,
+    },
 }
 
 /// What is known of the shell.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Shell {
-    /// When it was first seen.
-    since: Option<Duration>,
+    /// How many before it ended soon, one after the other.
+    short: u32,
+    /// When it was first seen, and since when it is missed.
+    up: Option<Duration>,
+    missed: Option<Duration>,
     over: bool,
 }
 
 impl Shell {
-    /// Whether a person has left it, by what systemd says of its unit `now`; none: it does not say.
-    pub fn left(&mut self, state: Option<&str>, now: Duration) -> bool {
+    /// One that is about to open, after so many that ended soon.
+    pub fn new(short: u32) -> Shell {
+        Shell { short, up: None, missed: None, over: false }
+    }
+
+    /// Whether it was left, and soon, by what systemd says of its unit `now`; without an answer it is as it was.
+    pub fn left(&mut self, state: Option<&str>, now: Duration) -> Option<Ended> {
         match state {
-            Some("active" | "activating") if !self.over => {
-                self.since.get_or_insert(now);
-                false
+            Some("active" | "activating") => {
+                self.up.get_or_insert(now);
+                None
             }
-            Some("inactive" | "failed") if !self.over => match self.since {
-                // Its job waits.
-                None => false,
-                Some(since) => {
-                    self.over = true;
-                    now.saturating_sub(since) >= SHORTEST
-                }
-            },
-            _ => false,
+            Some("inactive" | "failed") if !self.over => {
+                let soon = match self.up {
+                    Some(up) => now.saturating_sub(up) < SHORTEST,
+                    // Its job may wait.
+                    None if now.saturating_sub(*self.missed.get_or_insert(now)) < SEEN => return None,
+                    None => true,
+                };
+                self.over = true;
+                (!soon || self.short < MOST_SHORT).then_some(Ended::Left { soon })
+            }
+            _ => None,
         }
     }
 }
 
 /// What ends the trap that began when the boot had been `told` so often to go on; none: it goes on.
-pub fn ended(told: u32, orders: &Orders, left: bool) -> Option<Ended> {
-    match () {
-        () if orders.told != told => Some(Ended::Told),
-        () if left => Some(Ended::Left),
-        () => None,
-    }
+pub fn ended(told: u32, orders: &Orders, left: Option<Ended>) -> Option<Ended> {
+    if orders.told == told { left } else { Some(Ended::Told) }
 }
 
 /// Opens the shell and waits until somebody lets the boot go on, that was `told` so often to do so when it came to stand
-/// still.
-pub fn wait(host: &Host, console: &mut Console, told: u32) -> Ended {
+/// still. So many shells before this one ended soon: `short`.
+pub fn wait(host: &Host, console: &mut Console, told: u32, short: u32) -> Ended {
     let socket = host.path(bus::SOCKET);
-    // Without an answer it may come all the same.
+    let mut shell = Shell::new(short);
     if let Err(error) = bus::start(&socket, ANSWER, SHELL) {
         console.warn(&format!("{SHELL}: {error}; there may be no shell on the console"));
+        // It may come all the same, unless systemd says no.
+        shell.over = error.kind() == std::io::ErrorKind::Other;
     }
-    let mut shell = Shell::default();
     let mut invited = None;
     let ended = loop {
         // An address may be yet to come, or become another one.
@@ -163,6 +179,35 @@ pub fn end(host: &Host, console: &mut Console, how: Emergency) {
     console.warn(&format!("the machine does not end: {error}"));
 }
 
+/// The name that the node has by now.
+pub fn name_of(host: &Host) -> String {
+    let name = std::fs::read_to_string(host.path("/proc/sys/kernel/hostname")).unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "this node".to_owned() } else { name.to_owned() }
+}
+
+/// Why a boot stands still, and what to do, on one line.
+pub fn standing(node: &str, step: &str, why: Why, code: Option<Code>) -> String {
+    let before = if step == FIRST { "before its first change".to_owned() } else { format!("before {step}") };
+    let at = match why {
+        Why::Failure => {
+            let code = code.map_or_else(String::new, |code| format!(" with {}", code.as_str()));
+            format!("at {step}, which failed{code}")
+        }
+        Why::Mode => format!("{before}: rd.diskless=trap"),
+        Why::Parameter if step == FIRST => format!("{before}: rd.break=diskless"),
+        Why::Parameter => format!("{before}: rd.break=diskless-{step}"),
+        Why::Order => format!("{before}: diskless hold"),
+    };
+    let next = match why {
+        Why::Failure => "`diskless diagnose` says why, `diskless retry` tries again",
+        Why::Mode | Why::Parameter | Why::Order => "`diskless resume` goes on to the next hold",
+    };
+    format!(
+        "TRAP: {node} stands {at}; {next}, `diskless release`, or leaving the shell, goes on with the boot"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,33 +217,51 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    const SOON: Option<Ended> = Some(Ended::Left { soon: true });
+
     #[test]
     fn a_shell_is_left_once_it_was_open() {
-        let mut shell = Shell::default();
+        let mut shell = Shell::new(0);
         // Its job waits; systemd reads its units again; it asks for Enter, and is left.
-        let states =
-            [Some("inactive"), None, Some("activating"), None, Some("activating"), Some("deactivating")];
+        let states = [
+            Some("deactivating"),
+            Some("inactive"),
+            None,
+            Some("activating"),
+            None,
+            Some("activating"),
+            Some("deactivating"),
+        ];
         for (now, state) in (0..).zip(states) {
-            assert!(!shell.left(state, seconds(now)), "{state:?}");
+            assert_eq!(shell.left(state, seconds(now)), None, "{state:?}");
         }
-        assert!(shell.left(Some("inactive"), seconds(9)));
-        let mut dead = Shell::default();
-        assert!(!dead.left(Some("activating"), seconds(0)));
-        // One that cannot open ends at once: to go on for that would be a boot that fails without end.
-        assert!(!dead.left(Some("failed"), seconds(2)));
-        assert!(!dead.left(Some("inactive"), seconds(60)));
-        assert!(!Shell::default().left(Some("inactive"), seconds(1000)));
+        assert_eq!(shell.left(Some("inactive"), seconds(9)), Some(Ended::Left { soon: false }));
+    }
+
+    #[test]
+    fn a_shell_that_ends_soon_was_left_unless_all_do() {
+        for (short, expected) in [(0, SOON), (2, SOON), (3, None)] {
+            let mut shell = Shell::new(short);
+            assert_eq!(shell.left(Some("activating"), seconds(0)), None);
+            assert_eq!(shell.left(Some("failed"), seconds(2)), expected);
+            assert_eq!(shell.left(Some("inactive"), seconds(60)), None);
+            // One that has come and gone between two looks.
+            let mut unseen = Shell::new(short);
+            assert_eq!(unseen.left(Some("inactive"), seconds(0)), None);
+            assert_eq!(unseen.left(Some("inactive"), seconds(9)), None);
+            assert_eq!(unseen.left(Some("inactive"), seconds(10)), expected);
+        }
     }
 
     #[test]
     fn a_word_goes_before_the_shell() {
         let mut orders = Orders::default();
-        assert_eq!(ended(0, &orders, false), None);
-        assert_eq!(ended(0, &orders, true), Some(Ended::Left));
+        assert_eq!(ended(0, &orders, None), None);
+        assert_eq!(ended(0, &orders, SOON), SOON);
         orders.resume(None);
-        assert_eq!(ended(0, &orders, true), Some(Ended::Told));
+        assert_eq!(ended(0, &orders, SOON), Some(Ended::Told));
         // That of an earlier trap is none of this.
-        assert_eq!(ended(1, &orders, false), None);
+        assert_eq!(ended(1, &orders, None), None);
     }
 
     fn paused(orders: impl FnOnce(&mut Orders)) -> (Paused, Duration, String) {
@@ -236,6 +299,6 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let host = Host::fake(root.path());
         Orders::change(&host, Orders::release).unwrap();
-        assert_eq!(wait(&host, &mut Console::open(&host), 0), Ended::Told);
+        assert_eq!(wait(&host, &mut Console::open(&host), 0, 0), Ended::Told);
     }
 }
