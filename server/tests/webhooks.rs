@@ -183,6 +183,14 @@ async fn a_restart_loses_nothing() {
     receiver.answer(None);
     let task = start(&site, SOON).await;
     receiver.took(2).await;
+    // Stopped before that is written down, it would say n2 again: at least once is what it promises.
+    tokio::time::timeout(Duration::from_secs(10), async {
+        while site.app.store.delivered("one").await.unwrap() < Some(2) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("written down in time");
     let folder = stop(site, task).await;
     assert_eq!(receiver.nodes(), ["n1", "n2"]);
 

@@ -61,7 +61,9 @@ pub fn conf(data: &[u8]) {
     let merged = conf.behind(Cmdline::parse("rd.diskless.timeout=7"));
     assert_eq!(merged.last(super::words::TIMEOUT), Some("7"));
     for parameter in super::words::PARAMETERS {
-        let _ = merged.all(parameter.name).map(|value| super::shown::value(parameter.name, value)).count();
+        for value in merged.all(parameter.name) {
+            let _ = super::shown::value(parameter.name, value);
+        }
     }
 }
 

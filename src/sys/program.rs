@@ -47,17 +47,7 @@ impl std::error::Error for Failure {}
 /// See [`Failure`].
 pub fn run(program: &str, args: &[&str], limit: Duration) -> Result<(), Failure> {
     let deadline = Instant::now() + limit;
-    let command = Command::new(program)
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut child = match command {
-        Ok(child) => child,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(Failure::Missing),
-        Err(error) => return Err(Failure::Start(error)),
-    };
+    let mut child = start(program, args, Stdio::null(), Stdio::piped())?;
     let (said, listen) = mpsc::channel();
     if let Some(errors) = child.stderr.take() {
         std::thread::spawn(move || {
@@ -87,17 +77,7 @@ pub fn replace(program: &Path, args: &[&OsStr]) -> std::io::Error {
 /// [`Failure::Missing`], [`Failure::Start`]; or [`Failure::Failed`], if it said nothing and failed.
 pub fn output(program: &str, args: &[&str], most: usize, limit: Duration) -> Result<Vec<u8>, Failure> {
     let deadline = Instant::now() + limit;
-    let command = Command::new(program)
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn();
-    let mut child = match command {
-        Ok(child) => child,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(Failure::Missing),
-        Err(error) => return Err(Failure::Start(error)),
-    };
+    let mut child = start(program, args, Stdio::piped(), Stdio::null())?;
     let (said, listen) = mpsc::channel();
     if let Some(mut output) = child.stdout.take() {
         std::thread::spawn(move || {
@@ -123,6 +103,15 @@ pub fn output(program: &str, args: &[&str], most: usize, limit: Duration) -> Res
         Ok(_) => Ok(all),
         Err(error) => Err(Failure::Start(error)),
     }
+}
+
+/// Starts `program` without input.
+fn start(program: &str, args: &[&str], output: Stdio, errors: Stdio) -> Result<Child, Failure> {
+    let child = Command::new(program).args(args).stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
+    child.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Failure::Missing,
+        _ => Failure::Start(error),
+    })
 }
 
 /// Waits for `child`, and kills it at the deadline: then there is no status.
