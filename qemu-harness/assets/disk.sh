@@ -84,7 +84,7 @@ if [ "$layout" = many ]; then
     # Nobody is to use it for long: so it may be smaller than others. Its content is what this says.
     printf '/\n0 0\nd--755 0 0\nthis-is-home ---644 0 0 /dev/null\n$\n' > home.content
     truncate -s 64M home.part
-    mkfs.xfs --unsupported -q -s size=4096 -l size=16m -p home.content home.part
+    mkfs.xfs --unsupported -q -s size=4096 -l size=12m -p home.content home.part
     # In stripes of a MiB over two physical volumes, whose first extents begin behind a MiB for the metadata.
     each=$(((var + 7) / 8))
     truncate -s $((4 * (each + 1)))M one.part two.part

@@ -30,6 +30,15 @@ const STOCK: &[&str] = &[
     "--install",
     "/lib/open-iscsi/startup-checks.sh",
 ];
+/// The same with diskless, and with all that dracut takes beside it by itself.
+const BOTH: &[&str] = &[
+    "--add",
+    "diskless iscsi crypt network-legacy",
+    "--omit",
+    "systemd-networkd network-manager",
+    "--install",
+    "/lib/open-iscsi/startup-checks.sh",
+];
 /// The script's tools; multipath loads some of its parts, and what threads need at their end, by name.
 const CHAIN: &[&str] = &[
     // Nobody's daemons: they would begin with the paths by themselves.
@@ -102,6 +111,7 @@ fn modules(options: Initramfs) -> Vec<String> {
         }
         Modules::Few => words(&["--modules", &format!("diskless {network} {FEW}")]),
         Modules::Stock => words(STOCK),
+        Modules::Both => words(BOTH),
         Modules::Chain => words(CHAIN),
     }
 }
@@ -162,7 +172,7 @@ pub fn make(
         if options.modules == Modules::Chain {
             add_chain(&path)?;
         }
-        if options.modules == Modules::Stock {
+        if matches!(options.modules, Modules::Stock | Modules::Both) {
             let (name, text) = BUILDER_NAME;
             fs::write(path.join(name), text).at("write", name)?;
         }

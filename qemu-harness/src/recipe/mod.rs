@@ -186,6 +186,7 @@ fn initramfs_name(release: Release, options: Initramfs) -> String {
         (options.package, "package"),
         (options.modules == Modules::Few, "few"),
         (options.modules == Modules::Stock, "stock"),
+        (options.modules == Modules::Both, "both"),
         (options.modules == Modules::Chain, "chain"),
         (options.network == Backend::NetworkManager, "manager"),
         (options.network == Backend::NetworkLegacy, "legacy"),
@@ -444,7 +445,7 @@ impl Supplies {
         let mut initramfs = BTreeMap::new();
         for (&(release, options), item) in &self.initramfs {
             let root = match (options.modules, options.network) {
-                (Modules::Stock | Modules::Chain, _) => &stock,
+                (Modules::Stock | Modules::Both | Modules::Chain, _) => &stock,
                 _ if options.for_operators() => made(operators.get(&release), "root of operators' programs")?,
                 (_, Backend::SystemdNetworkd) => made(builders.get(&release), "builder")?,
                 _ => made(networks.get(&release), "root of network back ends")?,
@@ -518,7 +519,7 @@ mod tests {
             }
         }
         for (hostonly, mkfs_xfs) in [(false, false), (false, true), (true, false), (true, true)] {
-            for modules in [Modules::All, Modules::Few, Modules::Stock, Modules::Chain] {
+            for modules in [Modules::All, Modules::Few, Modules::Stock, Modules::Both, Modules::Chain] {
                 for release in [Release::Bookworm, Release::Trixie] {
                     for (network, package) in [
                         (Backend::SystemdNetworkd, false),

@@ -175,6 +175,8 @@ pub enum Modules {
     Few,
     /// Not diskless: dracut's own for iSCSI and LUKS. It needs no agent; the benchmarks compare with it.
     Stock,
+    /// As `Stock`, and diskless beside it.
+    Both,
     /// As `Few`, with the field's own tools for the same, and a script that calls them; for the benchmarks.
     Chain,
 }
@@ -189,7 +191,7 @@ impl Initramfs {
 impl Modules {
     /// Whether it is made where the tools of the field are.
     pub fn of_stock(self) -> bool {
-        matches!(self, Modules::Stock | Modules::Chain)
+        matches!(self, Modules::Stock | Modules::Both | Modules::Chain)
     }
 }
 
