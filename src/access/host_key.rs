@@ -2,7 +2,6 @@
 //! once in a boot. The plan's are the booted system's: a key that changed while somebody logs in would be taken for an
 //! attack.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -10,8 +9,8 @@ use zeroize::Zeroizing;
 use super::{FOLDER, name};
 use crate::engine::host::Host;
 use crate::error::{Code, Context, Error, Result};
-use crate::input::ssh_key::{self, Kind, LONGEST, Public};
-use crate::steps::handover::host_keys::generate;
+use crate::input::ssh_key::{self, Kind, Public};
+use crate::steps::handover::host_keys::{generate, text_of};
 use crate::sys::whole_file;
 
 /// Where a site puts its own.
@@ -64,14 +63,10 @@ fn known(path: &Path) -> Option<Public> {
 
 /// The text of the key at `path`; none: there is no such file.
 fn read(path: &Path) -> std::io::Result<Option<Zeroizing<Vec<u8>>>> {
-    let file = match std::fs::File::open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        file => file?,
-    };
-    let mut text = Zeroizing::new(Vec::with_capacity(LONGEST as usize + 1));
-    // One more than there may be: that is too long, and is said so.
-    file.take(LONGEST + 1).read_to_end(&mut text)?;
-    Ok(Some(text))
+    match text_of(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        text => text.map(Some),
+    }
 }
 
 /// The private half first: who sees the public one may use both.

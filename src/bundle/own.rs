@@ -38,7 +38,7 @@ pub fn about(host: &Host) -> Members {
         host.boot_id(),
         clock::utc(SystemTime::now()),
         host.now().as_secs(),
-        host.path("/etc/initrd-release").exists(),
+        host.is_initramfs(),
     );
     Ok(vec![Member::of("about.txt", text)])
 }

@@ -8,7 +8,7 @@ use lexopt::{Arg, Parser};
 
 use super::{Failed, print, retry};
 use crate::engine::configured::configured;
-use crate::engine::host::Host;
+use crate::engine::host::{Host, INITRAMFS};
 use crate::engine::lock::{self, Lock};
 use crate::engine::orders::{NEXT, Orders};
 use crate::engine::policy::{self, Then};
@@ -20,8 +20,6 @@ use crate::input::trap::{Emergency, Mode, Trap};
 use crate::report::console::Console;
 use pass::pass;
 
-/// What an initramfs has, and nothing else (os-release(5)).
-const INITRAMFS: &str = "/etc/initrd-release";
 /// How often a lock that another has is looked at, and how often that is told.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const TELL_EVERY: u32 = 10;
@@ -67,7 +65,7 @@ pub fn main(args: &mut Parser, host: &Host) -> Result<(), Failed> {
 /// # Errors
 /// [`Code::Booted`]
 pub(super) fn in_initramfs(host: &Host) -> Result<()> {
-    if host.path(INITRAMFS).exists() { Ok(()) } else { Err(Error::new(Code::Booted, INITRAMFS)) }
+    if host.is_initramfs() { Ok(()) } else { Err(Error::new(Code::Booted, INITRAMFS)) }
 }
 
 /// What came of one run of the boot.

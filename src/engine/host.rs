@@ -9,6 +9,9 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::sys::{clock, events::KernelEvents, flag::Flag, random, wake};
 
+/// What an initramfs has, and nothing else (os-release(5)).
+pub const INITRAMFS: &str = "/etc/initrd-release";
+
 /// The node a step works on.
 ///
 /// Readers take their files below [`Host::path`], so that a test can show them another machine.
@@ -119,6 +122,11 @@ impl Host {
     pub fn boot_id(&self) -> String {
         let boot_id = std::fs::read_to_string(self.path("/proc/sys/kernel/random/boot_id"));
         boot_id.unwrap_or_default().trim().to_owned()
+    }
+
+    /// Whether this is an initramfs, and not yet the system that it boots.
+    pub fn is_initramfs(&self) -> bool {
+        self.path(INITRAMFS).exists()
     }
 
     /// Whether the kernel is one that saves the memory of another that crashed (kdump). There is no node to boot then, and

@@ -60,7 +60,7 @@ pub fn observe(host: &Host, tell: &Tell<'_>) {
     links::look(look);
     node::look(look);
     // Keys, the plan's file and the CA are in the initramfs alone.
-    if !host.path("/etc/initrd-release").exists() {
+    if !host.is_initramfs() {
         booted::look(look);
         return;
     }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::perform::{self, Outcome};
 use super::plan::Action;
-use crate::engine::host::Host;
+use crate::engine::host::{Host, INITRAMFS};
 use crate::engine::state::{self, State, StepState};
 use crate::error::{Code, Error, Result};
 use crate::keeper::{self, Request};
@@ -22,15 +22,13 @@ use crate::keeper::{self, Request};
 const EACH: Duration = Duration::from_secs(10);
 /// Between two tries to remove what somebody (udev, as a rule) has open for a moment.
 const PAUSE: Duration = Duration::from_millis(100);
-/// What only an initramfs has.
-const INITRAMFS: &str = "/etc/initrd-release";
 
 /// What is to be done on `host` to be without the work of `part` and of the steps behind it, in order.
 ///
 /// # Errors
 /// [`Code::Booted`]: its root is in use; [`Code::InUse`]: something that is not the boot's own is on top of that work.
 pub fn decide(host: &Host, part: Part) -> Result<Vec<Act>> {
-    if !host.path(INITRAMFS).exists() {
+    if !host.is_initramfs() {
         return Err(Error::new(Code::Booted, INITRAMFS).because("there is no such file"));
     }
     plan::plan(&observe::observe(host), part)

@@ -5,6 +5,7 @@
 
 use std::cell::OnceCell;
 use std::io::Read;
+use std::path::Path;
 
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use zeroize::Zeroizing;
@@ -115,7 +116,7 @@ fn read(host: &Host, kind: Kind, key: &HostKey) -> Result<(Kind, Secret, Public)
         HostKey::Secret(text) => {
             (Zeroizing::new(text.expose().to_vec()), format!("handover.ssh_host_keys.{kind}"))
         }
-        HostKey::File(path) => (file(host, path)?, path.clone()),
+        HostKey::File(path) => (text_of(&host.path(path)).context(Code::HostKey, path)?, path.clone()),
         HostKey::Url(url) => (http::get(url, LONGEST, Code::SecretFetch, Code::HostKey)?, http::shown(url)),
     };
     let public =
@@ -128,12 +129,15 @@ fn read(host: &Host, kind: Kind, key: &HostKey) -> Result<(Kind, Secret, Public)
     Ok((kind, Secret::new(whole), public))
 }
 
-fn file(host: &Host, path: &str) -> Result<Zeroizing<Vec<u8>>> {
-    let file = std::fs::File::open(host.path(path)).context(Code::HostKey, path)?;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST as usize + 1));
-    // One more than there may be: that is too long, and is said so.
-    file.take(LONGEST + 1).read_to_end(&mut bytes).context(Code::HostKey, path)?;
-    Ok(bytes)
+/// The text of the key in the file at `path`. One byte more than there may be is read of it: that is too long, and is said
+/// so by who parses it.
+///
+/// # Errors
+/// It cannot be read.
+pub fn text_of(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let mut text = Zeroizing::new(Vec::with_capacity(LONGEST as usize + 1));
+    std::fs::File::open(path)?.take(LONGEST + 1).read_to_end(&mut text)?;
+    Ok(text)
 }
 
 /// A new key of Ed25519, its file's text and what is public of it; it is to be at `path`, which errors name.
